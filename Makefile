@@ -1,0 +1,152 @@
+# fyke: make, make demo, make check, make install PREFIX=/usr/local. No configure step.
+# Everything built goes to build/ (build-san/ with SAN=1).
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+B := build
+ifdef SAN
+B := build-san
+endif
+
+CC      ?= cc
+CSTD    := -std=c11 -D_GNU_SOURCE
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+OPT     := -O2 -g
+HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+LDHARD  := -pie -Wl,-z,relro,-z,now
+ifdef SAN
+OPT     := -O1 -g -fno-omit-frame-pointer
+HARDEN  := -fsanitize=address,undefined -fno-sanitize-recover=all -fPIE
+LDHARD  := -pie -fsanitize=address,undefined
+export ASAN_OPTIONS := verify_asan_link_order=0:$(ASAN_OPTIONS)
+endif
+
+# What each part needs, by pkg-config name; a program whose library is missing is left out.
+PKG     := popt inih libdeflate netcdf
+HAVE    := $(shell for p in $(PKG); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
+LACK    := $(filter-out $(HAVE),$(PKG))
+BASELIB := popt inih libdeflate
+NEEDS_netcdf := raw2nc
+
+CPPFLAGS += -Ilib -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
+            $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
+CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
+BASE_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(filter $(BASELIB),$(HAVE)))) -lpthread -lm
+NC_LIBS   := $(if $(filter netcdf,$(HAVE)),$(shell pkg-config --libs netcdf))
+
+# cdf.c alone knows libnetcdf: it goes with the programs that need it.
+LIB_SRC := $(filter-out lib/file/cdf%.c,$(wildcard lib/*/*.c))
+NC_SRC  := $(wildcard lib/file/cdf*.c)
+LIB     := $(B)/libfyke.a
+NCLIB   := $(B)/libfykenc.a
+PROGS   := $(basename $(notdir $(wildcard bin/*.c)))
+LEFTOUT := $(foreach p,$(LACK),$(NEEDS_$(p)))
+BUILD   := $(filter-out $(LEFTOUT),$(PROGS))
+UNITS   := $(basename $(notdir $(wildcard t/unit/*.c)))
+
+all: needed $(addprefix $(B)/bin/,$(BUILD))
+
+needed:
+	@for p in $(filter $(BASELIB),$(LACK)); do echo "fyke needs $$p: run scripts/deps"; exit 2; done
+	@for p in $(filter-out $(BASELIB),$(LACK)); do echo "left out for want of $$p (scripts/deps installs it): $(LEFTOUT)"; done
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
+
+$(LIB): $(LIB_SRC:%.c=$(B)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(NCLIB): $(NC_SRC:%.c=$(B)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(addprefix $(B)/bin/,$(NEEDS_netcdf)): $(B)/bin/%: $(B)/bin/%.o $(NCLIB) $(LIB)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
+
+$(B)/bin/%: $(B)/bin/%.o $(LIB)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+
+# Unit tests: one TAP program for each t/unit/*.c.
+$(B)/t/cdf%: $(B)/t/unit/cdf%.o $(NCLIB) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
+
+$(B)/t/%: $(B)/t/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+
+# Injectors and the like that tests preload.
+$(B)/t/%.so: t/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- tests ----
+
+TESTS  ?= $(if $(SAN),$(addprefix t/,$(SAN_TESTS)),$(wildcard t/*.t))
+# What runs under the sanitizers: units, and what needs no peer.
+SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
+UNITBIN := $(addprefix $(B)/t/,$(UNITS))
+SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c))
+FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
+
+testbuild: all $(UNITBIN) $(SHIMS)
+
+check: deps-check
+	+$(MAKE) --no-print-directory testbuild
+	$(FYKE_ENV) prove -j4 --timer --exec t/run $(UNITBIN) $(TESTS)
+
+nightly: deps-check
+	+$(MAKE) --no-print-directory testbuild
+	$(FYKE_ENV) FYKE_NIGHTLY=1 prove -j2 --timer --exec t/run $(UNITBIN) $(wildcard t/*.t)
+
+golden: testbuild
+	$(FYKE_ENV) FYKE_GOLDEN=1 t/run t/$(T).t
+
+deps-check:
+	@sh scripts/deps check
+
+lint:
+	sh scripts/lint
+
+bench: deps-check
+	+$(MAKE) --no-print-directory testbuild
+	$(FYKE_ENV) sh t/bench/run
+
+fuzz:
+	$(FYKE_ENV) sh t/fuzz/run
+
+demo:
+	@sh scripts/deps run
+	+@$(MAKE) --no-print-directory all
+	@$(FYKE_ENV) sh scripts/demo
+
+# ---- installation ----
+
+SCRIPTS := quicklook
+CARDDIR := $(PREFIX)/share/fyke/cards
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(CARDDIR)
+	install -m 755 $(addprefix $(B)/bin/,$(BUILD)) $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+
+uninstall:
+	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)
+	cd $(DESTDIR)$(PREFIX)/share/man && rm -f $(addprefix man1/,$(notdir $(wildcard man1/*.1))) \
+	    $(addprefix man5/,$(notdir $(wildcard man5/*.5)))
+	rm -rf $(DESTDIR)$(PREFIX)/share/fyke
+
+clean:
+	rm -rf build build-san build-fuzz
+
+.PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz demo install uninstall clean

@@ -1,0 +1,127 @@
+/*
+ * cli.h - the face of a program: options, messages, exit codes, signals, status
+ *
+ * The only part of the library that prints for people, exits or handles signals. A main is
+ *
+ *	int main(int argc, char **argv)
+ *	{
+ *		const char *const *args = cli_begin(argc, argv, &program);
+ *		...
+ *		while (!cli_stopping()) { ...; cli_tick(); }
+ *		return cli_end(EXIT_DONE);
+ *	}
+ */
+#ifndef FYKE_CLI_H
+#define FYKE_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tally.h"
+
+/* Exit statuses, the same in every program (EXIT STATUS in each page). */
+enum cli_exit {
+	EXIT_DONE = 0,    /* done */
+	EXIT_DATA = 1,    /* bad or cut input, or the device reported an error */
+	EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
+	EXIT_SYSTEM = 3,  /* I/O, no device, time-out: a retry may help */
+	EXIT_REFUSED = 4, /* a limit, a policy or the device's state says no */
+	EXIT_LOSSY = 5,   /* done and whole, but data were lost on the way, and the output says where */
+	EXIT_CTRL_C = 130 /* stopped by Ctrl-C before it could finish */
+};
+
+enum cli_kind {
+	CLI_FLAG, /* bool */
+	CLI_STR,  /* const char * */
+	CLI_LIST, /* struct cli_list: an option that may be given again */
+	CLI_INT,  /* int64_t in base 10, in lo..hi */
+	CLI_REAL, /* double, in lo..hi */
+	CLI_TIME, /* int64_t ns, in lo..hi: 250ms, 10m, 23h59m, a bare number is seconds */
+	CLI_SIZE  /* int64_t bytes, in lo..hi: 65536, 64K, 4M, 1G (powers of 1024) */
+};
+
+#define CLI_LIST_MAX 64
+struct cli_list {
+	size_t n;
+	const char *item[CLI_LIST_MAX];
+};
+
+/* One option. The long name is also the configuration key and, as FYKE_PROGRAM_NAME in capitals
+ * with _ for -, the environment's. What *to holds before cli_begin() is the default.
+ * lo == hi == 0 means 0 to the largest. The table ends with a NULL name. */
+struct cli_option {
+	const char *name;
+	char letter; /* or 0 */
+	enum cli_kind kind;
+	void *to;
+	const char *arg; /* how --help names the value: "FILE" */
+	const char *help;
+	int64_t lo, hi;
+};
+
+struct cli_program {
+	const char *name;
+	const char *args;  /* how usage names the arguments: "[FILE]" */
+	const char *about; /* one line: what it does */
+	const struct cli_option *options;
+	int min_args, max_args;
+	struct tally *tally;  /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	bool can_lose;        /* has --max-loss=N: exit 5 when more than N were lost */
+};
+
+/* Reads options (command line, then FYKE_ variables, --config file, /etc/fyke.conf), installs
+ * the signal handlers, opens the log. Exits with usage on a mistake. Returns the arguments,
+ * ended by NULL; they and all option strings live until cli_end(). */
+const char *const *cli_begin(int argc, char **argv, const struct cli_program *program);
+
+/* Call before reading: when fd is a pipe or socket, the program is a filter: it lets the first
+ * Ctrl-C pass and drains its input; a second one exits 130. SIGTERM and SIGHUP leave it 10 s. */
+void cli_filter(int fd);
+
+/* Whether a source should stop, or a filter's time to drain is over. */
+bool cli_stopping(void);
+
+/* Whether SIGTERM or SIGHUP came (a filter is draining). */
+bool cli_draining(void);
+
+/* Call once per turn of the main loop, and at least once a second where the program waits:
+ * status file, status line on a terminal, SIGUSR1. Cheap. */
+void cli_tick(void);
+
+/* Messages: one line on stderr ("program: text"; with UTC time where stderr is no terminal) or to
+ * --log. Text from a peer must go through cli_safe(). */
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* not with --quiet */
+void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_debug(const char *format, ...) __attribute__((format(printf, 1, 2))); /* --verbose, SIGUSR2 */
+
+/* The same as an error, then the end of the program with this status. */
+_Noreturn void cli_die(enum cli_exit code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* "program: ready ADDRESS" on stderr, even with --quiet: a server's or simulator's listener. */
+void cli_ready(const char *address);
+
+/* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
+char *cli_safe(char *buf, size_t size, const char *text, size_t n);
+
+/* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
+int cli_open_input(const char *path);
+
+/* Dies when binary data would go to a terminal. */
+void cli_no_terminal(int fd, const char *what);
+
+/* --name=INSTANCE, or "" */
+const char *cli_name(void);
+
+/* The end: closes standard output and checks it, last status, the accounting line, frees.
+ * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C
+ * when Ctrl-C ended a program that reads a file. After a write that met EPIPE (cli_pipe_gone())
+ * it ends by SIGPIPE. Returns the exit status. */
+int cli_end(enum cli_exit code);
+
+/* Standard output's reader has gone: commit, then cli_end() dies of SIGPIPE. */
+void cli_pipe_gone(void);
+
+#endif

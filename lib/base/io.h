@@ -1,0 +1,51 @@
+/*
+ * io.h - descriptors: whole writes, waits that a signal can end, pipes of 1 MiB, free space
+ *
+ * Functions return 0 or a count, and -1 with errno. Nothing here prints.
+ */
+#ifndef FYKE_IO_H
+#define FYKE_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* A descriptor that turns readable when a signal asks the program to look up (set by cli_begin,
+ * -1 before). io_wait() watches it, so that no signal slips in between a check and a sleep. */
+extern int io_wakefd;
+
+/* Waits until fd is readable (or hung up), timeout_ns have passed (< 0: for ever), or a signal
+ * came. 1 readable, 0 time is up, -1 with EINTR after a signal. */
+int io_wait(int fd, int64_t timeout_ns);
+
+/* The same for writing. */
+int io_wait_write(int fd, int64_t timeout_ns);
+
+/* Writes all n bytes, going on after short writes and EINTR. */
+int io_writeall(int fd, const void *buf, size_t n);
+
+/* Writes all of iov[0..n); changes iov. n may exceed IOV_MAX. */
+int io_writevall(int fd, struct iovec *iov, size_t n);
+
+/* Reads until n bytes or end of file; the count read. */
+ssize_t io_readall(int fd, void *buf, size_t n);
+
+/* Reads a whole regular file of at most max bytes into memory, with a NUL after it; the caller
+ * frees. NULL with errno; EFBIG when it is longer. */
+char *io_slurp(const char *path, size_t max, size_t *n);
+
+/* Asks for a pipe of 1 MiB where fd is one; says nothing when the system refuses. */
+void io_bigpipe(int fd);
+
+/* Whether fd is a pipe, a FIFO or a socket: a stream that another program feeds. */
+bool io_ispipe(int fd);
+
+/* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
+int64_t io_free_bytes(int fd);
+
+/* fsync of a folder, so that a name made or changed in it survives a power cut. */
+int io_sync_dir(int dirfd);
+
+#endif
