@@ -1,7 +1,7 @@
 /*
  * conf.h - INI files: sections of key = value, by inih
  *
- * Limits: 64 KiB a file, 200 bytes a key or section name, 4000 a line. Used for configuration
+ * Limits (those of Debian's inih): 199 bytes a line, 49 a key or section name. Used for configuration
  * files and for cards.
  */
 #ifndef FYKE_CONF_H
@@ -23,7 +23,7 @@ int conf_read(const char *name, const char *text, size_t n, conf_key *key, void 
 /* Base-10 or 0x integer with nothing after it, in lo..hi. 0, or -1. */
 int conf_int(const char *text, long long lo, long long hi, long long *v);
 
-/* A finite number with nothing after it, always with a decimal point. 0, or -1. */
+/* A finite number (decimal point, whatever the locale says) with nothing after it. 0, or -1. */
 int conf_real(const char *text, double *v);
 
 #endif

@@ -1,0 +1,150 @@
+/* io.c - descriptors: whole writes, waits that a signal can end, pipes, free space */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tim.h"
+
+#define PIPE_BYTES (1 << 20)
+
+int io_wakefd = -1;
+
+static int wait_for(int fd, short events, int64_t timeout_ns)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = io_wakefd, .events = POLLIN}};
+	struct timespec ts = {.tv_sec = timeout_ns / TIM_S, .tv_nsec = timeout_ns % TIM_S};
+
+	int n = ppoll(p, 2, timeout_ns < 0 ? NULL : &ts, NULL);
+	if (n <= 0)
+		return n;
+	if (p[0].revents)
+		return 1;
+	errno = EINTR;
+	return -1;
+}
+
+int io_wait(int fd, int64_t timeout_ns)
+{
+	return wait_for(fd, POLLIN, timeout_ns);
+}
+
+int io_wait_write(int fd, int64_t timeout_ns)
+{
+	return wait_for(fd, POLLOUT, timeout_ns);
+}
+
+int io_writeall(int fd, const void *buf, size_t n)
+{
+	const char *p = buf;
+
+	while (n > 0) {
+		ssize_t k = write(fd, p, n);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -1;
+		p += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+int io_writevall(int fd, struct iovec *iov, size_t n)
+{
+	while (n > 0) {
+		ssize_t k = writev(fd, iov, n < IOV_MAX ? (int)n : IOV_MAX);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -1;
+		size_t left = (size_t)k;
+		while (n > 0 && left >= iov->iov_len) {
+			left -= iov->iov_len;
+			iov++;
+			n--;
+		}
+		if (n > 0) {
+			iov->iov_base = (char *)iov->iov_base + left;
+			iov->iov_len -= left;
+		}
+	}
+	return 0;
+}
+
+ssize_t io_readall(int fd, void *buf, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t k = read(fd, (char *)buf + got, n - got);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -1;
+		if (k == 0)
+			break;
+		got += (size_t)k;
+	}
+	return (ssize_t)got;
+}
+
+char *io_slurp(const char *path, size_t max, size_t *n)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return NULL;
+	char *buf = malloc(max + 2);
+	ssize_t got = -1;
+	if (buf)
+		got = io_readall(fd, buf, max + 1);
+	int e = errno;
+	close(fd);
+	if (got < 0 || (size_t)got > max) {
+		free(buf);
+		errno = got < 0 ? e : EFBIG;
+		return NULL;
+	}
+	buf[got] = '\0';
+	*n = (size_t)got;
+	return buf;
+}
+
+void io_bigpipe(int fd)
+{
+	int e = errno;
+	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
+	errno = e;
+}
+
+bool io_ispipe(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+int64_t io_free_bytes(int fd)
+{
+	struct stat st;
+	struct statvfs v;
+
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) ||
+	    fstatvfs(fd, &v) < 0)
+		return -1;
+	return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
+
+int io_sync_dir(int dirfd)
+{
+	/* Some network file systems cannot sync a folder: then there is nothing more to do. */
+	if (fsync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
+		return -1;
+	return 0;
+}

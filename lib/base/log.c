@@ -1,0 +1,246 @@
+/* log.c - where messages go: stderr, syslog, a file or a TCP log server (RFC 5424) */
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "tim.h"
+
+#define FACILITY     16 /* local0 */
+#define RECORD_MAX   2048
+#define QUEUE_MAX    65536
+#define BACKOFF_MIN  (100 * TIM_MS)
+#define BACKOFF_MAX  (30 * TIM_S)
+#define CLOSE_WAIT   TIM_S
+
+static struct {
+	enum { TO_STDERR, TO_SYSLOG, TO_FILE, TO_TCP } kind;
+	const char *program, *instance;
+	int fd; /* file, or the connection (-1: none) */
+	struct addrinfo *server;
+	bool connected;
+	int64_t retry_at, backoff; /* tim_mono() */
+	char queue[QUEUE_MAX]; /* whole records */
+	size_t queued;
+	size_t sent; /* bytes of the first one that the server has taken */
+	unsigned long dropped;
+	char host[256];
+} lg = {.fd = -1};
+
+/* HOST:PORT resolved once, at the start: a name server that is down must not delay data later. */
+static int resolve(const char *hostport)
+{
+	char host[256], *port;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+
+	if (snprintf(host, sizeof host, "%s", hostport) >= (int)sizeof host || !(port = strrchr(host, ':')) ||
+	    !port[1]) {
+		errno = EINVAL;
+		return -1;
+	}
+	*port++ = '\0';
+	char *name = host;
+	if (*name == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		name++;
+	}
+	if (getaddrinfo(name, port, &hints, &lg.server) != 0) {
+		errno = EHOSTUNREACH;
+		return -1;
+	}
+	return 0;
+}
+
+int log_open(const char *dest, const char *program, const char *instance)
+{
+	lg.program = program;
+	lg.instance = instance;
+	if (strcmp(dest, "stderr") == 0) {
+		lg.kind = TO_STDERR;
+	} else if (strcmp(dest, "syslog") == 0) {
+		lg.kind = TO_SYSLOG;
+		openlog(program, LOG_PID, LOG_LOCAL0);
+	} else if (strncmp(dest, "file:", 5) == 0) {
+		lg.kind = TO_FILE;
+		lg.fd = open(dest + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+		return lg.fd < 0 ? -1 : 0;
+	} else if (strncmp(dest, "tcp:", 4) == 0) {
+		lg.kind = TO_TCP;
+		lg.backoff = BACKOFF_MIN;
+		if (gethostname(lg.host, sizeof lg.host - 1) < 0 || !lg.host[0])
+			strcpy(lg.host, "-");
+		return resolve(dest + 4);
+	} else {
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
+}
+
+static void lose_connection(void)
+{
+	if (lg.fd >= 0)
+		close(lg.fd);
+	lg.fd = -1;
+	lg.connected = false;
+	lg.sent = 0; /* a record that was cut is sent again, whole */
+	lg.retry_at = tim_mono() + lg.backoff;
+	lg.backoff = lg.backoff * 2 < BACKOFF_MAX ? lg.backoff * 2 : BACKOFF_MAX;
+}
+
+static void connect_if_due(void)
+{
+	if (lg.fd < 0 && tim_mono() >= lg.retry_at) {
+		lg.fd = socket(lg.server->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (lg.fd < 0 ||
+		    (connect(lg.fd, lg.server->ai_addr, lg.server->ai_addrlen) < 0 && errno != EINPROGRESS))
+			lose_connection();
+	}
+	if (lg.fd >= 0 && !lg.connected && io_wait_write(lg.fd, 0) == 1) {
+		int e = 0;
+		socklen_t n = sizeof e;
+		if (getsockopt(lg.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e) {
+			lose_connection();
+			return;
+		}
+		lg.connected = true;
+		lg.backoff = BACKOFF_MIN;
+	}
+}
+
+/* Length of the record at p: "LENGTH text". */
+static size_t record_length(const char *p)
+{
+	char *text;
+	size_t n = strtoul(p, &text, 10);
+	return (size_t)(text + 1 - p) + n;
+}
+
+/* Sends what is queued, as far as the server takes it without waiting. */
+static void send_queue(void)
+{
+	connect_if_due();
+	while (lg.connected && lg.sent < lg.queued) {
+		ssize_t n = send(lg.fd, lg.queue + lg.sent, lg.queued - lg.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			lose_connection();
+		if (n <= 0)
+			break;
+		lg.sent += (size_t)n;
+	}
+	size_t gone = 0;
+	while (gone < lg.queued && record_length(lg.queue + gone) <= lg.sent - gone)
+		gone += record_length(lg.queue + gone);
+	memmove(lg.queue, lg.queue + gone, lg.queued - gone);
+	lg.queued -= gone;
+	lg.sent -= gone;
+}
+
+static int queue_record(enum log_level level, const char *text)
+{
+	char when[TIM_TEXT], body[RECORD_MAX], record[RECORD_MAX + 16];
+
+	int n = snprintf(body, sizeof body, "<%d>1 %s %s %s %d %s - %s", FACILITY * 8 + (int)level,
+	    tim_text(tim_now(), 6, when), lg.host, lg.program, (int)getpid(),
+	    *lg.instance ? lg.instance : "-", text);
+	if (n >= (int)sizeof body)
+		n = sizeof body - 1;
+	/* Octet counting (RFC 6587, 3.4.1). */
+	n = snprintf(record, sizeof record, "%d %s", n, body);
+	if (lg.queued + (size_t)n > sizeof lg.queue)
+		return -1;
+	memcpy(lg.queue + lg.queued, record, (size_t)n);
+	lg.queued += (size_t)n;
+	return 0;
+}
+
+static int send_tcp(enum log_level level, const char *text)
+{
+	char note[80];
+
+	send_queue();
+	if (lg.dropped) {
+		snprintf(note, sizeof note, "%lu log records were lost while the log server was away", lg.dropped);
+		if (queue_record(LOG_LEVEL_WARN, note) == 0)
+			lg.dropped = 0;
+	}
+	if (lg.dropped || queue_record(level, text) < 0) {
+		lg.dropped++;
+		return -1;
+	}
+	send_queue();
+	return 0;
+}
+
+/* "program[instance]: text"; with the time in front where no person is watching a terminal. */
+static int send_line(int fd, bool timed, const char *text)
+{
+	char line[RECORD_MAX], when[TIM_TEXT];
+	bool named = lg.instance && *lg.instance;
+
+	int n = snprintf(line, sizeof line, "%s%s%s%s%s%s: %s", timed ? tim_text(tim_now(), 3, when) : "",
+	    timed ? " " : "", lg.program, named ? "[" : "", named ? lg.instance : "", named ? "]" : "", text);
+	if (n >= (int)sizeof line)
+		n = sizeof line - 1;
+	line[n] = '\n';
+	return io_writeall(fd, line, (size_t)n + 1);
+}
+
+static int deliver(enum log_level level, const char *text)
+{
+	switch (lg.kind) {
+	case TO_SYSLOG:
+		syslog((int)level, "%s%s%s", lg.instance, *lg.instance ? ": " : "", text);
+		return 0;
+	case TO_FILE:
+		return send_line(lg.fd, true, text);
+	case TO_TCP:
+		return send_tcp(level, text);
+	case TO_STDERR:
+		break;
+	}
+	return send_line(STDERR_FILENO, !isatty(STDERR_FILENO), text);
+}
+
+int log_send(enum log_level level, const char *text)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	int rc = deliver(level, text);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+void log_close(void)
+{
+	int64_t until = tim_mono() + CLOSE_WAIT;
+
+	while (lg.kind == TO_TCP && lg.queued > 0 && tim_mono() < until) {
+		struct pollfd p = {.fd = lg.fd, .events = POLLOUT};
+		send_queue();
+		if (lg.queued > 0)
+			(void)poll(&p, lg.connected, 10);
+	}
+	if (lg.kind == TO_SYSLOG)
+		closelog();
+	if (lg.fd >= 0)
+		close(lg.fd);
+	if (lg.server)
+		freeaddrinfo(lg.server);
+	lg.fd = -1;
+	lg.server = NULL;
+	lg.kind = TO_STDERR;
+}
