@@ -79,6 +79,13 @@ $(B)/t/%: $(B)/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
 
+# Fuzz targets as programs that replay their corpora.
+$(B)/t/fuzz-cdf%: $(B)/t/fuzz/cdf%.o $(B)/t/fuzz/replay.o $(NCLIB) $(LIB)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
+
+$(B)/t/fuzz-%: $(B)/t/fuzz/%.o $(B)/t/fuzz/replay.o $(LIB)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+
 # Injectors and the like that tests preload.
 $(B)/t/%.so: t/%.c
 	@mkdir -p $(@D)
@@ -93,10 +100,11 @@ TESTS  ?= $(if $(SAN),$(addprefix t/,$(SAN_TESTS)),$(wildcard t/*.t))
 # What runs under the sanitizers: units, and what needs no peer.
 SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
 UNITBIN := $(addprefix $(B)/t/,$(UNITS))
+FUZZERS := $(patsubst t/fuzz/%.c,$(B)/t/fuzz-%,$(filter-out t/fuzz/replay.c,$(wildcard t/fuzz/*.c)))
 SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c))
 FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
 
-testbuild: all $(UNITBIN) $(SHIMS)
+testbuild: all $(UNITBIN) $(FUZZERS) $(SHIMS)
 
 check: deps-check
 	+$(MAKE) --no-print-directory testbuild

@@ -298,17 +298,22 @@ struct cap_reader {
 	struct cap_state state;
 	char why[CAP_WHY];
 	uint8_t *at, *end; /* what is read and not yet handed out */
-	uint8_t buf[READ_STEP + 2 * BLOCK_MAX];
+	uint8_t *buf;
+	size_t size; /* of buf: grows when a block needs it */
 };
 
 struct cap_reader *cap_reader_new(int fd)
 {
-	struct cap_reader *r = malloc(sizeof *r);
+	struct cap_reader *r = calloc(1, sizeof *r);
 	if (!r)
 		return NULL;
-	memset(r, 0, offsetof(struct cap_reader, buf));
 	r->fd = fd;
-	r->at = r->end = r->buf;
+	r->size = 2 * READ_STEP;
+	r->at = r->end = r->buf = malloc(r->size);
+	if (!r->buf) {
+		free(r);
+		return NULL;
+	}
 	io_bigpipe(fd);
 	return r;
 }
@@ -351,8 +356,10 @@ static void forget_interfaces(struct cap_reader *r)
 
 void cap_reader_free(struct cap_reader *r)
 {
-	if (r)
-		forget_interfaces(r);
+	if (!r)
+		return;
+	forget_interfaces(r);
+	free(r->buf);
 	free(r);
 }
 
@@ -379,22 +386,36 @@ static size_t have(const struct cap_reader *r)
 	return (size_t)(r->end - r->at);
 }
 
+/* Room for n bytes from r->at and another read: what is left moves to the front, which keeps the
+ * working set in the cache; a long block makes the buffer grow, to BLOCK_MAX + READ_STEP at most. */
+static int make_room(struct cap_reader *r, size_t n)
+{
+	size_t left = have(r), want = (n > left ? n : left) + READ_STEP;
+
+	memmove(r->buf, r->at, left);
+	if (want > r->size) {
+		uint8_t *grown = realloc(r->buf, want);
+		if (!grown)
+			return -1;
+		r->buf = grown;
+		r->size = want;
+	}
+	r->at = r->buf;
+	r->end = r->buf + left;
+	return 0;
+}
+
 /* Makes n bytes available at r->at. CAP_RECORD when they are, CAP_END when the input ends before,
  * CAP_WAIT, CAP_ERROR. */
 static enum cap_next need(struct cap_reader *r, size_t n, int64_t timeout_ns)
 {
-	assert(n <= BLOCK_MAX + READ_STEP);
 	while (have(r) < n) {
 		if (r->eof)
 			return CAP_END;
-		/* Moving what is left to the front keeps the working set in the cache. */
-		memmove(r->buf, r->at, have(r));
-		r->end = r->buf + have(r);
-		r->at = r->buf;
 		int ready = io_wait(r->fd, timeout_ns);
 		if (ready == 0 || (ready < 0 && errno == EINTR))
 			return CAP_WAIT;
-		ssize_t k = ready < 0 ? -1 : read(r->fd, r->end, READ_STEP);
+		ssize_t k = ready < 0 || make_room(r, n) < 0 ? -1 : read(r->fd, r->end, READ_STEP);
 		if (k < 0 && errno == EINTR)
 			return CAP_WAIT;
 		if (k < 0) {
