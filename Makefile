@@ -23,34 +23,36 @@ LDHARD  := -pie -fsanitize=address,undefined
 export ASAN_OPTIONS := verify_asan_link_order=0:$(ASAN_OPTIONS)
 endif
 
-# What each part needs, by pkg-config name; a program whose library is missing is left out.
-PKG     := popt inih libdeflate netcdf
-HAVE    := $(shell for p in $(PKG); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
-LACK    := $(filter-out $(HAVE),$(PKG))
-BASELIB := popt inih libdeflate
-NEEDS_netcdf := raw2nc
+# Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
+# and the programs (or units) that use them, and are left out, with a line, when they are missing.
+BASE := popt inih libdeflate
+MORE := netcdf
+SRC_netcdf := $(wildcard lib/file/cdf*.c)
+USES_raw2nc := netcdf
+USES_cdf := netcdf
+
+HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
+LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
 CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
-BASE_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(filter $(BASELIB),$(HAVE)))) -lpthread -lm
-NC_LIBS   := $(if $(filter netcdf,$(HAVE)),$(shell pkg-config --libs netcdf))
 
-# cdf.c alone knows libnetcdf: it goes with the programs that need it.
-LIB_SRC := $(filter-out lib/file/cdf%.c,$(wildcard lib/*/*.c))
-NC_SRC  := $(wildcard lib/file/cdf*.c)
+LIB_SRC := $(filter-out $(foreach p,$(LACK),$(SRC_$(p))),$(wildcard lib/*/*.c))
 LIB     := $(B)/libfyke.a
-NCLIB   := $(B)/libfykenc.a
+# names of bin/*.c, t/unit/*.c or t/fuzz/*.c whose packages are all here
+usable   = $(foreach n,$(basename $(notdir $(wildcard $(1)))),$(if $(filter $(LACK),$(USES_$(n))),,$(n)))
 PROGS   := $(basename $(notdir $(wildcard bin/*.c)))
-LEFTOUT := $(foreach p,$(LACK),$(NEEDS_$(p)))
-BUILD   := $(filter-out $(LEFTOUT),$(PROGS))
-UNITS   := $(basename $(notdir $(wildcard t/unit/*.c)))
+BUILD   := $(call usable,bin/*.c)
+UNITS   := $(call usable,t/unit/*.c)
+libs     = $(shell pkg-config --libs $(BASE) $(USES_$(1))) -lpthread -lm
 
 all: needed $(addprefix $(B)/bin/,$(BUILD))
 
 needed:
-	@for p in $(filter $(BASELIB),$(LACK)); do echo "fyke needs $$p: run scripts/deps"; exit 2; done
-	@for p in $(filter-out $(BASELIB),$(LACK)); do echo "left out for want of $$p (scripts/deps installs it): $(LEFTOUT)"; done
+	@for p in $(filter $(BASE),$(LACK)); do echo "fyke needs $$p: run scripts/deps"; exit 2; done
+	@$(if $(filter-out $(BUILD),$(PROGS)),echo "left out for want of $(filter-out $(BASE),$(LACK)) \
+	    (scripts/deps installs it): $(filter-out $(BUILD),$(PROGS))")
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -60,31 +62,18 @@ $(LIB): $(LIB_SRC:%.c=$(B)/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(NCLIB): $(NC_SRC:%.c=$(B)/%.o)
-	@rm -f $@
-	ar rcs $@ $^
-
-$(addprefix $(B)/bin/,$(NEEDS_netcdf)): $(B)/bin/%: $(B)/bin/%.o $(NCLIB) $(LIB)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
-
 $(B)/bin/%: $(B)/bin/%.o $(LIB)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Unit tests: one TAP program for each t/unit/*.c.
-$(B)/t/cdf%: $(B)/t/unit/cdf%.o $(NCLIB) $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
-
 $(B)/t/%: $(B)/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Fuzz targets as programs that replay their corpora.
-$(B)/t/fuzz-cdf%: $(B)/t/fuzz/cdf%.o $(B)/t/fuzz/replay.o $(NCLIB) $(LIB)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(NC_LIBS) $(BASE_LIBS)
-
 $(B)/t/fuzz-%: $(B)/t/fuzz/%.o $(B)/t/fuzz/replay.o $(LIB)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(BASE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Injectors and the like that tests preload.
 $(B)/t/%.so: t/%.c
@@ -100,7 +89,7 @@ TESTS  ?= $(if $(SAN),$(addprefix t/,$(SAN_TESTS)),$(wildcard t/*.t))
 # What runs under the sanitizers: units, and what needs no peer.
 SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
 UNITBIN := $(addprefix $(B)/t/,$(UNITS))
-FUZZERS := $(patsubst t/fuzz/%.c,$(B)/t/fuzz-%,$(filter-out t/fuzz/replay.c,$(wildcard t/fuzz/*.c)))
+FUZZERS := $(addprefix $(B)/t/fuzz-,$(filter-out replay,$(call usable,t/fuzz/*.c)))
 SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c))
 FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
 

@@ -10,7 +10,6 @@
  * Only regular files and pipes count, not terminals, sockets, eventfds or standard error. Not
  * seen: what stdio writes inside libc; the tests use /dev/full and strace for that.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
