@@ -53,7 +53,7 @@ int64_t card_value(const struct card *c, int field, const uint8_t *rec)
 {
 	const struct card_field *f = &c->field[field];
 	size_t size = type_size[f->type];
-	uint64_t v = load(rec + f->piece[0].offset, size, f->piece[0].swap) ^ f->xor;
+	uint64_t v = f->xor ^load(rec + f->piece[0].offset, size, f->piece[0].swap);
 
 	switch (f->type) {
 	case CARD_I8:
@@ -121,7 +121,8 @@ uint64_t card_clock_wrap(const struct card *c)
 
 /* Vector code where the compiler can choose it at run time. clang knows no optimize attribute, and
  * the sanitizers are not ready when the choice is made. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
 #define VECTOR __attribute__((optimize("O3"), target_clones("avx2", "default")))
 #else
 #define VECTOR
@@ -132,9 +133,9 @@ uint64_t card_clock_wrap(const struct card *c)
 #define SAME16(v) (v)
 #define SAME32(v) (v)
 #define SAME64(v) (v)
-#define SWAP16    __builtin_bswap16
-#define SWAP32    __builtin_bswap32
-#define SWAP64    __builtin_bswap64
+#define SWAP16	  __builtin_bswap16
+#define SWAP32	  __builtin_bswap32
+#define SWAP64	  __builtin_bswap64
 typedef uint8_t loose8;
 
 /* The loops of one element size: n values from `from` (and `odd`) to `to`, in the host's order. */
@@ -210,12 +211,15 @@ static void each(const struct card_field *f, const struct card_piece *p, uint32_
 
 	for (uint32_t k = from; k < p->count; k++)
 		store(to + (p->first + (size_t)p->step * k) * size,
-		    (load(rec + p->offset + (size_t)p->stride * k, size, p->swap) ^ f->xor) >> f->shift & f->mask,
+		    (load(rec + p->offset + (size_t)p->stride * k, size, p->swap) ^ f->xor) >>
+			    f->shift &
+			f->mask,
 		    size);
 }
 
 /* The piece and the next one hold the even and the odd elements; one may be longer. */
-static void zip(const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
+static void zip(
+    const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
 {
 	size_t size = type_size[f->type];
 	uint32_t n = p[0].count < p[1].count ? p[0].count : p[1].count;
@@ -228,24 +232,27 @@ static void zip(const struct card_field *f, const struct card_piece *p, const ui
 	each(f, p + 1, n, rec, to);
 }
 
-static void move(const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
+static void move(
+    const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
 {
 	size_t size = type_size[f->type];
 	uint8_t *start = to + p->first * size;
 
 	switch (p->move) {
 	case CARD_COPY:
-		if (!f->xor && (!p->swap || size == 1)) {
+		if (f->xor == 0 && (!p->swap || size == 1)) {
 			memcpy(start, rec + p->offset, size * p->count);
 			break;
 		}
 #define COPY(bits, t, s)                                                                           \
-	copy##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap, (uint##bits##_t)f->xor)
+	copy##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap,                \
+	    (uint##bits##_t)f->xor)
 		BY_SIZE(size, COPY, start, rec + p->offset);
 		break;
 	case CARD_PICK:
 #define PICK(bits, t, s)                                                                           \
-	pick##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap, (uint##bits##_t)f->xor)
+	pick##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap,                \
+	    (uint##bits##_t)f->xor)
 		BY_SIZE(size, PICK, start, rec + p->offset);
 		break;
 	case CARD_ZIP:
@@ -280,7 +287,8 @@ void card_extract(const struct card *c, int field, const uint8_t *rec, void *to)
 /* The folders of the card path, in order; calls each one until it returns other than 0. */
 static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 {
-	const char *env = getenv("FYKE_CARDS"), *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	const char *env = getenv("FYKE_CARDS"), *xdg = getenv("XDG_CONFIG_HOME"),
+		   *home = getenv("HOME");
 	char path[CARD_PATH];
 	int stop = 0;
 
@@ -322,12 +330,14 @@ static struct card *load_path(const char *path, char why[CARD_WHY])
 
 	if (!text) {
 		if (errno == EFBIG)
-			snprintf(why, CARD_WHY, "%.150s: a card has at most %d bytes", path, CARD_TEXT_MAX);
+			snprintf(why, CARD_WHY, "%.150s: a card has at most %d bytes", path,
+			    CARD_TEXT_MAX);
 		else
 			snprintf(why, CARD_WHY, "%.150s: %s", path, strerror(errno));
 		return NULL;
 	}
-	struct card *c = card_parse(path, text, n, why);
+	size_t len = strlen(path);
+	struct card *c = card_parse(len > 90 ? path + len - 90 : path, text, n, why);
 	free(text);
 	return c;
 }
@@ -346,7 +356,8 @@ static void unknown(const char *name, char why[CARD_WHY])
 	int n = snprintf(why, CARD_WHY, "%.60s: no such card; there are ", name);
 	if (card_list(say_name, why) == 0)
 		snprintf(why + n, CARD_WHY - (size_t)n,
-		    "none in $FYKE_CARDS, ~/.config/fyke/cards and %.80s", FYKE_PREFIX "/share/fyke/cards");
+		    "none in $FYKE_CARDS, ~/.config/fyke/cards and %.80s",
+		    FYKE_PREFIX "/share/fyke/cards");
 }
 
 struct card *card_load(const char *name, char why[CARD_WHY])

@@ -13,28 +13,59 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/conf.h"
 #include "base/tim.h"
 #include "card.h"
 #include "evt.h"
 
-#define WORD_MAX 40 /* bytes of a name */
+#define WORD_MAX  40 /* bytes of a name */
 #define INT_MAX32 INT64_C(0x7fffffff)
 
 /* An `at` line as it was written. */
 struct at {
 	int line;
 	int64_t offset, count, stride, first, step; /* first: -1 when not said */
-	char order; /* 'b', 'l' or 0: the card's */
+	char order;				    /* 'b', 'l' or 0: the card's */
 };
 
 enum {
-	CARD_NAME, CARD_TITLE, CARD_ORDER, CARD_RECORD, CARD_DATAGRAM, CARD_WINDOW, CARD_HOLD,
-	CARD_PORT, CARD_RATE, SOURCE_BY, SOURCE_BYTE, SOURCE_MODULO, SOURCE_FIRST, SOURCE_COUNT,
-	CLOCK_FIELD, CLOCK_UNIT, CLOCK_RATE, CLOCK_WIDTH, CLOCK_SECONDS, CLOCK_TIE, SEQ_FIELD,
-	SEQ_WIDTH, FIELD_AT, FIELD_COUNT, FIELD_XOR, FIELD_SHIFT, FIELD_BITS, FIELD_SCALE,
-	FIELD_OFFSET, FIELD_UNIT, FIELD_FILL, FIELD_NAME, FIELD_LONG, FIELD_STANDARD, FIELD_AXIS,
+	CARD_NAME,
+	CARD_TITLE,
+	CARD_ORDER,
+	CARD_RECORD,
+	CARD_DATAGRAM,
+	CARD_WINDOW,
+	CARD_HOLD,
+	CARD_PORT,
+	CARD_RATE,
+	SOURCE_BY,
+	SOURCE_BYTE,
+	SOURCE_MODULO,
+	SOURCE_FIRST,
+	SOURCE_COUNT,
+	CLOCK_FIELD,
+	CLOCK_UNIT,
+	CLOCK_RATE,
+	CLOCK_WIDTH,
+	CLOCK_SECONDS,
+	CLOCK_TIE,
+	SEQ_FIELD,
+	SEQ_WIDTH,
+	FIELD_AT,
+	FIELD_COUNT,
+	FIELD_XOR,
+	FIELD_SHIFT,
+	FIELD_BITS,
+	FIELD_SCALE,
+	FIELD_OFFSET,
+	FIELD_UNIT,
+	FIELD_FILL,
+	FIELD_NAME,
+	FIELD_LONG,
+	FIELD_STANDARD,
+	FIELD_AXIS,
 	KEYS
 };
 
@@ -42,8 +73,8 @@ struct reading {
 	struct card *c;
 	const char *name;
 	char *why;
-	bool inside; /* in conf_read(), which puts NAME:LINE before the reason */
-	int line;    /* the present key's */
+	bool inside;	 /* in conf_read(), which puts NAME:LINE before the reason */
+	int line;	 /* the present key's */
 	int lines[KEYS]; /* where each key stood, 0: nowhere */
 	char byfield[WORD_MAX + 1], clock[WORD_MAX + 1], seconds[WORD_MAX + 1], seq[WORD_MAX + 1];
 	int nfields; /* of these the last is the present one */
@@ -52,13 +83,14 @@ struct reading {
 		struct at at[CARD_PIECES];
 		int64_t count; /* 0: not said */
 		char fill[WORD_MAX + 1];
-		int64_t bits;  /* 0: not said */
+		int64_t bits; /* 0: not said */
 	} more[CARD_FIELDS];
 	bool in_field; /* the present section is a field */
 };
 
 /* Says what is wrong in `line` (0: nowhere in particular). Returns -1. */
-__attribute__((format(printf, 3, 4))) static int bad(struct reading *r, int line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int bad(
+    struct reading *r, int line, const char *format, ...)
 {
 	va_list ap;
 	size_t n = 0;
@@ -85,8 +117,10 @@ static bool is_word(const char *s)
 static int word(struct reading *r, const char *value, char *to)
 {
 	if (!is_word(value))
-		return bad(r, r->line, "'%.50s' is no name: a letter or _, then letters, digits and _ . + -, "
-		    "at most %d", value, WORD_MAX);
+		return bad(r, r->line,
+		    "'%.50s' is no name: a letter or _, then letters, digits and _ . + -, "
+		    "at most %d",
+		    value, WORD_MAX);
 	strcpy(to, value);
 	return 0;
 }
@@ -103,14 +137,15 @@ static int whole(struct reading *r, const char *value, int64_t lo, int64_t hi, i
 {
 	long long v;
 	if (conf_int(value, lo, hi, &v) < 0)
-		return bad(r, r->line, "'%.40s' must be a whole number from %" PRId64 " to %" PRId64, value, lo, hi);
+		return bad(r, r->line,
+		    "'%.40s' must be a whole number from %" PRId64 " to %" PRId64, value, lo, hi);
 	*to = v;
 	return 0;
 }
 
 static int whole32(struct reading *r, const char *value, int64_t lo, int64_t hi, uint32_t *to)
 {
-	int64_t v;
+	int64_t v = 0;
 	if (whole(r, value, lo, hi, &v) < 0)
 		return -1;
 	*to = (uint32_t)v;
@@ -139,9 +174,12 @@ static int bits64(const char *value, uint64_t *to)
 	bool hex = n > 2 && value[0] == '0' && tolower((unsigned char)value[1]) == 'x';
 
 	if (hex ? n > 18 || strspn(value + 2, "0123456789abcdefABCDEF") != n - 2
-	        : n == 0 || n > 19 || strspn(value, "0123456789") != n)
+		: n == 0 || n > 19 || strspn(value, "0123456789") != n)
 		return -1;
-	return sscanf(value, hex ? "%" SCNx64 "%n" : "%" SCNu64 "%n", to, &used) == 1 && used == (int)n ? 0 : -1;
+	return sscanf(value, hex ? "%" SCNx64 "%n" : "%" SCNu64 "%n", to, &used) == 1 &&
+		used == (int)n
+	    ? 0
+	    : -1;
 }
 
 /* One of the words in a list "big little", by number from 0. */
@@ -165,8 +203,10 @@ struct suffix {
 	const char *name;
 	int exponent; /* of ten */
 };
-static const struct suffix time_units[] = {{"ps", -3}, {"ns", 0}, {"us", 3}, {"ms", 6}, {"s", 9}, {NULL, 0}};
-static const struct suffix rate_units[] = {{"", 0}, {"Hz", 0}, {"kHz", 3}, {"MHz", 6}, {"GHz", 9}, {NULL, 0}};
+static const struct suffix time_units[] = {
+    {"ps", -3}, {"ns", 0}, {"us", 3}, {"ms", 6}, {"s", 9}, {NULL, 0}};
+static const struct suffix rate_units[] = {
+    {"", 0}, {"Hz", 0}, {"kHz", 3}, {"MHz", 6}, {"GHz", 9}, {NULL, 0}};
 
 /* mantissa * 10^exponent; returns where the number ends, or NULL. */
 static const char *decimal(const char *s, uint64_t *mantissa, int *exponent)
@@ -225,7 +265,8 @@ static int ratio(uint64_t mantissa, int exponent, uint32_t *num, uint32_t *den)
 	return 0;
 }
 
-static int quantity(const char *value, const struct suffix *units, uint64_t *mantissa, int *exponent)
+static int quantity(
+    const char *value, const struct suffix *units, uint64_t *mantissa, int *exponent)
 {
 	const char *s = decimal(value, mantissa, exponent);
 
@@ -248,9 +289,11 @@ static int clock_unit(struct reading *r, const char *value)
 	int e;
 
 	if (quantity(value, time_units, &m, &e) < 0)
-		return bad(r, r->line, "'%.40s' must be a time with its unit, such as 3.90625ns", value);
+		return bad(
+		    r, r->line, "'%.40s' must be a time with its unit, such as 3.90625ns", value);
 	if (ratio(m, e, &c->clock_num, &c->clock_den) < 0)
-		return bad(r, r->line, "'%.40s': a tick must be a ratio of two 32-bit numbers of ns", value);
+		return bad(r, r->line,
+		    "'%.40s': a tick must be a ratio of two 32-bit numbers of ns", value);
 	return 0;
 }
 
@@ -263,13 +306,15 @@ static int clock_rate(struct reading *r, const char *value)
 	if (quantity(value, rate_units, &m, &e) < 0)
 		return bad(r, r->line, "'%.40s' must be a rate, such as 256 MHz", value);
 	if (ratio(m, e - 9, &c->clock_den, &c->clock_num) < 0)
-		return bad(r, r->line, "'%.40s': a tick must be a ratio of two 32-bit numbers of ns", value);
+		return bad(r, r->line,
+		    "'%.40s': a tick must be a ratio of two 32-bit numbers of ns", value);
 	return 0;
 }
 
 /* ---- keys ---- */
 
-static const char *const type_names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"};
+static const char *const type_names[] = {
+    "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"};
 #define TYPES "u8 i8 u16 i16 u32 i32 u64 i64 f32 f64"
 
 static bool is_unsigned(enum card_type t)
@@ -300,7 +345,8 @@ static int type(struct reading *r, const char *value, enum card_type *t, char *o
 			*t = (enum card_type)k;
 			return 0;
 		}
-	return bad(r, r->line, "'%.20s' must be one of: %s, with be or le after it where the order differs", value,
+	return bad(r, r->line,
+	    "'%.20s' must be one of: %s, with be or le after it where the order differs", value,
 	    TYPES);
 }
 
@@ -310,7 +356,7 @@ static int at(struct reading *r, struct card_field *f, struct more *m, const cha
 	char buf[128], *save, *part[7];
 	int n = 0;
 	struct at *a = &m->at[f->npieces];
-	enum card_type t;
+	enum card_type t = CARD_U8;
 
 	if (f->npieces == CARD_PIECES)
 		return bad(r, r->line, "a field has at most %d at lines", CARD_PIECES);
@@ -327,7 +373,8 @@ static int at(struct reading *r, struct card_field *f, struct more *m, const cha
 		return -1;
 	a->stride = (int64_t)card_size(t);
 	if (f->npieces > 0 && t != f->type)
-		return bad(r, r->line, "the pieces of a field have one type: %s was said above", type_names[f->type]);
+		return bad(r, r->line, "the pieces of a field have one type: %s was said above",
+		    type_names[f->type]);
 	f->type = t;
 	if ((n > 2 && whole(r, part[2], 1, CARD_RECORD_MAX, &a->count) < 0) ||
 	    (n > 3 && whole(r, part[3], a->stride, CARD_RECORD_MAX, &a->stride) < 0) ||
@@ -349,15 +396,20 @@ static int field_key(struct reading *r, int key, const char *value)
 	case FIELD_COUNT:
 		return whole(r, value, 1, CARD_RECORD_MAX, &m->count);
 	case FIELD_XOR:
-		return bits64(value, &f->xor) < 0 ? bad(r, r->line, "'%.40s' must be a number, such as 0x8000", value) : 0;
+		return bits64(value, &f->xor) < 0
+		    ? bad(r, r->line, "'%.40s' must be a number, such as 0x8000", value)
+		    : 0;
 	case FIELD_SHIFT:
 		return whole32(r, value, 0, 63, &f->shift);
 	case FIELD_BITS:
 		return whole(r, value, 1, 64, &m->bits);
 	case FIELD_SCALE:
-		if (real(r, value, &f->scale) == 0 && f->scale != 0)
-			return f->scaled = true, 0;
-		return bad(r, r->line, "'%.40s' must be a number other than 0", value);
+		f->scaled = true;
+		if (real(r, value, &f->scale) < 0)
+			return -1;
+		return f->scale == 0
+		    ? bad(r, r->line, "'%.40s' must be a number other than 0", value)
+		    : 0;
 	case FIELD_OFFSET:
 		f->scaled = true;
 		return real(r, value, &f->offset);
@@ -422,15 +474,16 @@ static int plain_key(struct reading *r, int key, const char *value)
 		c->port = (uint16_t)u;
 		return 0;
 	case CARD_RATE:
-		if (real(r, value, &c->rate) == 0 && c->rate > 0)
-			return 0;
-		return bad(r, r->line, "'%.40s' must be records per second and source, more than 0", value);
+		if (real(r, value, &c->rate) < 0)
+			return -1;
+		return c->rate > 0
+		    ? 0
+		    : bad(r, r->line, "'%.40s' must be records per second and source, more than 0",
+			  value);
 	case SOURCE_BY:
 		return source_by(r, value);
 	case SOURCE_BYTE:
-		if (strcmp(value, "last") == 0)
-			return c->address_byte = CARD_BYTE_LAST, 0;
-		return whole32(r, value, 0, 15, &c->address_byte);
+		return strcmp(value, "last") == 0 ? 0 : whole32(r, value, 0, 15, &c->address_byte);
 	case SOURCE_MODULO:
 		return whole32(r, value, 1, INT_MAX32, &c->modulo);
 	case SOURCE_FIRST:
@@ -540,11 +593,12 @@ static const char *allowed(const char *section, char *buf, size_t size)
 	return buf;
 }
 
-static int key(void *ctx, const char *section, const char *name, const char *value, int line, char *why)
+static int key(
+    void *ctx, const char *section, const char *name, const char *value, int line, char *why)
 {
 	struct reading *r = ctx;
 	bool in_field = strncmp(section, "field ", 6) == 0;
-	const char *kind = in_field ? "field" : section;
+	const char *kind = in_field ? "field" : strcmp(section, "field") == 0 ? "" : section;
 	bool known = false;
 	char buf[128];
 
@@ -561,16 +615,19 @@ static int key(void *ctx, const char *section, const char *name, const char *val
 			continue;
 		int *lines = in_field ? r->more[r->nfields - 1].lines : r->lines;
 		if (lines[k] && k != FIELD_AT)
-			return bad(r, line, "%s stands here for a second time, after line %d", name, lines[k]);
+			return bad(r, line, "%s stands here for a second time, after line %d", name,
+			    lines[k]);
 		lines[k] = line;
 		if (!*value)
 			return bad(r, line, "%s has no value", name);
 		return in_field ? field_key(r, k, value) : plain_key(r, k, value);
 	}
-	if (!known || (!in_field && strcmp(kind, "field") == 0))
-		return bad(r, line, "unknown section [%.40s]; there are card, source, clock, sequence, field NAME",
+	if (!known)
+		return bad(r, line,
+		    "unknown section [%.40s]; there are card, source, clock, sequence, field NAME",
 		    section);
-	return bad(r, line, "unknown key %.30s; [%s] has %s", name, kind, allowed(kind, buf, sizeof buf));
+	return bad(
+	    r, line, "unknown key %.30s; [%s] has %s", name, kind, allowed(kind, buf, sizeof buf));
 }
 
 /* ---- putting it together ---- */
@@ -589,16 +646,20 @@ static int place(struct reading *r, struct card_field *f, int i, const struct at
 	int64_t last = first + (a->count - 1) * a->step;
 
 	if (offset < 0 || end > c->record)
-		return bad(r, a->line, "%s: bytes %" PRId64 " to %" PRId64 " are outside of the record (0 to %u)", f->name,
-		    offset, end - 1, c->record - 1);
+		return bad(r, a->line,
+		    "%s: bytes %" PRId64 " to %" PRId64 " are outside of the record (0 to %u)",
+		    f->name, offset, end - 1, c->record - 1);
 	if (last >= CARD_RECORD_MAX)
-		return bad(r, a->line, "%s: element %" PRId64 ": a field has at most %d", f->name, last, CARD_RECORD_MAX);
+		return bad(r, a->line, "%s: element %" PRId64 ": a field has at most %d", f->name,
+		    last, CARD_RECORD_MAX);
 	if (size > 1 && !a->order && !r->lines[CARD_ORDER])
-		return bad(r, a->line, "%s: say %sbe or %sle, or byteorder in [card]", f->name, type_names[f->type],
-		    type_names[f->type]);
+		return bad(r, a->line, "%s: say %sbe or %sle, or byteorder in [card]", f->name,
+		    type_names[f->type], type_names[f->type]);
 	for (int64_t k = first; k <= last; k += a->step) {
 		if (seen[k / 8] >> (k % 8) & 1)
-			return bad(r, a->line, "%s: element %" PRId64 " was already given by a line above", f->name, k);
+			return bad(r, a->line,
+			    "%s: element %" PRId64 " was already given by a line above", f->name,
+			    k);
 		seen[k / 8] = (uint8_t)(seen[k / 8] | 1 << (k % 8));
 	}
 	p->offset = (uint32_t)offset;
@@ -640,8 +701,8 @@ static void plan(struct card_field *f)
 			p->move = CARD_COPY;
 		else if (p->stride == 2 * size && p->step == 1 && !narrow && p->count > 1)
 			p->move = CARD_PICK;
-		else if (run && p->step == 2 && i + 1 < f->npieces && q->stride == size && q->step == 2 &&
-		    q->first == p->first + 1 && q->swap == p->swap) {
+		else if (run && p->step == 2 && i + 1 < f->npieces && q->stride == size &&
+		    q->step == 2 && q->first == p->first + 1 && q->swap == p->swap) {
 			p->move = CARD_ZIP;
 			q->move = CARD_DONE;
 		}
@@ -651,9 +712,11 @@ static void plan(struct card_field *f)
 /* The default fill values of netCDF (NC_FILL_BYTE ...); for real numbers, NaN. */
 static int fill_value(struct reading *r, struct card_field *f, const struct more *m)
 {
-	static const int64_t usual[] = {255, -127, 65535, -32767, 4294967295, -2147483647, -2, INT64_MIN + 2};
+	static const int64_t usual[] = {
+	    255, -127, 65535, -32767, 4294967295, -2147483647, -2, INT64_MIN + 2};
 	static const int64_t lo[] = {0, INT8_MIN, 0, INT16_MIN, 0, INT32_MIN, 0, INT64_MIN};
-	static const int64_t hi[] = {UINT8_MAX, INT8_MAX, UINT16_MAX, INT16_MAX, UINT32_MAX, INT32_MAX, 0, INT64_MAX};
+	static const int64_t hi[] = {
+	    UINT8_MAX, INT8_MAX, UINT16_MAX, INT16_MAX, UINT32_MAX, INT32_MAX, 0, INT64_MAX};
 	double v = NAN;
 	float v32;
 
@@ -663,7 +726,8 @@ static int fill_value(struct reading *r, struct card_field *f, const struct more
 		f->fill = usual[f->type];
 		if (r->line && f->type == CARD_U64) {
 			if (bits64(m->fill, (uint64_t *)&f->fill) < 0)
-				return bad(r, r->line, "'%s' must be a whole number of 64 bits", m->fill);
+				return bad(
+				    r, r->line, "'%s' must be a whole number of 64 bits", m->fill);
 		} else if (r->line && whole(r, m->fill, lo[f->type], hi[f->type], &f->fill) < 0)
 			return -1;
 		f->fill_bits = (uint64_t)f->fill;
@@ -694,22 +758,24 @@ static int field(struct reading *r, struct card_field *f, struct more *m)
 		if (place(r, f, i, &m->at[i], seen) < 0)
 			return -1;
 	if (m->count && m->count < f->count)
-		return bad(r, m->lines[FIELD_COUNT], "%s: count is %" PRId64 ", but the at lines give element %u", f->name,
-		    m->count, f->count - 1);
+		return bad(r, m->lines[FIELD_COUNT],
+		    "%s: count is %" PRId64 ", but the at lines give element %u", f->name, m->count,
+		    f->count - 1);
 	if (m->count)
 		f->count = (uint32_t)m->count;
 	gaps(f, seen);
 
-	if (f->xor && is_real(f->type))
+	if (f->xor != 0 && is_real(f->type))
 		return bad(r, m->lines[FIELD_XOR], "%s: xor is for whole numbers", f->name);
 	if (size < 64 && f->xor >> size)
-		return bad(r, m->lines[FIELD_XOR], "%s: xor has more than the %u bits of %s", f->name, size,
-		    type_names[f->type]);
+		return bad(r, m->lines[FIELD_XOR], "%s: xor has more than the %u bits of %s",
+		    f->name, size, type_names[f->type]);
 	int narrow = m->lines[FIELD_BITS] ? m->lines[FIELD_BITS] : m->lines[FIELD_SHIFT];
 	if (narrow && !is_unsigned(f->type))
 		return bad(r, narrow, "%s: shift and bits are for u8, u16, u32 and u64", f->name);
 	if (f->shift >= size || m->bits > size - f->shift)
-		return bad(r, narrow, "%s: shift + bits is more than the %u bits of %s", f->name, size, type_names[f->type]);
+		return bad(r, narrow, "%s: shift + bits is more than the %u bits of %s", f->name,
+		    size, type_names[f->type]);
 	f->bits = m->bits ? (unsigned)m->bits : size - f->shift;
 	f->mask = f->bits == 64 ? UINT64_MAX : (UINT64_C(1) << f->bits) - 1;
 	if (fill_value(r, f, m) < 0)
@@ -735,11 +801,13 @@ static int names(struct reading *r, int i)
 			return bad(r, m->lines[FIELD_NAME] ? m->lines[FIELD_NAME] : m->first_line,
 			    "%s: the name %s belongs to [field %s]", f->name, f->variable, g->name);
 		if (strcmp(f->axis, g->variable) == 0)
-			return bad(r, m->lines[FIELD_AXIS], "%s: the axis %s has the name of [field %s]", f->name, f->axis,
+			return bad(r, m->lines[FIELD_AXIS],
+			    "%s: the axis %s has the name of [field %s]", f->name, f->axis,
 			    g->name);
 		if (k < i && f->axis[0] && strcmp(f->axis, g->axis) == 0 && f->count != g->count)
-			return bad(r, m->first_line, "%s: axis %s has %u elements here and %u in [field %s]", f->name, f->axis,
-			    f->count, g->count, g->name);
+			return bad(r, m->first_line,
+			    "%s: axis %s has %u elements here and %u in [field %s]", f->name,
+			    f->axis, f->count, g->count, g->name);
 	}
 	return 0;
 }
@@ -768,14 +836,16 @@ static int source(struct reading *r)
 		return bad(r, l[SOURCE_BY], "[source] needs count = how many sources there are");
 	if (l[SOURCE_BYTE] && c->by != CARD_BY_ADDRESS)
 		return bad(r, l[SOURCE_BYTE], "byte is for by = address");
-	if (c->by == CARD_BY_FIELD && reference(r, r->byfield, l[SOURCE_BY], "source", &c->source_field) < 0)
+	if (c->by == CARD_BY_FIELD &&
+	    reference(r, r->byfield, l[SOURCE_BY], "source", &c->source_field) < 0)
 		return -1;
 
 	int64_t room = c->by == CARD_BY_ADDRESS ? 256 : c->by == CARD_BY_PORT ? 65536 : INT_MAX32;
 	if (c->modulo && c->modulo < room)
 		room = c->modulo;
 	if ((int64_t)c->first + c->nsrc > room)
-		return bad(r, l[SOURCE_COUNT], "first + count is %" PRId64 ", but a source is at most %" PRId64,
+		return bad(r, l[SOURCE_COUNT],
+		    "first + count is %" PRId64 ", but a source is at most %" PRId64,
 		    (int64_t)c->first + c->nsrc, room - 1);
 	return 0;
 }
@@ -797,7 +867,8 @@ static int width(struct reading *r, int field_index, int line, unsigned *w)
 	unsigned bits = r->c->field[field_index].bits;
 
 	if (*w > bits)
-		return bad(r, line, "width is %u, but %s has %u bits", *w, r->c->field[field_index].name, bits);
+		return bad(r, line, "width is %u, but %s has %u bits", *w,
+		    r->c->field[field_index].name, bits);
 	if (!*w)
 		*w = bits;
 	return 0;
@@ -812,25 +883,31 @@ static int clock(struct reading *r)
 
 	if (!l[CLOCK_FIELD]) {
 		if (any || c->tie != CARD_TIE_ARRIVAL)
-			return bad(r, any ? any : l[CLOCK_TIE], "[clock] needs field = NAME, or no other key");
+			return bad(r, any ? any : l[CLOCK_TIE],
+			    "[clock] needs field = NAME, or no other key");
 		return 0;
 	}
 	if (!l[CLOCK_UNIT] == !l[CLOCK_RATE])
-		return bad(r, l[CLOCK_FIELD], "[clock] needs unit = 3.90625ns or rate = 256 MHz, one of them");
+		return bad(r, l[CLOCK_FIELD],
+		    "[clock] needs unit = 3.90625ns or rate = 256 MHz, one of them");
 	if (reference(r, r->clock, l[CLOCK_FIELD], "clock", &c->clock_field) < 0 ||
 	    width(r, c->clock_field, l[CLOCK_WIDTH], &c->clock_width) < 0)
 		return -1;
-	if (l[CLOCK_SECONDS] && reference(r, r->seconds, l[CLOCK_SECONDS], "seconds", &c->clock_seconds) < 0)
+	if (l[CLOCK_SECONDS] &&
+	    reference(r, r->seconds, l[CLOCK_SECONDS], "seconds", &c->clock_seconds) < 0)
 		return -1;
 	c->clock_unit = (double)c->clock_num / c->clock_den;
 	c->clock_wrap = wrap(c);
 	if (!c->clock_wrap)
 		return 0;
 	if (c->clock_wrap / 2 <= (uint64_t)c->window || c->clock_wrap / 2 <= (uint64_t)c->hold)
-		return bad(r, l[CLOCK_FIELD], "the clock wraps after %s: window and hold must be less than half of it",
+		return bad(r, l[CLOCK_FIELD],
+		    "the clock wraps after %s: window and hold must be less than half of it",
 		    tim_span((int64_t)c->clock_wrap, span));
-	if ((c->tie == CARD_TIE_UTC || c->tie == CARD_TIE_TAI) && c->clock_wrap < (uint64_t)(100 * 365 * TIM_DAY))
-		return bad(r, l[CLOCK_TIE], "a clock that wraps after %s does not count from 1970: tie = arrival or none",
+	if ((c->tie == CARD_TIE_UTC || c->tie == CARD_TIE_TAI) &&
+	    c->clock_wrap < (uint64_t)(100 * 365 * TIM_DAY))
+		return bad(r, l[CLOCK_TIE],
+		    "a clock that wraps after %s does not count from 1970: tie = arrival or none",
 		    tim_span((int64_t)c->clock_wrap, span));
 	return 0;
 }
@@ -840,7 +917,9 @@ static int sequence(struct reading *r)
 	struct card *c = r->c;
 
 	if (!r->lines[SEQ_FIELD])
-		return r->lines[SEQ_WIDTH] ? bad(r, r->lines[SEQ_WIDTH], "[sequence] needs field = NAME") : 0;
+		return r->lines[SEQ_WIDTH]
+		    ? bad(r, r->lines[SEQ_WIDTH], "[sequence] needs field = NAME")
+		    : 0;
 	if (reference(r, r->seq, r->lines[SEQ_FIELD], "sequence", &c->seq_field) < 0)
 		return -1;
 	return width(r, c->seq_field, r->lines[SEQ_WIDTH], &c->seq_width);
@@ -853,14 +932,20 @@ static int sizes(struct reading *r)
 	uint64_t decoded = 0;
 	size_t event = evt_size(c->nsrc, c->record);
 
-	if (event > CAP_DATA_MAX)
+	if (event > CAP_DATA_MAX) {
+		unsigned fit = c->nsrc - 1;
+		while (fit > 1 && evt_size(fit, c->record) > CAP_DATA_MAX)
+			fit--;
 		return bad(r, r->lines[SOURCE_COUNT],
-		    "an event of %u sources of %u bytes has %zu bytes: at most %d (%u sources fit)", c->nsrc, c->record,
-		    event, CAP_DATA_MAX, (unsigned)((CAP_DATA_MAX - 256) / (c->record + 5)));
+		    "an event of %u sources with %u bytes each has %zu bytes: at most %d, which is "
+		    "%u sources",
+		    c->nsrc, c->record, event, CAP_DATA_MAX, fit);
+	}
 	for (int i = 0; i < c->nfields; i++)
 		decoded += (uint64_t)c->field[i].count * card_size(c->field[i].type);
 	if (decoded * c->nsrc > CARD_DECODED_MAX)
-		return bad(r, r->lines[SOURCE_COUNT], "the fields of an event come to %" PRIu64 " bytes: at most %d",
+		return bad(r, r->lines[SOURCE_COUNT],
+		    "the fields of an event come to %" PRIu64 " bytes: at most %d",
 		    decoded * c->nsrc, CARD_DECODED_MAX);
 	return 0;
 }
@@ -900,13 +985,19 @@ static int printable(struct reading *r, const char *s, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		unsigned char b = (unsigned char)s[i];
-		int more = b < 0x80 ? 0 : b >= 0xc2 && b < 0xe0 ? 1 : (b & 0xf0) == 0xe0 ? 2 : b >= 0xf0 && b < 0xf5 ? 3 : -1;
+		int more = b < 0x80	    ? 0
+		    : b >= 0xc2 && b < 0xe0 ? 1
+		    : (b & 0xf0) == 0xe0    ? 2
+		    : b >= 0xf0 && b < 0xf5 ? 3
+					    : -1;
 		line += b == '\n';
-		if ((b < 0x20 && !strchr("\t\r\n", b)) || b == 0 || b == 0x7f || more < 0 || n - i <= (size_t)more)
+		if ((b < 0x20 && !strchr("\t\r\n", b)) || b == 0 || b == 0x7f || more < 0 ||
+		    n - i <= (size_t)more)
 			return bad(r, line, "byte 0x%02x: a card is plain text in UTF-8", b);
 		for (; more > 0; more--)
 			if (((unsigned char)s[++i] & 0xc0) != 0x80)
-				return bad(r, line, "byte 0x%02x: a card is plain text in UTF-8", b);
+				return bad(
+				    r, line, "byte 0x%02x: a card is plain text in UTF-8", b);
 	}
 	return 0;
 }
