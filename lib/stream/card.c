@@ -133,9 +133,9 @@ uint64_t card_clock_wrap(const struct card *c)
 #define SAME16(v) (v)
 #define SAME32(v) (v)
 #define SAME64(v) (v)
-#define SWAP16	  __builtin_bswap16
-#define SWAP32	  __builtin_bswap32
-#define SWAP64	  __builtin_bswap64
+#define SWAP16    __builtin_bswap16
+#define SWAP32    __builtin_bswap32
+#define SWAP64    __builtin_bswap64
 typedef uint8_t loose8;
 
 /* The loops of one element size: n values from `from` (and `odd`) to `to`, in the host's order. */

@@ -16,14 +16,14 @@
 
 #include "pkt.h"
 
-#define CARD_WHY	 256
-#define CARD_FIELDS	 32
-#define CARD_PIECES	 16 /* at= lines of one field */
-#define CARD_SOURCES	 1024
-#define CARD_RECORD_MAX	 65507	   /* a UDP payload */
-#define CARD_TEXT_MAX	 65535	   /* the file: it must fit an if_description */
+#define CARD_WHY         256
+#define CARD_FIELDS      32
+#define CARD_PIECES      16 /* at= lines of one field */
+#define CARD_SOURCES     1024
+#define CARD_RECORD_MAX  65507     /* a UDP payload */
+#define CARD_TEXT_MAX    65535     /* the file: it must fit an if_description */
 #define CARD_DECODED_MAX (4 << 20) /* all elements of all fields of all sources of an event */
-#define CARD_BYTE_LAST	 255	   /* address_byte: the last one, of IPv4 and of IPv6 */
+#define CARD_BYTE_LAST   255       /* address_byte: the last one, of IPv4 and of IPv6 */
 
 enum card_type {
 	CARD_U8,
@@ -60,21 +60,21 @@ struct card_piece {
 };
 
 struct card_field {
-	char name[64];	   /* section name */
+	char name[64];     /* section name */
 	char variable[64]; /* netCDF name */
 	char long_name[128], unit[32], standard_name[64];
 	char axis[64]; /* name of the netCDF dimension of its elements, "" when count is 1 */
 	enum card_type type;
-	uint32_t count;	  /* elements; those that no piece covers are fill */
+	uint32_t count;   /* elements; those that no piece covers are fill */
 	uint32_t covered; /* elements that some piece covers */
 	int npieces;
 	struct card_piece piece[CARD_PIECES];
 	uint64_t xor, mask;   /* raw bits ^ xor, then (raw >> shift) & mask: bits `shift` to */
 	unsigned shift, bits; /* `shift + bits - 1`; unsigned types only, for others all bits */
 	double scale, offset; /* value = raw * scale + offset */
-	bool scaled;	      /* scale or offset was given */
-	bool has_fill;	      /* given, or chosen because covered < count */
-	int64_t fill;	      /* integer types: its value (u64: its bits) */
+	bool scaled;          /* scale or offset was given */
+	bool has_fill;        /* given, or chosen because covered < count */
+	int64_t fill;         /* integer types: its value (u64: its bits) */
 	uint64_t fill_bits;   /* the element itself, any type, in the low card_size(type) bytes */
 	uint32_t gap_first, gap_count; /* the range that holds every uncovered element */
 };
@@ -86,12 +86,12 @@ struct card {
 	char name[64], title[128];
 	char *text; /* the file as it was read, textlen bytes and a NUL */
 	size_t textlen;
-	bool big;	      /* default byte order */
+	bool big;             /* default byte order */
 	uint32_t record;      /* bytes of a record */
-	bool whole;	      /* a datagram is exactly one record (else one or more) */
+	bool whole;           /* a datagram is exactly one record (else one or more) */
 	int64_t window, hold; /* ns: how far apart records of one event may be, how long to wait */
-	uint16_t port;	      /* where it usually arrives; 0: not said */
-	double rate;	      /* records per second and source, nominal; 0: not said */
+	uint16_t port;        /* where it usually arrives; 0: not said */
+	double rate;          /* records per second and source, nominal; 0: not said */
 
 	enum card_by
 	    by; /* source number = (address byte | destination port | field) [mod modulo] - first */
@@ -100,12 +100,12 @@ struct card {
 	uint32_t first, nsrc;
 	int source_field; /* index, for CARD_BY_FIELD, else -1 */
 
-	int clock_field;	       /* -1: none, the arrival time is the clock */
-	int clock_seconds;	       /* a field of whole seconds added to it, or -1 */
-	double clock_unit;	       /* ns a tick */
+	int clock_field;               /* -1: none, the arrival time is the clock */
+	int clock_seconds;             /* a field of whole seconds added to it, or -1 */
+	double clock_unit;             /* ns a tick */
 	uint32_t clock_num, clock_den; /* the same as a ratio: ns = ticks * num / den, exact */
-	unsigned clock_width;	       /* bits: the counter wraps at 2^width */
-	uint64_t clock_wrap;	       /* the clock in ns wraps here; 0: never */
+	unsigned clock_width;          /* bits: the counter wraps at 2^width */
+	uint64_t clock_wrap;           /* the clock in ns wraps here; 0: never */
 	enum card_tie tie;
 
 	int seq_field; /* -1: none */

@@ -27,7 +27,7 @@
 struct at {
 	int line;
 	int64_t offset, count, stride, first, step; /* first: -1 when not said */
-	char order;				    /* 'b', 'l' or 0: the card's */
+	char order;                                 /* 'b', 'l' or 0: the card's */
 };
 
 enum {
@@ -73,8 +73,8 @@ struct reading {
 	struct card *c;
 	const char *name;
 	char *why;
-	bool inside;	 /* in conf_read(), which puts NAME:LINE before the reason */
-	int line;	 /* the present key's */
+	bool inside;     /* in conf_read(), which puts NAME:LINE before the reason */
+	int line;        /* the present key's */
 	int lines[KEYS]; /* where each key stood, 0: nowhere */
 	char byfield[WORD_MAX + 1], clock[WORD_MAX + 1], seconds[WORD_MAX + 1], seq[WORD_MAX + 1];
 	int nfields; /* of these the last is the present one */
@@ -985,7 +985,7 @@ static int printable(struct reading *r, const char *s, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		unsigned char b = (unsigned char)s[i];
-		int more = b < 0x80	    ? 0
+		int more = b < 0x80         ? 0
 		    : b >= 0xc2 && b < 0xe0 ? 1
 		    : (b & 0xf0) == 0xe0    ? 2
 		    : b >= 0xf0 && b < 0xf5 ? 3

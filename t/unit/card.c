@@ -39,15 +39,15 @@ static struct pkt from4(uint8_t last, uint16_t dport)
 
 /* SSDAQ's format >Q32HQ32H, packets.md 1.1: big-endian, 144 bytes. */
 static const uint8_t targetc[144] = {
-    0x00, 0x00, 0x00, 0x1c, 0xbe, 0x99, 0x1a, 0x14,	   /* TACK 123456789012 */
-    0x80, 0x00,						   /* pixel 0: 0 mV */
-    0x80, 0x01,						   /* pixel 1: one count */
-    0x00, 0x00,						   /* pixel 2: 0x8000 counts */
-    0x7f, 0xff,						   /* pixel 3: 0xffff counts */
-    [70] = 0x80, [71] = 0x1f,				   /* pixel 31 */
+    0x00, 0x00, 0x00, 0x1c, 0xbe, 0x99, 0x1a, 0x14,        /* TACK 123456789012 */
+    0x80, 0x00,                                            /* pixel 0: 0 mV */
+    0x80, 0x01,                                            /* pixel 1: one count */
+    0x00, 0x00,                                            /* pixel 2: 0x8000 counts */
+    0x7f, 0xff,                                            /* pixel 3: 0xffff counts */
+    [70] = 0x80, [71] = 0x1f,                              /* pixel 31 */
     [72] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, /* auxiliary TACK */
-    [80] = 0x80, [81] = 0x20,				   /* pixel 32 */
-    [142] = 0x90, [143] = 0x3f,				   /* pixel 63 */
+    [80] = 0x80, [81] = 0x20,                              /* pixel 32 */
+    [142] = 0x90, [143] = 0x3f,                            /* pixel 63 */
 };
 
 static void chec(void)
@@ -124,7 +124,7 @@ static const uint8_t trailer_c[] = {
     0x8c, 0xed, 0xdf, 0xc2, /* 8179 clock count 2364399554 */
     0x00, 0x00, 0xcb, 0xbc, /* 8183 packet count 52156 */
     0x00, 0x00, 0x00, 0x05, /* 8187 info */
-    0xa5		    /* 8191 GPIO */
+    0xa5                    /* 8191 GPIO */
 };
 
 static const struct variant {
@@ -132,7 +132,7 @@ static const struct variant {
 	const uint8_t *trailer;
 	size_t size;
 	long long first_value, pps, count, fine, clock; /* clock = fine * 3.90625 ns */
-	int damaged;					/* first damaged word */
+	int damaged;                                    /* first damaged word */
 } variants[] = {
     {"roach2a", "checksum", trailer_a, sizeof trailer_a, 42, 7, 4275878552, 2147483648, 8388608000,
 	2044},
