@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire.h"
+#include "base/wire.h"
 
 #define EVT_MAGIC   UINT32_C(0x656b7966) /* "fyke" in the file */
 #define EVT_VERSION 1
