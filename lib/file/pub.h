@@ -24,7 +24,7 @@ struct pub {
 	char part_name[256], name[256]; /* the last parts of the same */
 	char why[PUB_WHY];		/* one sentence after -1 */
 	bool published;
-	bool ours;           /* the temporary name is ours to take away */
+	bool ours; /* the temporary name is ours to take away */
 };
 
 /* Prepares to write path: the folder must exist (EX: "DIR: no such folder"), and unless replace
@@ -69,10 +69,10 @@ int pub_current(const char *path, const char *link, bool cur, char why[PUB_WHY])
 
 /* Watches the free space of a recorder's disk (--min-free). */
 struct pub_space {
-	int64_t min;     /* bytes; 0: do not watch */
-	int64_t free;    /* as of the last look */
-	int64_t next;    /* tim_mono() of the next look */
-	bool low;        /* it was below min then */
+	int64_t min;  /* bytes; 0: do not watch */
+	int64_t free; /* as of the last look */
+	int64_t next; /* tim_mono() of the next look */
+	bool low;     /* it was below min then */
 };
 /* Looks at the disk of fd, at most once in 5 s. True when the space has just fallen below min:
  * time for one warning. It must rise a tenth above min before it can fall again. */
