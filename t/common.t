@@ -49,14 +49,16 @@ E2
 is "$(cat got)" sums "is JSON, and its counters sum"
 exits 3 "--status where no file can be" -- evdump --status=/nowhere/st.json run.pcapng
 
-ok "--log=file:" -- evdump --log=file:log.txt --name=roach01 run.pcapng
-like log.txt '^20[0-9-]+T[0-9:.]+Z evdump\[roach01\]: ' "has time, program and instance"
-exits 2 "--log= of no kind" -- evdump --log=smoke run.pcapng
+talks() { simdet -c chec -n 1 -o - --name=roach01 "$@"; }
+ok "--log=file:" -- talks --log=file:log.txt
+like log.txt '^20[0-9-]+T[0-9:.]+Z simdet\[roach01\]: [0-9]+ datagrams in' "has time, program, instance"
+exits 2 "--log= of no kind" -- talks --log=smoke
 
 # A log server gets RFC 5424 records with octet counts; without it data go on.
 /usr/bin/python3 - >srv.out 2>srv.err <<'E2' &
 import socket, sys
 s = socket.create_server(("127.0.0.1", 0))
+s.settimeout(20)
 print("log: ready %d" % s.getsockname()[1], file=sys.stderr, flush=True)
 c, _ = s.accept()
 data = b""
@@ -68,8 +70,8 @@ E2
 server=$!
 until_true 20 grep -q ready srv.err
 port=$(sed 's/.*ready //' srv.err)
-ok "--log=tcp:" -- evdump --log=tcp:127.0.0.1:"$port" --name=roach01 run.pcapng
+ok "--log=tcp:" -- talks --log=tcp:127.0.0.1:"$port"
 finish $server
-like srv.out '^<134>1 20[0-9-]+T[0-9:.]+Z [^ ]+ evdump [0-9]+ roach01 - ' "the server got RFC 5424"
-ok "an absent log server delays nothing" -- evdump --log=tcp:127.0.0.1:"$port" run.pcapng
+like srv.out '^<134>1 20[0-9-]+T[0-9:.]+Z [^ ]+ simdet [0-9]+ roach01 - [0-9]+ datagrams in' "the server got RFC 5424"
+ok "an absent log server delays nothing" -- talks --log=tcp:127.0.0.1:"$port"
 done_testing

@@ -14,6 +14,7 @@ commands() {
 }
 
 for page in "$top"/man1/*.1; do
+	[ -e "$page" ] || continue
 	name=$(basename "$page" .1)
 	commands "$page" >"$tmp/$name.sh"
 	[ -s "$tmp/$name.sh" ] || continue
