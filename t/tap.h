@@ -26,16 +26,18 @@ static inline bool tap_ok(bool good, const char *words, const char *file, int li
 	return good;
 }
 
-static inline bool tap_int(long long got, long long want, const char *words, const char *file, int line)
+static inline bool tap_int(
+    long long got, long long want, const char *words, const char *file, int line)
 {
 	if (tap_ok(got == want, words, file, line))
 		return true;
-	printf("#      got: %lld (0x%llx)\n# expected: %lld (0x%llx)\n", got, (unsigned long long)got,
-	    want, (unsigned long long)want);
+	printf("#      got: %lld (0x%llx)\n# expected: %lld (0x%llx)\n", got,
+	    (unsigned long long)got, want, (unsigned long long)want);
 	return false;
 }
 
-static inline bool tap_str(const char *got, const char *want, const char *words, const char *file, int line)
+static inline bool tap_str(
+    const char *got, const char *want, const char *words, const char *file, int line)
 {
 	if (tap_ok(got && want && strcmp(got, want) == 0, words, file, line))
 		return true;
@@ -43,9 +45,10 @@ static inline bool tap_str(const char *got, const char *want, const char *words,
 	return false;
 }
 
-#define ok(good, words)           tap_ok(good, words, __FILE__, __LINE__)
-#define is_int(got, want, words)  tap_int((long long)(got), (long long)(want), words, __FILE__, __LINE__)
-#define is_str(got, want, words)  tap_str(got, want, words, __FILE__, __LINE__)
+#define ok(good, words) tap_ok(good, words, __FILE__, __LINE__)
+#define is_int(got, want, words)                                                                   \
+	tap_int((long long)(got), (long long)(want), words, __FILE__, __LINE__)
+#define is_str(got, want, words) tap_str(got, want, words, __FILE__, __LINE__)
 
 static inline int done_testing(void)
 {

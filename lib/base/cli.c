@@ -25,7 +25,7 @@
 #define CONFIG_MAX   65536
 #define SYSTEM_FILE  "/etc/fyke.conf"
 #define DRAIN_TIME   10 /* s that SIGTERM leaves a filter */
-#define DRAIN_GRACE  5  /* s more, for a write that hangs */
+#define DRAIN_GRACE  5	/* s more, for a write that hangs */
 #define MESSAGE_MAX  1500
 #define STRINGS_STEP 16
 
@@ -57,7 +57,7 @@ static const struct cli_option loss_option = {
 static const struct cli_option *option[OPTIONS_MAX]; /* the program's, then the common ones */
 static size_t noptions;
 static bool settled[OPTIONS_MAX]; /* by a source of higher rank */
-static char **strings;            /* everything that was copied, to be freed */
+static char **strings;		  /* everything that was copied, to be freed */
 static size_t nstrings;
 
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
@@ -218,7 +218,8 @@ int cli_end(enum cli_exit code)
 		code = EXIT_SYSTEM;
 	}
 	if (prog->tally && !tally_sums(prog->tally)) {
-		cli_error("the counters do not sum (%s): please report this", tally_line(prog->tally, line));
+		cli_error("the counters do not sum (%s): please report this",
+		    tally_line(prog->tally, line));
 		code = code ? code : EXIT_DATA;
 	}
 	code = judge(code);
@@ -332,7 +333,8 @@ static void show_line(void)
 {
 	char line[TALLY_TEXT];
 
-	if (common.quiet || !prog->tally || !isatty(STDERR_FILENO) || strcmp(common.log, "stderr") != 0)
+	if (common.quiet || !prog->tally || !isatty(STDERR_FILENO) ||
+	    strcmp(common.log, "stderr") != 0)
 		return;
 	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s", prog->name, tally_line(prog->tally, line));
 	line_shown = true;
@@ -362,8 +364,9 @@ void cli_tick(void)
 
 static const char *keep(char *s)
 {
-	if (!s || (nstrings % STRINGS_STEP == 0 &&
-		    !(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
+	if (!s ||
+	    (nstrings % STRINGS_STEP == 0 &&
+		!(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
 		cli_die(EXIT_SYSTEM, "no memory");
 	return strings[nstrings++] = s;
 }
@@ -442,15 +445,16 @@ static void set_option(size_t i, const char *text, const char *from)
 	case CLI_REAL:
 		bad = conf_real(text, &real);
 		if (bad || real < (double)lo || real > (double)hi)
-			cli_die(EXIT_USAGE, "%s: '%s' is not a number in %s", from, text,
+			cli_die(EXIT_USAGE, "%s: '%s' is not a number from %s", from, text,
 			    range_text(o, range, sizeof range));
 		*(double *)o->to = real;
 		return;
 	}
 	if (bad || v < lo || v > hi)
-		cli_die(EXIT_USAGE, "%s: '%s' is not %s in %s", from, text,
-		    o->kind == CLI_TIME ? "a time (250ms, 10m, 1h30m)" :
-		    o->kind == CLI_SIZE ? "a size (65536, 64K, 4M)" : "a whole number",
+		cli_die(EXIT_USAGE, "%s: '%s' is not %s from %s", from, text,
+		    o->kind == CLI_TIME	      ? "a time (250ms, 10m, 1h30m)"
+			: o->kind == CLI_SIZE ? "a size (65536, 64K, 4M)"
+					      : "a whole number",
 		    range_text(o, range, sizeof range));
 	*(int64_t *)o->to = v;
 }
@@ -476,7 +480,8 @@ struct config {
 	bool seen[OPTIONS_MAX];
 };
 
-static int config_key(void *ctx, const char *section, const char *key, const char *value, int line, char *why)
+static int config_key(
+    void *ctx, const char *section, const char *key, const char *value, int line, char *why)
 {
 	struct config *c = ctx;
 	char from[512];
@@ -504,7 +509,8 @@ static void check_owner(const char *path)
 	if (stat(path, &st) < 0)
 		cli_die(EXIT_USAGE, "%s: cannot read the configuration: %s", path, strerror(errno));
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		cli_die(EXIT_USAGE, "%s: must belong to root or you, and nobody else may write it (chmod go-w)",
+		cli_die(EXIT_USAGE,
+		    "%s: must belong to root or you, and nobody else may write it (chmod go-w)",
 		    path);
 }
 
@@ -556,6 +562,7 @@ static void show_help(poptContext pc)
 		poptPrintHelp(pc, stdout, 0);
 	}
 	poptFreeContext(pc);
+	common.quiet = true; /* no accounting of nothing */
 	exit(cli_end(EXIT_DONE));
 }
 
@@ -577,7 +584,8 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	add_options(common_options);
 	for (size_t i = 0; i < noptions; i++)
 		to_popt(i < nown ? &own[i] : &shared[i - nown], option[i], (int)i + 1);
-	table[0] = (struct poptOption){.argInfo = POPT_ARG_INCLUDE_TABLE, .arg = own, .descrip = "Options:"};
+	table[0] = (struct poptOption){
+	    .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = own, .descrip = "Options:"};
 	table[1] = (struct poptOption){
 	    .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = shared, .descrip = "Common options:"};
 
@@ -598,7 +606,8 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		const char *what = poptBadOption(pc, POPT_BADOPTION_NOALIAS);
 		cli_safe(bad, sizeof bad, what, strlen(what));
 		poptFreeContext(pc);
-		cli_die(EXIT_USAGE, "%s: %s; %s --help lists the options", bad, poptStrerror(rc), prog->name);
+		cli_die(EXIT_USAGE, "%s: %s; %s --help lists the options", bad, poptStrerror(rc),
+		    prog->name);
 	}
 	if (common.help || common.usage || common.version)
 		show_help(pc);
@@ -610,7 +619,8 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	const char *const *kept = n ? (const char *const *)(strings + nstrings - (size_t)n) : NULL;
 	if (n < prog->min_args || n > prog->max_args)
 		cli_die(EXIT_USAGE, "%s; usage: %s %s",
-		    n < prog->min_args ? "an argument is missing" : "too many arguments", prog->name, other);
+		    n < prog->min_args ? "an argument is missing" : "too many arguments",
+		    prog->name, other);
 	/* The strings' table may still grow and move: the arguments get one of their own. */
 	static const char *list[CLI_LIST_MAX + 1];
 	for (int i = 0; i < n && i < CLI_LIST_MAX; i++)
@@ -624,11 +634,13 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		int e = errno;
 		(void)log_open("stderr", prog->name, common.name);
 		cli_die(e == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "--log=%s: %s", common.log,
-		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT" : strerror(e));
+		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT"
+				: strerror(e));
 	}
 	write_status("running", NULL);
 	if (status_broken)
-		cli_die(EXIT_SYSTEM, "--status=%s: the file cannot be written there", common.status);
+		cli_die(
+		    EXIT_SYSTEM, "--status=%s: the file cannot be written there", common.status);
 	return list;
 }
 
@@ -638,7 +650,8 @@ int cli_open_input(const char *path)
 {
 	if (!path || strcmp(path, "-") == 0) {
 		if (isatty(STDIN_FILENO))
-			cli_die(EXIT_USAGE, "standard input is a terminal: give a FILE, or pipe a stream in");
+			cli_die(EXIT_USAGE,
+			    "standard input is a terminal: give a FILE, or pipe a stream in");
 		io_bigpipe(STDIN_FILENO);
 		return STDIN_FILENO;
 	}
@@ -651,5 +664,6 @@ int cli_open_input(const char *path)
 void cli_no_terminal(int fd, const char *what)
 {
 	if (isatty(fd))
-		cli_die(EXIT_USAGE, "not writing %s to a terminal: use -o FILE, or pipe it into a program", what);
+		cli_die(EXIT_USAGE,
+		    "not writing %s to a terminal: use -o FILE, or pipe it into a program", what);
 }

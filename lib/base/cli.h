@@ -22,12 +22,13 @@
 
 /* Exit statuses, the same in every program (EXIT STATUS in each page). */
 enum cli_exit {
-	EXIT_DONE = 0,    /* done */
-	EXIT_DATA = 1,    /* bad or cut input, or the device reported an error */
-	EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
+	EXIT_DONE = 0,	  /* done */
+	EXIT_DATA = 1,	  /* bad or cut input, or the device reported an error */
+	EXIT_USAGE = 2,	  /* the command line or the configuration is wrong */
 	EXIT_SYSTEM = 3,  /* I/O, no device, time-out: a retry may help */
 	EXIT_REFUSED = 4, /* a limit, a policy or the device's state says no */
-	EXIT_LOSSY = 5,   /* done and whole, but data were lost on the way, and the output says where */
+	EXIT_LOSSY =
+	    5, /* done and whole, but data were lost on the way, and the output says where */
 	EXIT_CTRL_C = 130 /* stopped by Ctrl-C before it could finish */
 };
 
@@ -66,8 +67,9 @@ struct cli_program {
 	const char *about; /* one line: what it does */
 	const struct cli_option *options;
 	int min_args, max_args;
-	struct tally *tally;  /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
-	bool can_lose;        /* has --max-loss=N: exit 5 when more than N were lost */
+	struct tally
+	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
 };
 
 /* Reads options (command line, then FYKE_ variables, --config file, /etc/fyke.conf), installs
@@ -91,10 +93,11 @@ void cli_tick(void);
 
 /* Messages: one line on stderr ("program: text"; with UTC time where stderr is no terminal) or to
  * --log. Text from a peer must go through cli_safe(). */
-void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* not with --quiet */
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* not with --quiet */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void cli_debug(const char *format, ...) __attribute__((format(printf, 1, 2))); /* --verbose, SIGUSR2 */
+void cli_debug(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* --verbose, SIGUSR2 */
 
 /* The same as an error, then the end of the program with this status. */
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)

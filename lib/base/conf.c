@@ -30,7 +30,8 @@ static char *next_line(char *buf, int size, void *ctx)
 	r->line++;
 	if (n >= (size_t)size || memchr(r->at, '\0', n)) {
 		snprintf(r->why, CONF_WHY, "%s:%d: %s", r->name, r->line,
-		    n >= (size_t)size ? "the line is too long" : "a NUL byte: this is no text file");
+		    n >= (size_t)size ? "the line is too long"
+				      : "a NUL byte: this is no text file");
 		r->failed = true;
 		return NULL;
 	}
@@ -54,7 +55,8 @@ static int one_key(void *ctx, const char *section, const char *key, const char *
 	return 0;
 }
 
-int conf_read(const char *name, const char *text, size_t n, conf_key *key, void *ctx, char why[CONF_WHY])
+int conf_read(
+    const char *name, const char *text, size_t n, conf_key *key, void *ctx, char why[CONF_WHY])
 {
 	struct reading r = {name, text, text + n, 0, key, ctx, why, false};
 

@@ -18,12 +18,12 @@
 #include "io.h"
 #include "tim.h"
 
-#define FACILITY     16 /* local0 */
-#define RECORD_MAX   2048
-#define QUEUE_MAX    65536
-#define BACKOFF_MIN  (100 * TIM_MS)
-#define BACKOFF_MAX  (30 * TIM_S)
-#define CLOSE_WAIT   TIM_S
+#define FACILITY    16 /* local0 */
+#define RECORD_MAX  2048
+#define QUEUE_MAX   65536
+#define BACKOFF_MIN (100 * TIM_MS)
+#define BACKOFF_MAX (30 * TIM_S)
+#define CLOSE_WAIT  TIM_S
 
 static struct {
 	enum { TO_STDERR, TO_SYSLOG, TO_FILE, TO_TCP } kind;
@@ -32,7 +32,7 @@ static struct {
 	struct addrinfo *server;
 	bool connected;
 	int64_t retry_at, backoff; /* tim_mono() */
-	char queue[QUEUE_MAX]; /* whole records */
+	char queue[QUEUE_MAX];	   /* whole records */
 	size_t queued;
 	size_t sent; /* bytes of the first one that the server has taken */
 	unsigned long dropped;
@@ -45,8 +45,8 @@ static int resolve(const char *hostport)
 	char host[256], *port;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
-	if (snprintf(host, sizeof host, "%s", hostport) >= (int)sizeof host || !(port = strrchr(host, ':')) ||
-	    !port[1]) {
+	if (snprintf(host, sizeof host, "%s", hostport) >= (int)sizeof host ||
+	    !(port = strrchr(host, ':')) || !port[1]) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -74,7 +74,8 @@ int log_open(const char *dest, const char *program, const char *instance)
 		openlog(program, LOG_PID, LOG_LOCAL0);
 	} else if (strncmp(dest, "file:", 5) == 0) {
 		lg.kind = TO_FILE;
-		lg.fd = open(dest + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+		lg.fd = open(dest + 5,
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
 		return lg.fd < 0 ? -1 : 0;
 	} else if (strncmp(dest, "tcp:", 4) == 0) {
 		lg.kind = TO_TCP;
@@ -105,7 +106,8 @@ static void connect_if_due(void)
 	if (lg.fd < 0 && tim_mono() >= lg.retry_at) {
 		lg.fd = socket(lg.server->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (lg.fd < 0 ||
-		    (connect(lg.fd, lg.server->ai_addr, lg.server->ai_addrlen) < 0 && errno != EINPROGRESS))
+		    (connect(lg.fd, lg.server->ai_addr, lg.server->ai_addrlen) < 0 &&
+			errno != EINPROGRESS))
 			lose_connection();
 	}
 	if (lg.fd >= 0 && !lg.connected && io_wait_write(lg.fd, 0) == 1) {
@@ -133,7 +135,8 @@ static void send_queue(void)
 {
 	connect_if_due();
 	while (lg.connected && lg.sent < lg.queued) {
-		ssize_t n = send(lg.fd, lg.queue + lg.sent, lg.queued - lg.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(
+		    lg.fd, lg.queue + lg.sent, lg.queued - lg.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			lose_connection();
 		if (n <= 0)
@@ -172,7 +175,8 @@ static int send_tcp(enum log_level level, const char *text)
 
 	send_queue();
 	if (lg.dropped) {
-		snprintf(note, sizeof note, "%lu log records were lost while the log server was away", lg.dropped);
+		snprintf(note, sizeof note,
+		    "%lu log records were lost while the log server was away", lg.dropped);
 		if (queue_record(LOG_LEVEL_WARN, note) == 0)
 			lg.dropped = 0;
 	}
@@ -190,8 +194,9 @@ static int send_line(int fd, bool timed, const char *text)
 	char line[RECORD_MAX], when[TIM_TEXT];
 	bool named = lg.instance && *lg.instance;
 
-	int n = snprintf(line, sizeof line, "%s%s%s%s%s%s: %s", timed ? tim_text(tim_now(), 3, when) : "",
-	    timed ? " " : "", lg.program, named ? "[" : "", named ? lg.instance : "", named ? "]" : "", text);
+	int n = snprintf(line, sizeof line, "%s%s%s%s%s%s: %s",
+	    timed ? tim_text(tim_now(), 3, when) : "", timed ? " " : "", lg.program,
+	    named ? "[" : "", named ? lg.instance : "", named ? "]" : "", text);
 	if (n >= (int)sizeof line)
 		n = sizeof line - 1;
 	line[n] = '\n';

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define NET_WHY  256
+#define NET_WHY	 256
 #define NET_TEXT 320 /* a buffer for an address as text */
 
 enum net_kind { NET_UDP, NET_TCP, NET_UNIX, NET_SERIAL };
@@ -32,8 +32,8 @@ struct net_addr {
 };
 
 /* Addresses for spec, at most max, for binding (passive) or sending. Returns how many. */
-int net_resolve(const struct net_spec *spec, bool passive, struct net_addr *to, int max,
-    char why[NET_WHY]);
+int net_resolve(
+    const struct net_spec *spec, bool passive, struct net_addr *to, int max, char why[NET_WHY]);
 
 /* "192.0.2.1:2009", "[2001:db8::1]:2009", "unix:PATH". Returns buf. */
 char *net_text(const struct net_addr *a, char buf[NET_TEXT]);

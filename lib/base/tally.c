@@ -66,7 +66,10 @@ char *tally_line(const struct tally *t, char buf[TALLY_TEXT])
 /* Length of the UTF-8 character at s, 0 when it is none. */
 static size_t utf8(const unsigned char *s)
 {
-	size_t n = *s >= 0xf0 && *s < 0xf5 ? 4 : *s >= 0xe0 && *s < 0xf0 ? 3 : *s >= 0xc2 && *s < 0xe0 ? 2 : 0;
+	size_t n = *s >= 0xf0 && *s < 0xf5 ? 4
+	    : *s >= 0xe0 && *s < 0xf0	   ? 3
+	    : *s >= 0xc2 && *s < 0xe0	   ? 2
+					   : 0;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -116,12 +119,15 @@ char *tally_json(const struct tally *t, const char *program, const char *name, c
 	tally_escape(safe, sizeof safe, name);
 	add(&s, "{\"program\":\"%s\",\"name\":\"%s\",\"pid\":%d,\"time\":\"%s\",\"state\":\"%s\",",
 	    program, safe, (int)getpid(), tim_text(now, 3, when), state);
-	add(&s, "\"unit\":\"%s\",\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"held\":%" PRIu64 ",\"lost\":{",
+	add(&s,
+	    "\"unit\":\"%s\",\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"held\":%" PRIu64
+	    ",\"lost\":{",
 	    t->unit, t->in, t->out, t->held);
 	add_items(&s, t->lost);
 	add(&s, "},\"also\":{");
 	add_items(&s, t->also);
-	add(&s, "},\"queue\":{\"used\":%" PRIu64 ",\"size\":%" PRIu64 "},", t->queue_used, t->queue_size);
+	add(&s, "},\"queue\":{\"used\":%" PRIu64 ",\"size\":%" PRIu64 "},", t->queue_used,
+	    t->queue_size);
 	tally_escape(safe, sizeof safe, why ? why : "");
 	add(&s, "\"why\":\"%s\"}\n", safe);
 	return buf;

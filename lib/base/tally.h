@@ -27,11 +27,12 @@ struct tally {
 	uint64_t in, out, held;
 	struct tally_item lost[TALLY_MAX];
 	struct tally_item also[TALLY_MAX];
-	uint64_t queue_used, queue_size; /* bytes or items waiting, and the room for them; 0: none */
+	uint64_t queue_used,
+	    queue_size; /* bytes or items waiting, and the room for them; 0: none */
 };
 
 uint64_t tally_lost(const struct tally *t); /* sum of all losses */
-bool tally_sums(const struct tally *t);     /* the identity above */
+bool tally_sums(const struct tally *t);	    /* the identity above */
 
 /* One line for people: "20000 datagrams in, 19990 out, 10 lost (kernel drop 10); gaps 3".
  * Losses and notes that are 0 are left out. Returns buf. */

@@ -86,8 +86,8 @@ int64_t tim_join(int year, int month, int day, int hour, int minute, int second,
 char *tim_text(int64_t t, int digits, char buf[TIM_TEXT])
 {
 	struct tim_parts p = tim_split(t);
-	int n = snprintf(buf, TIM_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", p.year, p.month, p.day, p.hour,
-	    p.minute, p.second);
+	int n = snprintf(buf, TIM_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", p.year, p.month, p.day,
+	    p.hour, p.minute, p.second);
 	if (digits > 0)
 		n += snprintf(buf + n, (size_t)(TIM_TEXT - n), ".%09d", (int)p.ns) - (9 - digits);
 	buf[n] = 'Z';
@@ -98,8 +98,8 @@ char *tim_text(int64_t t, int digits, char buf[TIM_TEXT])
 char *tim_name(int64_t t, char buf[TIM_TEXT])
 {
 	struct tim_parts p = tim_split(t);
-	snprintf(buf, TIM_TEXT, "%04d%02d%02dT%02d%02d%02dZ", p.year, p.month, p.day, p.hour, p.minute,
-	    p.second);
+	snprintf(buf, TIM_TEXT, "%04d%02d%02dT%02d%02d%02dZ", p.year, p.month, p.day, p.hour,
+	    p.minute, p.second);
 	return buf;
 }
 
@@ -136,8 +136,8 @@ int tim_parse(const char *s, int64_t *t)
 
 	if ((year = digits_at(&s, 4)) < 1678 || year > 2261 || !char_at(&s, "-") ||
 	    (month = digits_at(&s, 2)) < 1 || month > 12 || !char_at(&s, "-") ||
-	    (day = digits_at(&s, 2)) < 1 || day > days_in_month(year, month) || !char_at(&s, "T ") ||
-	    (hour = digits_at(&s, 2)) < 0 || hour > 23 || !char_at(&s, ":") ||
+	    (day = digits_at(&s, 2)) < 1 || day > days_in_month(year, month) ||
+	    !char_at(&s, "T ") || (hour = digits_at(&s, 2)) < 0 || hour > 23 || !char_at(&s, ":") ||
 	    (minute = digits_at(&s, 2)) < 0 || minute > 59 || !char_at(&s, ":") ||
 	    (second = digits_at(&s, 2)) < 0 || second > 60)
 		goto bad;
@@ -160,8 +160,8 @@ bad:
 static const struct unit {
 	const char *name;
 	int64_t ns;
-} units[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}, {"m", TIM_MIN}, {"min", TIM_MIN},
-    {"h", TIM_H}, {"d", TIM_DAY}};
+} units[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}, {"m", TIM_MIN},
+    {"min", TIM_MIN}, {"h", TIM_H}, {"d", TIM_DAY}};
 
 #define NUNITS (sizeof units / sizeof *units)
 
@@ -229,13 +229,14 @@ bad:
 
 char *tim_span(int64_t ns, char buf[TIM_TEXT])
 {
-	static const struct unit show[] = {
-	    {"d", TIM_DAY}, {"h", TIM_H}, {"m", TIM_MIN}, {"s", TIM_S}, {"ms", TIM_MS}, {"us", TIM_US}};
+	static const struct unit show[] = {{"d", TIM_DAY}, {"h", TIM_H}, {"m", TIM_MIN},
+	    {"s", TIM_S}, {"ms", TIM_MS}, {"us", TIM_US}};
 	const char *name = "ns";
 	int64_t unit = 1;
 
 	for (size_t i = 0; i < sizeof show / sizeof *show && ns > 0; i++) {
-		bool decimal = show[i].ns <= TIM_S && ns >= show[i].ns && ns % (show[i].ns / 1000) == 0;
+		bool decimal =
+		    show[i].ns <= TIM_S && ns >= show[i].ns && ns % (show[i].ns / 1000) == 0;
 		if (ns % show[i].ns == 0 || decimal) {
 			name = show[i].name;
 			unit = show[i].ns;
@@ -244,7 +245,8 @@ char *tim_span(int64_t ns, char buf[TIM_TEXT])
 	}
 	int n = snprintf(buf, TIM_TEXT, "%lld", (long long)(ns / unit));
 	if (ns % unit) {
-		n += snprintf(buf + n, (size_t)(TIM_TEXT - n), ".%03d", (int)(ns % unit / (unit / 1000)));
+		n += snprintf(
+		    buf + n, (size_t)(TIM_TEXT - n), ".%03d", (int)(ns % unit / (unit / 1000)));
 		while (buf[n - 1] == '0')
 			n--;
 	}

@@ -59,11 +59,25 @@ WIRE_TYPE(i32le, int32_t, uint32_t, WIRE_LE32)
 WIRE_TYPE(i64le, int64_t, uint64_t, WIRE_LE64)
 
 #define wire_get(w)                                                                                \
-	_Generic((w), u16be: u16be_get, u32be: u32be_get, u64be: u64be_get, u16le: u16le_get,      \
-	    u32le: u32le_get, u64le: u64le_get, i32le: i32le_get, i64le: i64le_get)(w)
+	_Generic((w), u16be                                                                        \
+		 : u16be_get, u32be                                                                \
+		 : u32be_get, u64be                                                                \
+		 : u64be_get, u16le                                                                \
+		 : u16le_get, u32le                                                                \
+		 : u32le_get, u64le                                                                \
+		 : u64le_get, i32le                                                                \
+		 : i32le_get, i64le                                                                \
+		 : i64le_get)(w)
 
 #define wire_put(p, v)                                                                             \
-	_Generic(*(p), u16be: u16be_put, u32be: u32be_put, u64be: u64be_put, u16le: u16le_put,     \
-	    u32le: u32le_put, u64le: u64le_put, i32le: i32le_put, i64le: i64le_put)(p, v)
+	_Generic(*(p), u16be                                                                       \
+		 : u16be_put, u32be                                                                \
+		 : u32be_put, u64be                                                                \
+		 : u64be_put, u16le                                                                \
+		 : u16le_put, u32le                                                                \
+		 : u32le_put, u64le                                                                \
+		 : u64le_put, i32le                                                                \
+		 : i32le_put, i64le                                                                \
+		 : i64le_put)(p, v)
 
 #endif

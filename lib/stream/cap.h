@@ -18,27 +18,27 @@
 #include <stdint.h>
 
 #define CAP_LINK_ETHERNET 1
-#define CAP_LINK_RAW      101 /* IPv4 or IPv6, told apart by the first nibble: fyke's packets */
-#define CAP_LINK_SLL      113
-#define CAP_LINK_USER0    147 /* fyke's events */
-#define CAP_LINK_IPV4     228
-#define CAP_LINK_IPV6     229
-#define CAP_LINK_SLL2     276
+#define CAP_LINK_RAW	  101 /* IPv4 or IPv6, told apart by the first nibble: fyke's packets */
+#define CAP_LINK_SLL	  113
+#define CAP_LINK_USER0	  147 /* fyke's events */
+#define CAP_LINK_IPV4	  228
+#define CAP_LINK_IPV6	  229
+#define CAP_LINK_SLL2	  276
 
 #define CAP_EVENTS_NAME "fyke-events/1" /* if_name of an event stream */
-#define CAP_DATA_MAX    262144          /* captured bytes of one record: tshark's limit */
-#define CAP_DESC_MAX    65535           /* bytes of if_description */
-#define CAP_WHY         256
+#define CAP_DATA_MAX	262144		/* captured bytes of one record: tshark's limit */
+#define CAP_DESC_MAX	65535		/* bytes of if_description */
+#define CAP_WHY		256
 
 /* ---- reading ---- */
 
 struct cap_record {
-	int64_t time;        /* UTC ns */
+	int64_t time;	     /* UTC ns */
 	uint32_t caplen;     /* bytes at data */
 	uint32_t origlen;    /* bytes that were there */
 	uint64_t dropped;    /* lost just before this one, as the writer said */
-	int link;            /* CAP_LINK_... */
-	bool hashed;         /* had an epb_hash, and it was right */
+	int link;	     /* CAP_LINK_... */
+	bool hashed;	     /* had an epb_hash, and it was right */
 	const uint8_t *data; /* in the reader's buffer, until the next call */
 };
 
@@ -47,21 +47,22 @@ struct cap_state {
 	uint64_t records;  /* handed out */
 	uint64_t damaged;  /* places where blocks were bad */
 	uint64_t skipped;  /* bytes passed over there */
-	uint64_t cut;      /* sections with hashes that ended without their end mark */
+	uint64_t cut;	   /* sections with hashes that ended without their end mark */
 	uint64_t sections; /* begun */
-	uint64_t ended;    /* sections closed by an end mark */
+	uint64_t ended;	   /* sections closed by an end mark */
 	uint64_t ifrecv, ifdrop, osdrop, usrdeliv; /* summed over the end marks */
-	bool hashes;       /* the present section has hashes */
-	bool beats;        /* heartbeats were seen: they tell the stream's time, the wall clock need not */
+	bool hashes;				   /* the present section has hashes */
+	bool beats; /* heartbeats were seen: they tell the stream's time, the wall clock need not */
 };
 
 enum cap_next {
-	CAP_END = 0,    /* end of the input: look at cap_state() */
+	CAP_END = 0,	/* end of the input: look at cap_state() */
 	CAP_RECORD = 1, /* a record */
-	CAP_BEAT = 2,   /* a heartbeat: only record->time is set */
-	CAP_WAIT = 3,   /* no whole block within the time, or a signal came: call again */
-	CAP_NEW = 4,    /* a new section or interface begins: cap_link(), cap_name(), cap_text() are new */
-	CAP_ERROR = -1  /* read error (errno), or not a capture at all (EPROTO): cap_why() */
+	CAP_BEAT = 2,	/* a heartbeat: only record->time is set */
+	CAP_WAIT = 3,	/* no whole block within the time, or a signal came: call again */
+	CAP_NEW =
+	    4, /* a new section or interface begins: cap_link(), cap_name(), cap_text() are new */
+	CAP_ERROR = -1 /* read error (errno), or not a capture at all (EPROTO): cap_why() */
 };
 
 struct cap_reader;
@@ -73,10 +74,10 @@ struct cap_reader *cap_reader_new(int fd);
 enum cap_next cap_read(struct cap_reader *r, struct cap_record *record, int64_t timeout_ns);
 
 const struct cap_state *cap_state(const struct cap_reader *r);
-int cap_link(const struct cap_reader *r);         /* of the present interface, -1 before the first */
+int cap_link(const struct cap_reader *r); /* of the present interface, -1 before the first */
 const char *cap_name(const struct cap_reader *r); /* if_name, "" when it has none */
 const char *cap_text(const struct cap_reader *r); /* if_description: the card of an event stream */
-const char *cap_why(const struct cap_reader *r);  /* one sentence on the last damage, cut or error */
+const char *cap_why(const struct cap_reader *r); /* one sentence on the last damage, cut or error */
 void cap_reader_free(struct cap_reader *r);
 
 /* ---- writing ---- */
@@ -106,8 +107,8 @@ size_t cap_endmark(uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, 
 struct cap_writer;
 
 /* Writes the header at once. NULL with errno. */
-struct cap_writer *cap_writer_new(int fd, int link, const char *program, const char *name,
-    const char *text);
+struct cap_writer *cap_writer_new(
+    int fd, int link, const char *program, const char *name, const char *text);
 
 /* Room for len captured bytes, to be filled by the caller and then sealed. NULL with errno when
  * writing out the full buffer failed. */

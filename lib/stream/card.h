@@ -13,15 +13,25 @@
 
 #include "pkt.h"
 
-#define CARD_WHY        256
-#define CARD_FIELDS     32
-#define CARD_PIECES     16      /* at= lines of one field */
-#define CARD_SOURCES    1024
-#define CARD_RECORD_MAX 65507   /* a UDP payload */
-#define CARD_TEXT_MAX   65535   /* the file: it must fit an if_description */
+#define CARD_WHY	256
+#define CARD_FIELDS	32
+#define CARD_PIECES	16 /* at= lines of one field */
+#define CARD_SOURCES	1024
+#define CARD_RECORD_MAX 65507 /* a UDP payload */
+#define CARD_TEXT_MAX	65535 /* the file: it must fit an if_description */
 
-enum card_type { CARD_U8, CARD_I8, CARD_U16, CARD_I16, CARD_U32, CARD_I32, CARD_U64, CARD_I64,
-	CARD_F32, CARD_F64 };
+enum card_type {
+	CARD_U8,
+	CARD_I8,
+	CARD_U16,
+	CARD_I16,
+	CARD_U32,
+	CARD_I32,
+	CARD_U64,
+	CARD_I64,
+	CARD_F32,
+	CARD_F64
+};
 
 /* at = OFFSET TYPE [COUNT [STRIDE [FIRST [STEP]]]]: value k stands stride*k bytes after offset in
  * the record and is element first + step*k of the field. */
@@ -30,22 +40,22 @@ struct card_piece {
 	uint32_t count;
 	uint32_t stride; /* bytes */
 	uint32_t first, step;
-	bool big;        /* byte order of this piece */
+	bool big; /* byte order of this piece */
 };
 
 struct card_field {
-	char name[64];      /* section name */
-	char variable[64];  /* netCDF name */
+	char name[64];	   /* section name */
+	char variable[64]; /* netCDF name */
 	char long_name[128], unit[32], standard_name[64];
-	char axis[64];      /* name of the netCDF dimension of its elements, "" when count is 1 */
+	char axis[64]; /* name of the netCDF dimension of its elements, "" when count is 1 */
 	enum card_type type;
-	uint32_t count;     /* elements; those that no piece covers are fill */
-	uint32_t covered;   /* elements that some piece covers */
+	uint32_t count;	  /* elements; those that no piece covers are fill */
+	uint32_t covered; /* elements that some piece covers */
 	int npieces;
 	struct card_piece piece[CARD_PIECES];
-	uint64_t xor;       /* applied to the raw bits first */
+	uint64_t xor ;	      /* applied to the raw bits first */
 	double scale, offset; /* value = raw * scale + offset */
-	bool scaled;        /* scale or offset was given */
+	bool scaled;	      /* scale or offset was given */
 	bool has_fill;
 	int64_t fill;
 };
@@ -55,29 +65,30 @@ enum card_tie { CARD_TIE_ARRIVAL, CARD_TIE_UTC, CARD_TIE_TAI, CARD_TIE_NONE };
 
 struct card {
 	char name[64], title[128];
-	char *text;          /* the file as it was read, textlen bytes and a NUL */
+	char *text; /* the file as it was read, textlen bytes and a NUL */
 	size_t textlen;
-	bool big;            /* default byte order */
-	uint32_t record;     /* bytes of a record */
-	bool whole;          /* a datagram is exactly one record (else one or more) */
-	int64_t window, hold;/* ns: how far apart records of one event may be, how long to wait */
-	uint16_t port;       /* where it usually arrives; 0: not said */
-	double rate;         /* records per second and source, nominal; 0: not said */
+	bool big;	      /* default byte order */
+	uint32_t record;      /* bytes of a record */
+	bool whole;	      /* a datagram is exactly one record (else one or more) */
+	int64_t window, hold; /* ns: how far apart records of one event may be, how long to wait */
+	uint16_t port;	      /* where it usually arrives; 0: not said */
+	double rate;	      /* records per second and source, nominal; 0: not said */
 
-	enum card_by by;     /* source number = (address byte | destination port | field) [mod modulo] - first */
-	uint32_t modulo;     /* 0: none */
+	enum card_by
+	    by; /* source number = (address byte | destination port | field) [mod modulo] - first */
+	uint32_t modulo;       /* 0: none */
 	uint32_t address_byte; /* which byte of the address: 3 is the last of IPv4 */
 	uint32_t first, nsrc;
-	int source_field;    /* index, for CARD_BY_FIELD, else -1 */
+	int source_field; /* index, for CARD_BY_FIELD, else -1 */
 
-	int clock_field;     /* -1: none, the arrival time is the clock */
-	int clock_seconds;   /* a field of whole seconds added to it, or -1 */
-	double clock_unit;   /* ns a tick */
+	int clock_field;	       /* -1: none, the arrival time is the clock */
+	int clock_seconds;	       /* a field of whole seconds added to it, or -1 */
+	double clock_unit;	       /* ns a tick */
 	uint32_t clock_num, clock_den; /* the same as a ratio: ns = ticks * num / den, exact */
-	unsigned clock_width;/* bits: the counter wraps at 2^width */
+	unsigned clock_width;	       /* bits: the counter wraps at 2^width */
 	enum card_tie tie;
 
-	int seq_field;       /* -1: none */
+	int seq_field; /* -1: none */
 	unsigned seq_width;
 
 	int nfields;

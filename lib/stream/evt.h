@@ -12,7 +12,7 @@
 
 #define EVT_MAGIC   UINT32_C(0x656b7966) /* "fyke" in the file */
 #define EVT_VERSION 1
-#define EVT_ABSENT  INT32_MIN            /* offset of a source that is not in the event */
+#define EVT_ABSENT  INT32_MIN /* offset of a source that is not in the event */
 
 /*
  *  off  type            body of an event, all little-endian but the slots
@@ -41,14 +41,15 @@ static_assert(sizeof(struct evt_head) == 36, "fyke-events(5)");
 
 enum evt_flag {
 	EVT_INCOMPLETE = 1 << 0, /* sources that were expected are missing */
-	EVT_HELD = 1 << 1,       /* left at the hold time or at idle */
-	EVT_OVERFLOW = 1 << 2,   /* left early: too many events were open */
-	EVT_FLUSHED = 1 << 3,    /* left at the end of the input or of the program */
-	EVT_SEGMENT = 1 << 4,    /* first event after the device clock was restarted or stepped */
-	EVT_DUPLICATE = 1 << 5,  /* a second record of a source came, with the same bytes */
-	EVT_CONFLICT = 1 << 6,   /* a second record of a source came, with other bytes: the first is kept */
-	EVT_GAP = 1 << 7,        /* a source's sequence number jumped just before this event */
-	EVT_DROPS = 1 << 8       /* datagrams were dropped by the receiver just before (epb_dropcount) */
+	EVT_HELD = 1 << 1,	 /* left at the hold time or at idle */
+	EVT_OVERFLOW = 1 << 2,	 /* left early: too many events were open */
+	EVT_FLUSHED = 1 << 3,	 /* left at the end of the input or of the program */
+	EVT_SEGMENT = 1 << 4,	 /* first event after the device clock was restarted or stepped */
+	EVT_DUPLICATE = 1 << 5,	 /* a second record of a source came, with the same bytes */
+	EVT_CONFLICT =
+	    1 << 6, /* a second record of a source came, with other bytes: the first is kept */
+	EVT_GAP = 1 << 7,  /* a source's sequence number jumped just before this event */
+	EVT_DROPS = 1 << 8 /* datagrams were dropped by the receiver just before (epb_dropcount) */
 };
 
 /* A decoded body: pointers into the block. */
@@ -66,8 +67,8 @@ struct evt {
 /* 0, or a reason as text. Never reads beyond n. */
 const char *evt_decode(const void *body, size_t n, struct evt *e);
 
-size_t evt_header_size(unsigned nsrc);              /* bytes before the slots */
-size_t evt_size(unsigned nsrc, size_t slot);        /* whole body */
+size_t evt_header_size(unsigned nsrc);	     /* bytes before the slots */
+size_t evt_size(unsigned nsrc, size_t slot); /* whole body */
 
 static inline int evt_present(const struct evt *e, unsigned source)
 {

@@ -13,23 +13,23 @@
 #include "cap.h"
 
 struct pkt_addr {
-	uint8_t family;   /* 4 or 6 */
+	uint8_t family; /* 4 or 6 */
 	uint16_t port;
 	uint8_t addr[16]; /* network order, the first 4 bytes for IPv4 */
 };
 
 struct pkt {
-	int64_t time;        /* arrival, UTC ns */
+	int64_t time; /* arrival, UTC ns */
 	struct pkt_addr src, dst;
 	const uint8_t *data; /* the payload, inside the record */
-	size_t len;          /* its bytes, all there */
+	size_t len;	     /* its bytes, all there */
 	uint64_t dropped;    /* lost just before it */
 };
 
 /* Why a record is no usable datagram. */
 enum pkt_verdict {
 	PKT_OK = 0,
-	PKT_NOT_IP,    /* another protocol on the wire, or a link type we do not know */
+	PKT_NOT_IP, /* another protocol on the wire, or a link type we do not know */
 	PKT_NOT_UDP,
 	PKT_FRAGMENT,  /* a piece of a datagram: only reassembly would help */
 	PKT_TRUNCATED, /* captured short: caplen < origlen, or the headers say more than is there */
@@ -46,7 +46,7 @@ size_t pkt_headers(uint8_t *head, const struct pkt_addr *src, const struct pkt_a
     const uint8_t *payload, size_t len);
 
 #define PKT_TEXT 64
-char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT]); /* 192.0.2.1:2009, [::1]:2009 */
+char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT]);	   /* 192.0.2.1:2009, [::1]:2009 */
 char *pkt_text_addr(const struct pkt_addr *a, char buf[PKT_TEXT]); /* without the port */
 /* Reads an address without port; 0, or -1. */
 int pkt_parse_addr(const char *text, struct pkt_addr *a);

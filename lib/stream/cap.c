@@ -1,0 +1,838 @@
+/*
+ * cap.c - capture streams: pcapng read and written, classic pcap read
+ *
+ * Block layouts: draft-ietf-opsawg-pcapng sections 4.1 (SHB), 4.2 (IDB), 4.3 (EPB), 4.6 (ISB);
+ * draft-ietf-opsawg-pcap for the classic file.
+ */
+#include "cap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <libdeflate.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/tim.h"
+#include "base/wire.h"
+
+#define BLOCK_MAX  (2 << 20) /* the longest block that is believed */
+#define READ_STEP  (256 << 10)
+#define WRITE_STEP (256 << 10)
+#define IFACES_MAX 256
+
+enum block { BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_ISB = 5, BLOCK_EPB = 6 };
+enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d };
+enum option {
+	OPT_END = 0,
+	SHB_USERAPPL = 4,
+	IF_NAME = 2,
+	IF_DESCRIPTION = 3,
+	IF_TSRESOL = 9,
+	IF_TSOFFSET = 14,
+	EPB_HASH = 3,
+	EPB_DROPCOUNT = 4,
+	ISB_IFRECV = 4,
+	ISB_IFDROP = 5,
+	ISB_OSDROP = 7,
+	ISB_USRDELIV = 8
+};
+enum { HASH_CRC32 = 2 };
+
+struct block_head {
+	u32le type, length;
+};
+struct shb {
+	u32le magic;
+	u16le major, minor;
+	i64le section;
+};
+struct idb {
+	u16le link, reserved;
+	u32le snaplen;
+};
+struct epb {
+	u32le iface, time_high, time_low, caplen, origlen;
+};
+struct isb {
+	u32le iface, time_high, time_low;
+};
+struct opt {
+	u16le code, length;
+};
+struct epb_tail {
+	struct opt hash;
+	uint8_t algorithm;
+	u32le crc;
+	uint8_t pad[3];
+};
+
+static_assert(sizeof(struct block_head) == 8, "block type and length");
+static_assert(sizeof(struct shb) == 16, "section header body");
+static_assert(sizeof(struct idb) == 8, "interface description body");
+static_assert(sizeof(struct epb) == 20, "enhanced packet body");
+static_assert(sizeof(struct block_head) + sizeof(struct epb) == CAP_HEAD, "room before the data");
+static_assert(sizeof(struct isb) == 12, "interface statistics body");
+static_assert(sizeof(struct epb_tail) == 12, "epb_hash with a CRC32");
+
+static size_t padded(size_t n)
+{
+	return (n + 3) & ~(size_t)3;
+}
+
+/* ======== writing: always little-endian ======== */
+
+static uint8_t *put_option(uint8_t *to, enum option code, const void *value, size_t n)
+{
+	struct opt *o = (struct opt *)to;
+	wire_put(&o->code, (uint16_t)code);
+	wire_put(&o->length, (uint16_t)n);
+	memset(to + sizeof *o + (n & ~(size_t)3), 0, padded(n) - (n & ~(size_t)3));
+	memcpy(to + sizeof *o, value, n);
+	return to + sizeof *o + padded(n);
+}
+
+static uint8_t *put_option_u64(uint8_t *to, enum option code, uint64_t v)
+{
+	u64le w;
+	wire_put(&w, v);
+	return put_option(to, code, &w, sizeof w);
+}
+
+static uint8_t *put_option_end(uint8_t *to)
+{
+	memset(to, 0, sizeof(struct opt));
+	return to + sizeof(struct opt);
+}
+
+/* Type and both lengths of the block that begins at block and whose body ends at end. */
+static size_t close_block(uint8_t *block, uint8_t *end, enum block type)
+{
+	struct block_head *h = (struct block_head *)block;
+	size_t n = (size_t)(end - block) + 4;
+	wire_put(&h->type, (uint32_t)type);
+	wire_put(&h->length, (uint32_t)n);
+	wire_put((u32le *)end, (uint32_t)n);
+	return n;
+}
+
+static void put_time(u32le *high, u32le *low, int64_t time)
+{
+	wire_put(high, (uint32_t)((uint64_t)time >> 32));
+	wire_put(low, (uint32_t)time);
+}
+
+size_t cap_seal(uint8_t *block, size_t len, size_t origlen, int64_t time, uint64_t dropped)
+{
+	struct epb *e = (struct epb *)(block + sizeof(struct block_head));
+	uint8_t *data = block + CAP_HEAD, *p = data + len;
+
+	wire_put(&e->iface, 0);
+	put_time(&e->time_high, &e->time_low, time);
+	wire_put(&e->caplen, (uint32_t)len);
+	wire_put(&e->origlen, (uint32_t)origlen);
+	while ((p - data) & 3)
+		*p++ = 0;
+	struct epb_tail *t = (struct epb_tail *)p;
+	wire_put(&t->hash.code, EPB_HASH);
+	wire_put(&t->hash.length, 5);
+	t->algorithm = HASH_CRC32;
+	wire_put(&t->crc, libdeflate_crc32(0, data, len));
+	memset(t->pad, 0, sizeof t->pad);
+	p += sizeof *t;
+	if (dropped)
+		p = put_option_u64(p, EPB_DROPCOUNT, dropped);
+	return close_block(block, put_option_end(p), BLOCK_EPB);
+}
+
+size_t cap_header(uint8_t *to, int link, const char *program, const char *name, const char *text)
+{
+	struct shb *s = (struct shb *)(to + sizeof(struct block_head));
+	uint8_t *p = (uint8_t *)(s + 1);
+	char app[256];
+
+	wire_put(&s->magic, BYTE_ORDER_MAGIC);
+	wire_put(&s->major, 1);
+	wire_put(&s->minor, 0);
+	wire_put(&s->section, -1);
+	int n = snprintf(app, sizeof app, "fyke %s %s", program, FYKE_VERSION);
+	p = put_option(p, SHB_USERAPPL, app, n < (int)sizeof app ? (size_t)n : sizeof app - 1);
+	size_t done = close_block(to, put_option_end(p), BLOCK_SHB);
+
+	struct idb *i = (struct idb *)(to + done + sizeof(struct block_head));
+	p = (uint8_t *)(i + 1);
+	wire_put(&i->link, (uint16_t)link);
+	wire_put(&i->reserved, 0);
+	wire_put(&i->snaplen, 0);
+	p = put_option(p, IF_NAME, name, strnlen(name, 255));
+	if (text)
+		p = put_option(p, IF_DESCRIPTION, text, strnlen(text, CAP_DESC_MAX));
+	p = put_option(p, IF_TSRESOL, "\x09", 1);
+	return done + close_block(to + done, put_option_end(p), BLOCK_IDB);
+}
+
+static uint8_t *put_isb(uint8_t *to, int64_t time)
+{
+	struct isb *s = (struct isb *)(to + sizeof(struct block_head));
+	wire_put(&s->iface, 0);
+	put_time(&s->time_high, &s->time_low, time);
+	return (uint8_t *)(s + 1);
+}
+
+size_t cap_beat(uint8_t *to, int64_t time)
+{
+	return close_block(to, put_isb(to, time), BLOCK_ISB);
+}
+
+size_t cap_endmark(
+    uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, uint64_t osdrop, uint64_t usrdeliv)
+{
+	uint8_t *p = put_isb(to, time);
+	p = put_option_u64(p, ISB_IFRECV, ifrecv);
+	p = put_option_u64(p, ISB_IFDROP, ifdrop);
+	p = put_option_u64(p, ISB_OSDROP, osdrop);
+	p = put_option_u64(p, ISB_USRDELIV, usrdeliv);
+	return close_block(to, put_option_end(p), BLOCK_ISB);
+}
+
+struct cap_writer {
+	int fd;
+	size_t used;
+	uint8_t
+	    buf[WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX];
+};
+
+struct cap_writer *cap_writer_new(
+    int fd, int link, const char *program, const char *name, const char *text)
+{
+	struct cap_writer *w = malloc(sizeof *w);
+	if (!w)
+		return NULL;
+	w->fd = fd;
+	w->used = cap_header(w->buf, link, program, name, text);
+	io_bigpipe(fd);
+	if (cap_flush(w) < 0) {
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+uint8_t *cap_room(struct cap_writer *w, size_t len)
+{
+	assert(len <= CAP_DATA_MAX);
+	if (w->used >= WRITE_STEP && cap_flush(w) < 0)
+		return NULL;
+	return w->buf + w->used + CAP_HEAD;
+}
+
+void cap_put(struct cap_writer *w, size_t len, size_t origlen, int64_t time, uint64_t dropped)
+{
+	w->used += cap_seal(w->buf + w->used, len, origlen, time, dropped);
+}
+
+int cap_put_beat(struct cap_writer *w, int64_t time)
+{
+	if (!cap_room(w, 0))
+		return -1;
+	w->used += cap_beat(w->buf + w->used, time);
+	return 0;
+}
+
+int cap_flush(struct cap_writer *w)
+{
+	if (w->used && io_writeall(w->fd, w->buf, w->used) < 0)
+		return -1;
+	w->used = 0;
+	return 0;
+}
+
+size_t cap_pending(const struct cap_writer *w)
+{
+	return w->used;
+}
+
+int cap_finish(struct cap_writer *w, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
+    uint64_t osdrop, uint64_t usrdeliv)
+{
+	if (!cap_room(w, 0))
+		return -1;
+	w->used += cap_endmark(w->buf + w->used, time, ifrecv, ifdrop, osdrop, usrdeliv);
+	return cap_flush(w);
+}
+
+void cap_writer_free(struct cap_writer *w)
+{
+	free(w);
+}
+
+/* ======== reading ======== */
+
+struct iface {
+	int link;
+	uint8_t tsresol;
+	int64_t tsoffset; /* s */
+	char name[256];
+	char *text;
+};
+
+struct cap_reader {
+	int fd;
+	bool eof;
+	enum { FORM_UNKNOWN, FORM_PCAPNG, FORM_PCAP } form;
+	bool swapped; /* the section's or file's byte order is not ours */
+	bool ours;    /* written by a fyke program: only blocks that we write, and an end mark */
+	bool section, marked; /* inside a section; its end mark was the last block */
+	bool lost;	      /* after damage: looking for the next good block */
+	bool torn;	      /* the input ended inside a block */
+	bool nano;	      /* classic pcap with nanoseconds */
+	int pcap_link;
+	struct iface *iface;
+	unsigned nifaces, last;
+	struct cap_state state;
+	char why[CAP_WHY];
+	uint8_t *at, *end; /* what is read and not yet handed out */
+	uint8_t buf[READ_STEP + 2 * BLOCK_MAX];
+};
+
+struct cap_reader *cap_reader_new(int fd)
+{
+	struct cap_reader *r = malloc(sizeof *r);
+	if (!r)
+		return NULL;
+	memset(r, 0, offsetof(struct cap_reader, buf));
+	r->fd = fd;
+	r->at = r->end = r->buf;
+	io_bigpipe(fd);
+	return r;
+}
+
+const struct cap_state *cap_state(const struct cap_reader *r)
+{
+	return &r->state;
+}
+
+int cap_link(const struct cap_reader *r)
+{
+	if (r->form == FORM_PCAP)
+		return r->pcap_link;
+	return r->nifaces ? r->iface[r->last].link : -1;
+}
+
+const char *cap_name(const struct cap_reader *r)
+{
+	return r->nifaces ? r->iface[r->last].name : "";
+}
+
+const char *cap_text(const struct cap_reader *r)
+{
+	return r->nifaces && r->iface[r->last].text ? r->iface[r->last].text : "";
+}
+
+const char *cap_why(const struct cap_reader *r)
+{
+	return r->why;
+}
+
+static void forget_interfaces(struct cap_reader *r)
+{
+	for (unsigned i = 0; i < r->nifaces; i++)
+		free(r->iface[i].text);
+	free(r->iface);
+	r->iface = NULL;
+	r->nifaces = r->last = 0;
+}
+
+void cap_reader_free(struct cap_reader *r)
+{
+	if (r)
+		forget_interfaces(r);
+	free(r);
+}
+
+static uint32_t get32(const struct cap_reader *r, const void *p)
+{
+	uint32_t v = wire_get(*(const u32le *)p);
+	return r->swapped ? __builtin_bswap32(v) : v;
+}
+
+static uint16_t get16(const struct cap_reader *r, const void *p)
+{
+	uint16_t v = wire_get(*(const u16le *)p);
+	return r->swapped ? __builtin_bswap16(v) : v;
+}
+
+static uint64_t get64(const struct cap_reader *r, const void *p)
+{
+	uint64_t v = wire_get(*(const u64le *)p);
+	return r->swapped ? __builtin_bswap64(v) : v;
+}
+
+static size_t have(const struct cap_reader *r)
+{
+	return (size_t)(r->end - r->at);
+}
+
+/* Makes n bytes available at r->at. CAP_RECORD when they are, CAP_END when the input ends before,
+ * CAP_WAIT, CAP_ERROR. */
+static enum cap_next need(struct cap_reader *r, size_t n, int64_t timeout_ns)
+{
+	assert(n <= BLOCK_MAX + READ_STEP);
+	while (have(r) < n) {
+		if (r->eof)
+			return CAP_END;
+		/* Moving what is left to the front keeps the working set in the cache. */
+		memmove(r->buf, r->at, have(r));
+		r->end = r->buf + have(r);
+		r->at = r->buf;
+		int ready = io_wait(r->fd, timeout_ns);
+		if (ready == 0 || (ready < 0 && errno == EINTR))
+			return CAP_WAIT;
+		ssize_t k = ready < 0 ? -1 : read(r->fd, r->end, READ_STEP);
+		if (k < 0 && errno == EINTR)
+			return CAP_WAIT;
+		if (k < 0) {
+			snprintf(r->why, sizeof r->why, "cannot read: %s", strerror(errno));
+			return CAP_ERROR;
+		}
+		r->eof = k == 0;
+		r->end += k;
+	}
+	return CAP_RECORD;
+}
+
+static void skip(struct cap_reader *r, size_t n)
+{
+	r->at += n;
+	r->state.skipped += n;
+}
+
+static void __attribute__((format(printf, 2, 3)))
+damage(struct cap_reader *r, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(r->why, sizeof r->why, format, ap);
+	va_end(ap);
+	r->state.damaged++;
+}
+
+/* ---- pcapng ---- */
+
+/* Walks over options between p and end; false at the end of them or when they make no sense. */
+static bool next_option(const struct cap_reader *r, const uint8_t **p, const uint8_t *end,
+    unsigned *code, const uint8_t **value, size_t *n)
+{
+	if (end - *p < (ptrdiff_t)sizeof(struct opt))
+		return false;
+	*code = get16(r, *p);
+	*n = get16(r, *p + 2);
+	*value = *p + sizeof(struct opt);
+	if (*code == OPT_END || padded(*n) > (size_t)(end - *value))
+		return false;
+	*p = *value + padded(*n);
+	return true;
+}
+
+/* Units of 10^-n or 2^-n seconds since tsoffset, as nanoseconds. */
+static int64_t block_time(const struct iface *f, uint32_t high, uint32_t low)
+{
+	uint64_t v = (uint64_t)high << 32 | low;
+	__int128 ns;
+
+	if (f->tsresol == 9 && f->tsoffset == 0)
+		return (int64_t)v;
+	if (f->tsresol & 0x80) {
+		ns = (__int128)v * TIM_S >> (f->tsresol & 0x7f);
+	} else {
+		ns = (__int128)v * TIM_S;
+		for (int i = f->tsresol; i > 0; i--)
+			ns /= 10;
+	}
+	ns += (__int128)f->tsoffset * TIM_S;
+	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN + 1 ? INT64_MIN + 1 : (int64_t)ns;
+}
+
+/* Byte order of the block at p, 12 bytes of it there: a section header says it itself. */
+static bool block_swapped(const struct cap_reader *r, const uint8_t *p)
+{
+	if (wire_get(*(const u32le *)p) != BLOCK_SHB) /* the same in both orders */
+		return r->swapped;
+	return wire_get(*(const u32le *)(p + 8)) != BYTE_ORDER_MAGIC;
+}
+
+/* The length that the block at p (12 bytes of it there) states; 0 when it cannot be one. */
+static size_t block_length(const struct cap_reader *r, const uint8_t *p)
+{
+	size_t n = wire_get(*(const u32le *)(p + 4));
+	uint32_t magic = wire_get(*(const u32le *)(p + 8));
+	bool section = wire_get(*(const u32le *)p) == BLOCK_SHB;
+
+	if (section && magic != BYTE_ORDER_MAGIC && magic != __builtin_bswap32(BYTE_ORDER_MAGIC))
+		return 0;
+	if (block_swapped(r, p))
+		n = __builtin_bswap32((uint32_t)n);
+	return n < (section ? 28 : 12) || n > BLOCK_MAX || n % 4 ? 0 : n;
+}
+
+/* Whether the length after the block of n bytes at p is the same as the one before. */
+static bool lengths_agree(const struct cap_reader *r, const uint8_t *p, size_t n)
+{
+	uint32_t after = wire_get(*(const u32le *)(p + n - 4));
+	return (block_swapped(r, p) ? __builtin_bswap32(after) : after) == n;
+}
+
+/* Whether body (n bytes) is an EPB that can be believed; its pieces into record. The place of the
+ * iface is checked by the caller. A wrong hash is false, a missing one is not. */
+static bool parse_epb(
+    const struct cap_reader *r, const uint8_t *body, size_t n, struct cap_record *record)
+{
+	const struct epb *e = (const struct epb *)body;
+	const uint8_t *p, *value, *end = body + n;
+	unsigned code;
+	size_t len;
+
+	if (n < sizeof *e)
+		return false;
+	record->caplen = get32(r, &e->caplen);
+	record->origlen = get32(r, &e->origlen);
+	record->data = body + sizeof *e;
+	if (record->caplen > CAP_DATA_MAX || padded(record->caplen) > n - sizeof *e)
+		return false;
+	record->dropped = 0;
+	record->hashed = false;
+	p = record->data + padded(record->caplen);
+	while (next_option(r, &p, end, &code, &value, &len)) {
+		if (code == EPB_DROPCOUNT && len == 8)
+			record->dropped = get64(r, value);
+		if (code != EPB_HASH || len != 5 || value[0] != HASH_CRC32 ||
+		    record->caplen > record->origlen)
+			continue;
+		record->hashed = true;
+		if (get32(r, value + 1) != libdeflate_crc32(0, record->data, record->caplen))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the whole block of n bytes at p is more than chance. */
+static bool believable(const struct cap_reader *r, const uint8_t *p, size_t n)
+{
+	struct cap_record record;
+
+	if (!lengths_agree(r, p, n))
+		return false;
+	switch (get32(r, p)) {
+	case BLOCK_EPB:
+		return parse_epb(r, p + 8, n - 12, &record) &&
+		    (record.hashed || !r->state.hashes) && get32(r, p + 8) < r->nifaces;
+	case BLOCK_ISB:
+		return n >= 24 && get32(r, p + 8) < r->nifaces;
+	case BLOCK_IDB:
+		return n >= 20;
+	}
+	return wire_get(*(const u32le *)p) == BLOCK_SHB;
+}
+
+static bool believable_type(const struct cap_reader *r, const uint8_t *p)
+{
+	uint32_t type = get32(r, p);
+	return type == BLOCK_EPB || type == BLOCK_ISB || type == BLOCK_IDB ||
+	    wire_get(*(const u32le *)p) == BLOCK_SHB;
+}
+
+/* After damage: passes over bytes until a block begins that can be believed. */
+static enum cap_next resync(struct cap_reader *r, int64_t timeout_ns)
+{
+	for (;;) {
+		enum cap_next got = need(r, 12, timeout_ns);
+		if (got == CAP_END)
+			skip(r, have(r));
+		if (got != CAP_RECORD)
+			return got;
+		size_t n = believable_type(r, r->at) ? block_length(r, r->at) : 0;
+		if (n > 0) {
+			got = need(r, n, timeout_ns);
+			if (got == CAP_WAIT || got == CAP_ERROR)
+				return got;
+			if (got == CAP_RECORD && believable(r, r->at, n))
+				return CAP_RECORD;
+		}
+		skip(r, 1);
+	}
+}
+
+/* The end of a section that should have had its end mark. */
+static void leave_section(struct cap_reader *r)
+{
+	if (r->torn || (r->section && (r->state.hashes || r->ours) && !r->marked)) {
+		r->state.cut++;
+		snprintf(r->why, sizeof r->why, "the stream was cut: %s",
+		    r->torn ? "it ends inside a block" : "its end mark is missing");
+	}
+	r->section = r->torn = false;
+}
+
+static void begin_section(struct cap_reader *r, const uint8_t *body, size_t n)
+{
+	const uint8_t *p = body + sizeof(struct shb), *value;
+	unsigned code;
+	size_t len;
+
+	leave_section(r);
+	forget_interfaces(r);
+	r->section = true;
+	r->marked = r->state.hashes = r->ours = false;
+	r->state.sections++;
+	while (next_option(r, &p, body + n, &code, &value, &len))
+		if (code == SHB_USERAPPL && len > 5 && memcmp(value, "fyke ", 5) == 0)
+			r->ours = true;
+}
+
+static int add_interface(struct cap_reader *r, const uint8_t *body, size_t n)
+{
+	const uint8_t *p = body + sizeof(struct idb), *value;
+	unsigned code;
+	size_t len;
+
+	if (n < sizeof(struct idb) || r->nifaces == IFACES_MAX)
+		return -1;
+	struct iface *grown = realloc(r->iface, (r->nifaces + 1) * sizeof *grown);
+	if (!grown)
+		return -1;
+	r->iface = grown;
+	struct iface *f = &grown[r->nifaces];
+	*f = (struct iface){.link = get16(r, body), .tsresol = 6};
+	while (next_option(r, &p, body + n, &code, &value, &len)) {
+		if (code == IF_TSRESOL && len == 1) {
+			f->tsresol = *value;
+		} else if (code == IF_TSOFFSET && len == 8) {
+			f->tsoffset = (int64_t)get64(r, value);
+		} else if (code == IF_NAME && len < sizeof f->name) {
+			memcpy(f->name, value, len);
+			f->name[len] = '\0';
+		} else if (code == IF_DESCRIPTION && !f->text && (f->text = malloc(len + 1))) {
+			memcpy(f->text, value, len);
+			f->text[len] = '\0';
+		}
+	}
+	r->last = r->nifaces++;
+	return 0;
+}
+
+/* A heartbeat, or the end mark with its counts. */
+static enum cap_next statistics(
+    struct cap_reader *r, const uint8_t *body, size_t n, struct cap_record *record)
+{
+	const uint8_t *p = body + sizeof(struct isb), *value;
+	uint64_t count[ISB_USRDELIV + 1] = {0};
+	bool marked = false;
+	unsigned code;
+	size_t len;
+
+	if (n < sizeof(struct isb) || get32(r, body) >= r->nifaces)
+		return CAP_ERROR;
+	while (next_option(r, &p, body + n, &code, &value, &len)) {
+		if (code <= ISB_USRDELIV && len == 8)
+			count[code] = get64(r, value);
+		marked |= code == ISB_USRDELIV;
+	}
+	record->time =
+	    block_time(&r->iface[get32(r, body)], get32(r, body + 4), get32(r, body + 8));
+	if (!marked) {
+		r->state.beats |= r->ours;
+		return r->ours ? CAP_BEAT : CAP_NEW;
+	}
+	r->marked = true;
+	r->state.ended++;
+	r->state.ifrecv += count[ISB_IFRECV];
+	r->state.ifdrop += count[ISB_IFDROP];
+	r->state.osdrop += count[ISB_OSDROP];
+	r->state.usrdeliv += count[ISB_USRDELIV];
+	return CAP_BEAT;
+}
+
+/* One block that stands whole at r->at. CAP_ERROR: damage. CAP_WAIT: nothing for the caller. */
+static enum cap_next one_block(struct cap_reader *r, size_t n, struct cap_record *record)
+{
+	const uint8_t *body = r->at + 8;
+	size_t len = n - 12;
+	uint32_t type = get32(r, r->at);
+
+	if (type != BLOCK_SHB && r->marked && r->ours && type != BLOCK_ISB)
+		r->marked = false; /* something follows the end mark */
+	switch (type) {
+	case BLOCK_EPB:
+		if (!parse_epb(r, body, len, record) || get32(r, body) >= r->nifaces ||
+		    (r->state.hashes && !record->hashed && r->ours))
+			return CAP_ERROR;
+		r->last = get32(r, body);
+		record->time =
+		    block_time(&r->iface[r->last], get32(r, body + 4), get32(r, body + 8));
+		record->link = r->iface[r->last].link;
+		r->state.hashes |= record->hashed;
+		r->state.records++;
+		return CAP_RECORD;
+	case BLOCK_SHB:
+		begin_section(r, body, len);
+		return CAP_WAIT;
+	case BLOCK_IDB:
+		return add_interface(r, body, len) < 0 ? CAP_ERROR : CAP_NEW;
+	case BLOCK_ISB: {
+		enum cap_next got = statistics(r, body, len, record);
+		return got == CAP_NEW ? CAP_WAIT : got;
+	}
+	}
+	return r->ours ? CAP_ERROR : CAP_WAIT; /* names, secrets, journal: nothing for us */
+}
+
+/* Brings the next block whole to r->at, n bytes. CAP_RECORD, or CAP_END, CAP_WAIT, CAP_ERROR. */
+static enum cap_next whole_block(struct cap_reader *r, size_t *n, int64_t timeout_ns)
+{
+	while (!r->lost) {
+		enum cap_next got = need(r, 12, timeout_ns);
+		if (got == CAP_RECORD && (*n = block_length(r, r->at)) > 0) {
+			got = need(r, *n, timeout_ns);
+			if (got == CAP_RECORD && lengths_agree(r, r->at, *n))
+				return CAP_RECORD;
+		}
+		if (got == CAP_WAIT || got == CAP_ERROR || have(r) == 0)
+			return got;
+		if (got == CAP_END) /* a cut, or a wrong length that hides good blocks behind it */
+			r->torn = true;
+		else
+			damage(r, "a block with wrong lengths");
+		r->lost = true;
+		skip(r, 1);
+	}
+	enum cap_next got = resync(r, timeout_ns);
+	if (got == CAP_RECORD) {
+		if (r->torn)
+			damage(r, "a block with a wrong length");
+		r->lost = r->torn = false;
+		*n = block_length(r, r->at);
+	}
+	return got;
+}
+
+static enum cap_next read_pcapng(
+    struct cap_reader *r, struct cap_record *record, int64_t timeout_ns)
+{
+	for (;;) {
+		size_t n = 0;
+		enum cap_next got = whole_block(r, &n, timeout_ns);
+		if (got == CAP_END)
+			leave_section(r);
+		if (got != CAP_RECORD)
+			return got;
+		r->swapped = block_swapped(r, r->at);
+		got = one_block(r, n, record);
+		if (got == CAP_ERROR) {
+			damage(r, "a damaged block");
+			skip(r, n);
+			continue;
+		}
+		r->at += n;
+		if (got != CAP_WAIT)
+			return got;
+	}
+}
+
+/* ---- classic pcap ---- */
+
+struct pcap_head {
+	u32le magic, version, zone, accuracy, snaplen, link;
+};
+struct pcap_record {
+	u32le seconds, fraction, caplen, origlen;
+};
+static_assert(sizeof(struct pcap_head) == 24, "pcap file header");
+static_assert(sizeof(struct pcap_record) == 16, "pcap record header");
+
+static enum cap_next read_pcap(struct cap_reader *r, struct cap_record *record, int64_t timeout_ns)
+{
+	enum cap_next got = need(r, sizeof(struct pcap_record), timeout_ns);
+	const struct pcap_record *h = (const struct pcap_record *)r->at;
+
+	if (got == CAP_RECORD) {
+		size_t n = get32(r, &h->caplen);
+		if (n > CAP_DATA_MAX) {
+			damage(r, "a record of %zu bytes: nothing after it can be trusted", n);
+			r->eof = true;
+			skip(r, have(r));
+			return CAP_END;
+		}
+		got = need(r, sizeof *h + n, timeout_ns);
+	}
+	if (got == CAP_END && have(r) > 0) {
+		snprintf(r->why, sizeof r->why, "the file was cut inside a record");
+		r->state.cut++;
+		skip(r, have(r));
+	}
+	if (got != CAP_RECORD)
+		return got;
+	h = (const struct pcap_record *)r->at; /* the buffer may have moved */
+	*record = (struct cap_record){
+	    .time = get32(r, &h->seconds) * TIM_S + get32(r, &h->fraction) * (r->nano ? 1 : TIM_US),
+	    .caplen = get32(r, &h->caplen),
+	    .origlen = get32(r, &h->origlen),
+	    .link = r->pcap_link,
+	    .data = r->at + sizeof *h};
+	r->at += sizeof *h + record->caplen;
+	r->state.records++;
+	return CAP_RECORD;
+}
+
+/* Which format this is, from its first bytes. CAP_RECORD when it is one that we read. */
+static enum cap_next recognise(struct cap_reader *r, int64_t timeout_ns)
+{
+	static const uint32_t micro = 0xa1b2c3d4, nano = 0xa1b23c4d;
+
+	enum cap_next got = need(r, 4, timeout_ns);
+	if (got == CAP_END && have(r) == 0)
+		snprintf(r->why, sizeof r->why,
+		    "the input is empty: the program before it wrote nothing");
+	if (got == CAP_WAIT || got == CAP_ERROR)
+		return got;
+	uint32_t magic = got == CAP_RECORD ? wire_get(*(const u32le *)r->at) : 0;
+	if (magic == BLOCK_SHB) {
+		r->form = FORM_PCAPNG;
+		return CAP_RECORD;
+	}
+	r->swapped = magic == __builtin_bswap32(micro) || magic == __builtin_bswap32(nano);
+	r->nano = magic == nano || magic == __builtin_bswap32(nano);
+	if (r->swapped || r->nano || magic == micro) {
+		got = need(r, sizeof(struct pcap_head), timeout_ns);
+		if (got == CAP_RECORD) {
+			r->form = FORM_PCAP;
+			r->pcap_link = get32(r, &((const struct pcap_head *)r->at)->link) & 0xffff;
+			r->at += sizeof(struct pcap_head);
+			r->state.sections++;
+			return CAP_NEW;
+		}
+		if (got != CAP_END)
+			return got;
+		snprintf(r->why, sizeof r->why, "the file was cut inside its header");
+	} else if (have(r) >= 2 && r->at[0] == 0x1f && r->at[1] == 0x8b) {
+		snprintf(r->why, sizeof r->why, "this is gzip: pipe it through zcat first");
+	} else if (have(r) > 0) {
+		snprintf(r->why, sizeof r->why, "this is no capture: neither pcapng nor pcap");
+	}
+	errno = EPROTO;
+	return CAP_ERROR;
+}
+
+enum cap_next cap_read(struct cap_reader *r, struct cap_record *record, int64_t timeout_ns)
+{
+	if (r->form == FORM_UNKNOWN) {
+		enum cap_next got = recognise(r, timeout_ns);
+		if (got != CAP_RECORD)
+			return got;
+	}
+	return r->form == FORM_PCAP ? read_pcap(r, record, timeout_ns)
+				    : read_pcapng(r, record, timeout_ns);
+}
