@@ -368,13 +368,14 @@ static int write_marker(struct cdf *f)
 	u64be n;
 	u32be narrow;
 
+	wire_put(&n, f->written);
+	wire_put(&narrow, (uint32_t)f->written);
 	if (f->marker >= 0) {
-		wire_put((u64be *)cdf_fixed(f, f->marker), f->written);
+		bool wide = f->head->var[f->marker].type == CDF_I64;
+		memcpy(cdf_fixed(f, f->marker), wide ? n.b : narrow.b, wide ? sizeof n : sizeof narrow);
 		if (flush_fixed(f) < 0)
 			return -1;
 	}
-	wire_put(&n, f->written);
-	wire_put(&narrow, (uint32_t)f->written);
 	if (f->head->kind == CDF_2)
 		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
 	return write_all(f->fd, n.b, sizeof n, 4) == sizeof n ? 0 : -1;
@@ -426,6 +427,7 @@ static bool counts_match(int fd, const struct cdf_head *got, const struct cdf_he
 {
 	struct stat st;
 	u64be mark;
+	u32be narrow;
 
 	if (got->ndims != want->ndims || got->nvars != want->nvars || got->first != want->first ||
 	    got->recsize != want->recsize)
@@ -437,8 +439,12 @@ static bool counts_match(int fd, const struct cdf_head *got, const struct cdf_he
 		return say(why, "is shorter than its records");
 	if (marker < 0)
 		return true;
-	if (pread(fd, mark.b, sizeof mark, (off_t)got->var[marker].begin) != sizeof mark ||
-	    wire_get(mark) != records)
+	off_t at = (off_t)got->var[marker].begin;
+	if (pread(fd, mark.b, sizeof mark, at) != sizeof mark)
+		return say(why, "cannot be read again");
+	memcpy(narrow.b, mark.b, sizeof narrow);
+	bool wide = got->var[marker].type == CDF_I64;
+	if ((wide ? wire_get(mark) : wire_get(narrow)) != records)
 		return say(why, "its marker is not %llu", (unsigned long long)records);
 	return true;
 }

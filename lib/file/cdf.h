@@ -132,7 +132,8 @@ struct cdf;
 /* Has libnetcdf write the header of h into the empty file at path, which fd (read, write) has
  * open too, and syncs it. h is the file's from now on, also after a failure; fd stays the
  * caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least one
- * record). marker: index of an I64 variable without dimensions, or -1. NULL with a sentence. */
+ * record). marker: index of an I64 or I32 variable without
+ * dimensions, or -1. NULL with a sentence. */
 struct cdf *cdf_create(struct cdf_head *h, const char *path, int fd, size_t block, int marker,
     char why[CDF_WHY]);
 

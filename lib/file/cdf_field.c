@@ -42,21 +42,6 @@ static bool is_real(enum card_type t)
 	return t == CARD_F32 || t == CARD_F64;
 }
 
-/* The end of the range that a detector is least likely to send. */
-static int64_t default_fill(enum card_type t)
-{
-	switch (t) {
-	case CARD_U8: return UINT8_MAX;
-	case CARD_I8: return INT8_MIN;
-	case CARD_U16: return UINT16_MAX;
-	case CARD_I16: return INT16_MIN;
-	case CARD_U32: return UINT32_MAX;
-	case CARD_I32: return INT32_MIN;
-	case CARD_U64: return -1;
-	default: return INT64_MIN;
-	}
-}
-
 /* How much is taken off when unsigned numbers go into signed ones of the same size. */
 static double half_range(enum card_type t)
 {
@@ -77,10 +62,7 @@ static void choose(struct cdf_field *f, const struct card_field *cf, bool absent
 		f->type = CDF_I32;
 	f->bytes = f->count * cdf_size(f->type);
 	f->has_fill = absent || cf->has_fill || f->spare > 0;
-	if (is_real(cf->type))
-		f->fill.d = NAN;
-	else
-		f->fill.i = cf->has_fill ? cf->fill : default_fill(cf->type);
+	f->fill = cf->fill_bits;
 }
 
 /* The fill value, as it stands in the file, as an attribute. */
@@ -118,23 +100,21 @@ static void put_attributes(
 		    f->spare, f->count);
 }
 
-/* The dimension of a field's elements: two fields may share one. */
+/* The dimension of a field's elements. Fields share one; but where the file itself has a dimension
+ * of that name and another length, the card's gets a name of its own. */
 static int axis_of(struct cdf_head *h, const struct card_field *cf)
 {
 	char name[CDF_NAME];
 
-	snprintf(name, sizeof name, "%s", cf->axis);
-	if (!name[0])
-		snprintf(name, sizeof name, "%s_element", cf->variable);
-	for (;;) {
+	for (int own = 0;; own++) {
+		snprintf(name, sizeof name, "%s%s", own ? "card_" : "", cf->axis);
 		int d = 0;
 		while (d < h->ndims && strcmp(h->dim[d].name, name) != 0)
 			d++;
 		if (d == h->ndims)
 			return cdf_dim(h, name, cf->count);
-		if (h->dim[d].len == cf->count)
+		if (h->dim[d].len == cf->count || own)
 			return d;
-		snprintf(name, sizeof name, "%s_%u", cf->axis, cf->count);
 	}
 }
 
@@ -188,19 +168,15 @@ void cdf_put_int(uint8_t *to, enum cdf_type t, int64_t v)
 void cdf_field_fill(const struct cdf_field *f, uint8_t *to, size_t n)
 {
 	size_t size = cdf_size(f->type);
-	float nan32 = NAN;
-	uint32_t bits;
 
-	if (f->type == CDF_F32) {
-		memcpy(&bits, &nan32, sizeof bits);
-		wire_put((u32be *)to, bits);
-	} else if (f->type == CDF_F64) {
+	if (f->type == CDF_F64 && !is_real(f->from))
 		cdf_put_real(to, NAN);
-	} else {
-		cdf_put_int(to, f->type, f->fill.i);
-		if (f->shift)
-			to[0] ^= 0x80;
-	}
+	else if (size == 8)
+		wire_put((u64be *)to, f->fill);
+	else
+		cdf_put_int(to, f->type, (int64_t)f->fill);
+	if (f->shift)
+		to[0] ^= 0x80;
 	for (size_t done = size; done < n; done += done < n - done ? done : n - done)
 		memcpy(to + done, to, done < n - done ? done : n - done);
 }
@@ -242,10 +218,10 @@ static size_t count_fill(const struct cdf_field *f, const void *values)
 		return 0;
 	size_t n = 0;
 	switch (card_size(f->from)) {
-	case 1: n = count1(values, f->count, (uint8_t)f->fill.i); break;
-	case 2: n = count2(values, f->count, (uint16_t)f->fill.i); break;
-	case 4: n = count4(values, f->count, (uint32_t)f->fill.i); break;
-	default: n = count8(values, f->count, (uint64_t)f->fill.i); break;
+	case 1: n = count1(values, f->count, (uint8_t)f->fill); break;
+	case 2: n = count2(values, f->count, (uint16_t)f->fill); break;
+	case 4: n = count4(values, f->count, (uint32_t)f->fill); break;
+	default: n = count8(values, f->count, f->fill); break;
 	}
 	return n - f->spare;
 }
@@ -269,7 +245,7 @@ static size_t put_doubles(const struct cdf_field *f, const struct card *c, const
 		card_extract(c, f->field, rec, values);
 	size_t same = 0;
 	for (size_t i = 0; i < f->count; i++) {
-		bool fill = f->has_fill && values[i] == (uint64_t)f->fill.i;
+		bool fill = f->has_fill && values[i] == f->fill;
 		double v = f->from == CARD_I64 ? (double)(int64_t)values[i] : (double)values[i];
 		cdf_put_real(to + 8 * i, fill ? NAN : v);
 		same += fill;

@@ -22,10 +22,7 @@ struct cdf_field {
 	size_t spare;        /* of these, how many no piece of the card covers: always fill */
 	bool shift;          /* stored less half the range */
 	bool has_fill;
-	union {
-		int64_t i;
-		double d;
-	} fill; /* in the card's type (.i) or of a float (.d) */
+	uint64_t fill; /* the bits of the card's type, in its low bytes */
 };
 
 /* Where a variable of an integer kind goes in classic types: I64 and U64 become F64, and so on. */
