@@ -30,7 +30,7 @@ LACK    := $(filter-out $(HAVE),$(PKG))
 BASELIB := popt inih libdeflate
 NEEDS_netcdf := raw2nc
 
-CPPFLAGS += -Ilib -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
+CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 BASE_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(filter $(BASELIB),$(HAVE)))) -lpthread -lm

@@ -25,7 +25,7 @@
 #define CONFIG_MAX   65536
 #define SYSTEM_FILE  "/etc/fyke.conf"
 #define DRAIN_TIME   10 /* s that SIGTERM leaves a filter */
-#define DRAIN_GRACE  5	/* s more, for a write that hangs */
+#define DRAIN_GRACE  5  /* s more, for a write that hangs */
 #define MESSAGE_MAX  1500
 #define STRINGS_STEP 16
 
@@ -57,7 +57,7 @@ static const struct cli_option loss_option = {
 static const struct cli_option *option[OPTIONS_MAX]; /* the program's, then the common ones */
 static size_t noptions;
 static bool settled[OPTIONS_MAX]; /* by a source of higher rank */
-static char **strings;		  /* everything that was copied, to be freed */
+static char **strings;            /* everything that was copied, to be freed */
 static size_t nstrings;
 
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
@@ -452,7 +452,7 @@ static void set_option(size_t i, const char *text, const char *from)
 	}
 	if (bad || v < lo || v > hi)
 		cli_die(EXIT_USAGE, "%s: '%s' is not %s from %s", from, text,
-		    o->kind == CLI_TIME	      ? "a time (250ms, 10m, 1h30m)"
+		    o->kind == CLI_TIME       ? "a time (250ms, 10m, 1h30m)"
 			: o->kind == CLI_SIZE ? "a size (65536, 64K, 4M)"
 					      : "a whole number",
 		    range_text(o, range, sizeof range));

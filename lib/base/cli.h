@@ -22,13 +22,12 @@
 
 /* Exit statuses, the same in every program (EXIT STATUS in each page). */
 enum cli_exit {
-	EXIT_DONE = 0,	  /* done */
-	EXIT_DATA = 1,	  /* bad or cut input, or the device reported an error */
-	EXIT_USAGE = 2,	  /* the command line or the configuration is wrong */
+	EXIT_DONE = 0,    /* done */
+	EXIT_DATA = 1,    /* bad or cut input, or the device reported an error */
+	EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
 	EXIT_SYSTEM = 3,  /* I/O, no device, time-out: a retry may help */
 	EXIT_REFUSED = 4, /* a limit, a policy or the device's state says no */
-	EXIT_LOSSY =
-	    5, /* done and whole, but data were lost on the way, and the output says where */
+	EXIT_LOSSY = 5,   /* done and whole, but data were lost on the way; the output says where */
 	EXIT_CTRL_C = 130 /* stopped by Ctrl-C before it could finish */
 };
 

@@ -32,7 +32,7 @@ static struct {
 	struct addrinfo *server;
 	bool connected;
 	int64_t retry_at, backoff; /* tim_mono() */
-	char queue[QUEUE_MAX];	   /* whole records */
+	char queue[QUEUE_MAX];     /* whole records */
 	size_t queued;
 	size_t sent; /* bytes of the first one that the server has taken */
 	unsigned long dropped;

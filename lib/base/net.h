@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define NET_WHY	 256
+#define NET_WHY  256
 #define NET_TEXT 320 /* a buffer for an address as text */
 
 enum net_kind { NET_UDP, NET_TCP, NET_UNIX, NET_SERIAL };

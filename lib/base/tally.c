@@ -67,8 +67,8 @@ char *tally_line(const struct tally *t, char buf[TALLY_TEXT])
 static size_t utf8(const unsigned char *s)
 {
 	size_t n = *s >= 0xf0 && *s < 0xf5 ? 4
-	    : *s >= 0xe0 && *s < 0xf0	   ? 3
-	    : *s >= 0xc2 && *s < 0xe0	   ? 2
+	    : *s >= 0xe0 && *s < 0xf0      ? 3
+	    : *s >= 0xc2 && *s < 0xe0      ? 2
 					   : 0;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)

@@ -32,13 +32,13 @@ struct tally {
 };
 
 uint64_t tally_lost(const struct tally *t); /* sum of all losses */
-bool tally_sums(const struct tally *t);	    /* the identity above */
+bool tally_sums(const struct tally *t);     /* the identity above */
 
 /* One line for people: "20000 datagrams in, 19990 out, 10 lost (kernel drop 10); gaps 3".
  * Losses and notes that are 0 are left out. Returns buf. */
 char *tally_line(const struct tally *t, char buf[TALLY_TEXT]);
 
-/* What --status=FILE holds (DESIGN of the file: fyke(7), STATUS). state is "running", "done" or
+/* What --status=FILE holds (fyke-config(5), Status). state is "running", "done" or
  * "failed"; why may be NULL. Returns buf. */
 char *tally_json(const struct tally *t, const char *program, const char *name, const char *state,
     const char *why, int64_t now, char buf[TALLY_TEXT]);

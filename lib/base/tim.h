@@ -10,17 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIM_US	INT64_C(1000)
-#define TIM_MS	INT64_C(1000000)
-#define TIM_S	INT64_C(1000000000)
+#define TIM_US  INT64_C(1000)
+#define TIM_MS  INT64_C(1000000)
+#define TIM_S   INT64_C(1000000000)
 #define TIM_MIN (60 * TIM_S)
-#define TIM_H	(3600 * TIM_S)
+#define TIM_H   (3600 * TIM_S)
 #define TIM_DAY (86400 * TIM_S)
 
 #define TIM_NONE INT64_MIN /* no time known */
-#define TIM_TEXT 40	   /* a buffer for every text below */
+#define TIM_TEXT 40        /* a buffer for every text below */
 
-int64_t tim_now(void);	/* UTC now */
+int64_t tim_now(void);  /* UTC now */
 int64_t tim_mono(void); /* a clock that nobody sets, for waits and rates */
 
 /* Sleeps until tim_mono() reaches the moment; returns early (-1, EINTR) after a signal. */

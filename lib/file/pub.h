@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PUB_WHY	 512
+#define PUB_WHY  512
 #define PUB_PATH 4096
 
 struct pub {
@@ -22,7 +22,7 @@ struct pub {
 	char part[PUB_PATH]; /* path of the temporary name, for libraries that open by path */
 	char path[PUB_PATH]; /* path of the final name */
 	char part_name[256], name[256]; /* the last parts of the same */
-	char why[PUB_WHY];		/* one sentence after -1 */
+	char why[PUB_WHY];              /* one sentence after -1 */
 	bool published;
 	bool ours;           /* the temporary name is ours to take away */
 };

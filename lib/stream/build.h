@@ -26,7 +26,7 @@
 struct build_options {
 	int64_t window, hold; /* ns */
 	uint32_t run;
-	uint32_t open_max;	 /* events open at once; 0: from 64 MiB */
+	uint32_t open_max;       /* events open at once; 0: from 64 MiB */
 	const uint8_t *expected; /* nsrc flags: sources that make an event complete; NULL: all that
 	                          * the card counts */
 };
@@ -38,9 +38,9 @@ struct build_count {
 	uint64_t late, duplicate, conflict, stray, unknown, malformed, empty;
 	uint64_t events, complete, incomplete, overflow; /* events that left */
 	uint64_t gaps, missing; /* sequence jumps, and numbers missing in them */
-	uint64_t reordered;	/* came after a later one of the same source, still in time */
-	uint64_t restarts;	/* segments begun after the first */
-	uint64_t dropped;	/* sum of the packets' drop counts */
+	uint64_t reordered;     /* came after a later one of the same source, still in time */
+	uint64_t restarts;      /* segments begun after the first */
+	uint64_t dropped;       /* sum of the packets' drop counts */
 };
 
 struct build;

@@ -167,7 +167,7 @@ size_t cap_header(uint8_t *to, int link, const char *program, const char *name, 
 	p = (uint8_t *)(i + 1);
 	wire_put(&i->link, (uint16_t)link);
 	wire_put(&i->reserved, 0);
-	wire_put(&i->snaplen, 0);
+	wire_put(&i->snaplen, CAP_DATA_MAX);
 	p = put_option(p, IF_NAME, name, strnlen(name, 255));
 	if (text)
 		p = put_option(p, IF_DESCRIPTION, text, strnlen(text, CAP_DESC_MAX));
@@ -285,11 +285,13 @@ struct cap_reader {
 	bool eof;
 	enum { FORM_UNKNOWN, FORM_PCAPNG, FORM_PCAP } form;
 	bool swapped; /* the section's or file's byte order is not ours */
-	bool ours;    /* written by a fyke program: only blocks that we write, and an end mark */
+	bool ours;    /* a fyke program wrote its header: it holds only blocks that we write */
+	uint64_t in_section;  /* records of this section handed out */
+	uint64_t good_until;  /* damage met before it */
 	bool section, marked; /* inside a section; its end mark was the last block */
-	bool lost;	      /* after damage: looking for the next good block */
-	bool torn;	      /* the input ended inside a block */
-	bool nano;	      /* classic pcap with nanoseconds */
+	bool lost;            /* after damage: looking for the next good block */
+	bool torn;            /* the input ended inside a block */
+	bool nano;            /* classic pcap with nanoseconds */
 	int pcap_link;
 	struct iface *iface;
 	unsigned nifaces, last;
@@ -569,7 +571,9 @@ static enum cap_next resync(struct cap_reader *r, int64_t timeout_ns)
 /* The end of a section that should have had its end mark. */
 static void leave_section(struct cap_reader *r)
 {
-	if (r->torn || (r->section && (r->state.hashes || r->ours) && !r->marked)) {
+	bool owed = r->state.hashes || (r->ours && r->in_section == 0);
+
+	if (r->torn || (r->section && owed && !r->marked)) {
 		r->state.cut++;
 		snprintf(r->why, sizeof r->why, "the stream was cut: %s",
 		    r->torn ? "it ends inside a block" : "its end mark is missing");
@@ -587,6 +591,8 @@ static void begin_section(struct cap_reader *r, const uint8_t *body, size_t n)
 	forget_interfaces(r);
 	r->section = true;
 	r->marked = r->state.hashes = r->ours = false;
+	r->in_section = 0;
+	r->good_until = r->state.damaged;
 	r->state.sections++;
 	while (next_option(r, &p, body + n, &code, &value, &len))
 		if (code == SHB_USERAPPL && len > 5 && memcmp(value, "fyke ", 5) == 0)
@@ -648,6 +654,9 @@ static enum cap_next statistics(
 		return r->ours ? CAP_BEAT : CAP_NEW;
 	}
 	r->marked = true;
+	if (r->ours && count[ISB_USRDELIV] != r->in_section && r->state.damaged == r->good_until)
+		damage(r, "%" PRIu64 " records came, but the end mark counts %" PRIu64,
+		    r->in_section, count[ISB_USRDELIV]);
 	r->state.ended++;
 	r->state.ifrecv += count[ISB_IFRECV];
 	r->state.ifdrop += count[ISB_IFDROP];
@@ -676,6 +685,7 @@ static enum cap_next one_block(struct cap_reader *r, size_t n, struct cap_record
 		record->link = r->iface[r->last].link;
 		r->state.hashes |= record->hashed;
 		r->state.records++;
+		r->in_section++;
 		return CAP_RECORD;
 	case BLOCK_SHB:
 		begin_section(r, body, len);

@@ -18,27 +18,27 @@
 #include <stdint.h>
 
 #define CAP_LINK_ETHERNET 1
-#define CAP_LINK_RAW	  101 /* IPv4 or IPv6, told apart by the first nibble: fyke's packets */
-#define CAP_LINK_SLL	  113
-#define CAP_LINK_USER0	  147 /* fyke's events */
-#define CAP_LINK_IPV4	  228
-#define CAP_LINK_IPV6	  229
-#define CAP_LINK_SLL2	  276
+#define CAP_LINK_RAW      101 /* IPv4 or IPv6, told apart by the first nibble: fyke's packets */
+#define CAP_LINK_SLL      113
+#define CAP_LINK_USER0    147 /* fyke's events */
+#define CAP_LINK_IPV4     228
+#define CAP_LINK_IPV6     229
+#define CAP_LINK_SLL2     276
 
 #define CAP_EVENTS_NAME "fyke-events/1" /* if_name of an event stream */
-#define CAP_DATA_MAX	262144		/* captured bytes of one record: tshark's limit */
-#define CAP_DESC_MAX	65535		/* bytes of if_description */
-#define CAP_WHY		256
+#define CAP_DATA_MAX    262144          /* captured bytes of one record: tshark's limit */
+#define CAP_DESC_MAX    65535           /* bytes of if_description */
+#define CAP_WHY         256
 
 /* ---- reading ---- */
 
 struct cap_record {
-	int64_t time;	     /* UTC ns */
+	int64_t time;        /* UTC ns */
 	uint32_t caplen;     /* bytes at data */
 	uint32_t origlen;    /* bytes that were there */
 	uint64_t dropped;    /* lost just before this one, as the writer said */
-	int link;	     /* CAP_LINK_... */
-	bool hashed;	     /* had an epb_hash, and it was right */
+	int link;            /* CAP_LINK_... */
+	bool hashed;         /* had an epb_hash, and it was right */
 	const uint8_t *data; /* in the reader's buffer, until the next call */
 };
 
@@ -47,19 +47,19 @@ struct cap_state {
 	uint64_t records;  /* handed out */
 	uint64_t damaged;  /* places where blocks were bad */
 	uint64_t skipped;  /* bytes passed over there */
-	uint64_t cut;	   /* sections with hashes that ended without their end mark */
+	uint64_t cut;      /* sections with hashes that ended without their end mark */
 	uint64_t sections; /* begun */
-	uint64_t ended;	   /* sections closed by an end mark */
+	uint64_t ended;    /* sections closed by an end mark */
 	uint64_t ifrecv, ifdrop, osdrop, usrdeliv; /* summed over the end marks */
-	bool hashes;				   /* the present section has hashes */
+	bool hashes;                               /* the present section has hashes */
 	bool beats; /* heartbeats were seen: they tell the stream's time, the wall clock need not */
 };
 
 enum cap_next {
-	CAP_END = 0,	/* end of the input: look at cap_state() */
+	CAP_END = 0,    /* end of the input: look at cap_state() */
 	CAP_RECORD = 1, /* a record */
-	CAP_BEAT = 2,	/* a heartbeat: only record->time is set */
-	CAP_WAIT = 3,	/* no whole block within the time, or a signal came: call again */
+	CAP_BEAT = 2,   /* a heartbeat: only record->time is set */
+	CAP_WAIT = 3,   /* no whole block within the time, or a signal came: call again */
 	CAP_NEW =
 	    4, /* a new section or interface begins: cap_link(), cap_name(), cap_text() are new */
 	CAP_ERROR = -1 /* read error (errno), or not a capture at all (EPROTO): cap_why() */

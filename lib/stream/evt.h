@@ -41,11 +41,11 @@ static_assert(sizeof(struct evt_head) == 36, "fyke-events(5)");
 
 enum evt_flag {
 	EVT_INCOMPLETE = 1 << 0, /* sources that were expected are missing */
-	EVT_HELD = 1 << 1,	 /* left at the hold time or at idle */
-	EVT_OVERFLOW = 1 << 2,	 /* left early: too many events were open */
-	EVT_FLUSHED = 1 << 3,	 /* left at the end of the input or of the program */
-	EVT_SEGMENT = 1 << 4,	 /* first event after the device clock was restarted or stepped */
-	EVT_DUPLICATE = 1 << 5,	 /* a second record of a source came, with the same bytes */
+	EVT_HELD = 1 << 1,       /* left at the hold time or at idle */
+	EVT_OVERFLOW = 1 << 2,   /* left early: too many events were open */
+	EVT_FLUSHED = 1 << 3,    /* left at the end of the input or of the program */
+	EVT_SEGMENT = 1 << 4,    /* first event after the device clock was restarted or stepped */
+	EVT_DUPLICATE = 1 << 5,  /* a second record of a source came, with the same bytes */
 	EVT_CONFLICT =
 	    1 << 6, /* a second record of a source came, with other bytes: the first is kept */
 	EVT_GAP = 1 << 7,  /* a source's sequence number jumped just before this event */
@@ -67,7 +67,7 @@ struct evt {
 /* 0, or a reason as text. Never reads beyond n. */
 const char *evt_decode(const void *body, size_t n, struct evt *e);
 
-size_t evt_header_size(unsigned nsrc);	     /* bytes before the slots */
+size_t evt_header_size(unsigned nsrc);       /* bytes before the slots */
 size_t evt_size(unsigned nsrc, size_t slot); /* whole body */
 
 static inline int evt_present(const struct evt *e, unsigned source)

@@ -22,7 +22,7 @@ struct pkt {
 	int64_t time; /* arrival, UTC ns */
 	struct pkt_addr src, dst;
 	const uint8_t *data; /* the payload, inside the record */
-	size_t len;	     /* its bytes, all there */
+	size_t len;          /* its bytes, all there */
 	uint64_t dropped;    /* lost just before it */
 };
 
@@ -46,7 +46,7 @@ size_t pkt_headers(uint8_t *head, const struct pkt_addr *src, const struct pkt_a
     const uint8_t *payload, size_t len);
 
 #define PKT_TEXT 64
-char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT]);	   /* 192.0.2.1:2009, [::1]:2009 */
+char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT]);      /* 192.0.2.1:2009, [::1]:2009 */
 char *pkt_text_addr(const struct pkt_addr *a, char buf[PKT_TEXT]); /* without the port */
 /* Reads an address without port; 0, or -1. */
 int pkt_parse_addr(const char *text, struct pkt_addr *a);
