@@ -139,7 +139,7 @@ static void define_fields(struct cdf_events *e, struct cdf_head *h, const int di
 	e->nfields = 0;
 	for (int i = 0; i < e->card->nfields; i++) {
 		struct cdf_field *f = &e->field[e->nfields++];
-		if (cdf_field_define(f, h, e->card, i, NULL, 2, dims, true, e->run.o->classic) == 0)
+		if (cdf_field_define(f, h, e->card, i, 2, dims, true, e->run.o->classic) == 0)
 			cdf_text(h, f->var, "coordinates", "time");
 	}
 }

@@ -23,8 +23,7 @@ void cdf_events_again(struct cdf_events *e);
 void cdf_events_state(struct cdf_events *e, const struct cap_state *s);
 
 int cdf_events_commit(struct cdf_events *e);
-int cdf_events_close(struct cdf_events *e); /* the end of the data; a file without events is made
-                                             * when there was none */
+int cdf_events_close(struct cdf_events *e); /* the end of the data */
 const char *cdf_events_why(const struct cdf_events *e);
 int cdf_events_fd(const struct cdf_events *e); /* of the open file, or -1: for watching the disk */
 void cdf_events_free(struct cdf_events *e);

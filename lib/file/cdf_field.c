@@ -119,10 +119,10 @@ static int axis_of(struct cdf_head *h, const struct card_field *cf)
 }
 
 int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card *c, int field,
-    const char *name, int ndims, const int *dims, bool absent, bool classic)
+    int ndims, const int *dims, bool absent, bool classic)
 {
 	const struct card_field *cf = &c->field[field];
-	char own[CDF_NAME];
+	char name[CDF_NAME];
 	int all[CDF_RANK];
 
 	memset(f, 0, sizeof *f);
@@ -134,9 +134,9 @@ int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card 
 	if (cf->count > 1)
 		all[ndims++] = axis_of(h, cf);
 	/* The card's author does not know what else stands in the file. */
-	snprintf(own, sizeof own, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "",
+	snprintf(name, sizeof name, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "",
 	    cf->variable);
-	f->var = cdf_var(h, name ? name : own, f->type, ndims, all);
+	f->var = cdf_var(h, name, f->type, ndims, all);
 	if (f->var < 0)
 		return -1;
 	put_attributes(f, h, cf);

@@ -29,10 +29,10 @@ struct cdf_field {
 enum cdf_type cdf_classic(enum cdf_type t, bool classic);
 
 /* Defines the variable of a field: dims are those before the field's axis, which is made when it
- * is not there. absent: records can be missing, so a fill value is needed. name: NULL for the
- * card's. 0, or -1 when the head went bad. */
+ * is not there. absent: records can be missing, so a fill value is needed. 0, or -1 when the
+ * head went bad. */
 int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card *c, int field,
-    const char *name, int ndims, const int *dims, bool absent, bool classic);
+    int ndims, const int *dims, bool absent, bool classic);
 
 /* The values of one record to `to` (f->bytes), in file order. Returns how many of them equal the
  * fill value although they were measured. */

@@ -240,10 +240,8 @@ static void fill_tables(struct cdf_run *r)
 	char *name = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "loss_name"));
 	uint8_t *first = cdf_fixed(r->f, r->anchor_first);
 
-	for (int i = 0; i < loss_rows(r); i++) {
+	for (int i = 0; i < loss_rows(r); i++)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
-		r->loss[i].base = r->loss[i].n;
-	}
 	for (size_t k = 0; k < CDF_ANCHORS; k++)
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
 }
@@ -361,6 +359,8 @@ int cdf_run_close(struct cdf_run *r)
 	if (!bad) {
 		r->files++;
 		r->rows += cdf_records(r->f);
+		for (int i = 0; r->loss[i].name; i++)
+			r->loss[i].base = r->loss[i].n;
 	}
 	if (!bad && (r->o->channel || r->o->nc4))
 		bad = cdf_final(r->pub.path, r->fd, r->o->channel, r->o->nc4, r->why);

@@ -63,6 +63,10 @@ void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct c
  * above. The caller adds its own and gives it to cdf_run_open(). NULL: out of memory. */
 struct cdf_head *cdf_run_head(struct cdf_run *r, int64_t first, uint32_t run);
 
+/* Defines a variable that counts seconds since the file's day. */
+int cdf_run_time_var(struct cdf_run *r, struct cdf_head *h, const char *name, int dim,
+    const char *long_name);
+
 /* Creates the file and publishes it, so that it can be read while it grows. 0, or -1 with errno. */
 int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first);
 
