@@ -5,10 +5,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/conf.h"
-#include "base/net.h"
 #include "base/tim.h"
-#include "base/wire.h"
 #include "stream/cap.h"
 #include "stream/pace.h"
 #include "stream/pkt.h"
@@ -51,36 +48,16 @@ static void name_counts(void)
 	tally.also[ALSO_DROPPED].name = "dropped before they were recorded";
 }
 
-static void read_speed(void)
-{
-	if (!speed_text)
-		return;
-	if (strcmp(speed_text, "max") == 0)
-		speed = 0;
-	else if (conf_real(speed_text, &speed) < 0 || speed < 1e-6 || speed > 1e9)
-		cli_die(EXIT_USAGE,
-		    "--speed: '%s' is neither a number from 0.000001 to 1000000000 nor max",
-		    speed_text);
-}
-
 static void open_pace(void)
 {
-	struct net_spec spec;
-	struct net_addr to;
-	char why[NET_WHY];
+	char why[PACE_WHY];
 
 	if (!dest)
 		cli_die(EXIT_USAGE, "say where to: -d HOST:PORT");
-	if (net_parse(dest, NET_UDP, &spec, why) < 0)
-		cli_die(EXIT_USAGE, "-d %s: %s", dest, why);
-	if (spec.kind != NET_UDP)
-		cli_die(EXIT_USAGE, "-d %s: datagrams go to HOST:PORT", dest);
-	if (net_resolve(&spec, false, &to, 1, why) < 1)
-		cli_die(EXIT_SYSTEM, "-d %s: %s", dest, why);
-	own_ports = net_port(&to) == 0;
-	pace = pace_new(&to, why);
+	pace = pace_new(dest, why);
 	if (!pace)
-		cli_die(EXIT_SYSTEM, "%s", why);
+		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "-d %s: %s", dest, why);
+	own_ports = pace_port(pace) == 0;
 }
 
 /* The loopback address that a packet came from, or 0 where it cannot be sent from again. */
@@ -135,7 +112,7 @@ static void replay(const struct cap_record *r)
 		recorded_from = p.time;
 		began = tim_mono();
 	}
-	int64_t due = speed > 0 ? began + (int64_t)((double)(p.time - recorded_from) / speed) : 0;
+	int64_t due = pace_due(began, p.time - recorded_from, speed);
 	tally.held = pace_waiting(pace) + 1; /* this one too */
 	while (!pace_fits(pace, due) && !cli_stopping()) {
 		settle(pace_send(pace));
@@ -167,7 +144,9 @@ int main(int argc, char **argv)
 	enum cap_next what = CAP_WAIT;
 
 	name_counts();
-	read_speed();
+	if (speed_text && pace_speed(speed_text, &speed) < 0)
+		cli_die(
+		    EXIT_USAGE, "--speed: '%s' is neither max nor a number above 0", speed_text);
 	open_pace();
 	int fd = cli_open_input(args[0]);
 	cli_filter(fd);
@@ -189,8 +168,7 @@ int main(int argc, char **argv)
 		settle(pace_send(pace));
 	tally.also[ALSO_REFUSED].n = pace_refused(pace);
 	if (tally.also[ALSO_REFUSED].n > 0)
-		cli_warn("%s: nobody listened there for %llu of the datagrams", dest,
-		    (unsigned long long)tally.also[ALSO_REFUSED].n);
+		cli_warn("%s: nobody listened there for some of the datagrams", dest);
 	enum cli_exit code = verdict(in, name);
 	cap_reader_free(in);
 	pace_free(pace);

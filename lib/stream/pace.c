@@ -13,11 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/conf.h"
 #include "base/io.h"
 #include "base/tim.h"
 
 #define TOGETHER  (100 * TIM_US)
 #define NAP_MAX   (200 * TIM_MS)
+#define SPEED_MIN 1e-6
+#define SPEED_MAX 1e9
 #define SLACK     1000 /* ns by which the kernel may round a sleep: 50 us otherwise */
 #define LOOPBACK8 127  /* 127.0.0.0/8 */
 #define SNDBUF    (4 << 20)
@@ -41,6 +44,14 @@ struct pace {
 	union control control[PACE_BATCH];
 	int result[PACE_BATCH];
 };
+
+int pace_speed(const char *text, double *speed)
+{
+	*speed = 0;
+	if (strcmp(text, "max") == 0)
+		return 0;
+	return conf_real(text, speed) == 0 && *speed >= SPEED_MIN && *speed <= SPEED_MAX ? 0 : -1;
+}
 
 static void prepare(struct pace *p)
 {
@@ -76,7 +87,24 @@ static int open_socket(struct pace *p, char why[PACE_WHY])
 	return 0;
 }
 
-struct pace *pace_new(const struct net_addr *to, char why[PACE_WHY])
+static int find(const char *text, struct net_addr *to, char why[PACE_WHY])
+{
+	struct net_spec spec;
+
+	errno = EINVAL;
+	if (net_parse(text, NET_UDP, &spec, why) < 0)
+		return -1;
+	if (spec.kind != NET_UDP) {
+		snprintf(why, PACE_WHY, "datagrams go to HOST:PORT");
+		return -1;
+	}
+	if (net_resolve(&spec, false, to, 1, why) >= 1)
+		return 0;
+	errno = EHOSTUNREACH;
+	return -1;
+}
+
+struct pace *pace_new(const char *to, char why[PACE_WHY])
 {
 	struct pace *p = calloc(1, sizeof *p);
 
@@ -85,8 +113,7 @@ struct pace *pace_new(const struct net_addr *to, char why[PACE_WHY])
 		free(p);
 		return NULL;
 	}
-	p->to = *to;
-	if (open_socket(p, why) < 0) {
+	if (find(to, &p->to, why) < 0 || open_socket(p, why) < 0) {
 		free(p->room);
 		free(p);
 		return NULL;
@@ -94,6 +121,11 @@ struct pace *pace_new(const struct net_addr *to, char why[PACE_WHY])
 	prepare(p);
 	(void)prctl(PR_SET_TIMERSLACK, SLACK, 0, 0, 0);
 	return p;
+}
+
+unsigned pace_port(const struct pace *p)
+{
+	return net_port(&p->to);
 }
 
 bool pace_fits(const struct pace *p, int64_t due)

@@ -29,8 +29,20 @@
 
 struct pace;
 
-/* A socket for datagrams to this address. NULL with the reason in why. */
-struct pace *pace_new(const struct net_addr *to, char why[PACE_WHY]);
+/* Reads how many times as fast as it was (or would be) to send: "2", "0.5"; "max" is 0, which
+ * stands for no deadlines at all. 0, or -1. */
+int pace_speed(const char *text, double *speed);
+
+/* When a moment `after` ns from the beginning is due. */
+static inline int64_t pace_due(int64_t began, int64_t after, double speed)
+{
+	return speed > 0 ? began + (int64_t)((double)after / speed) : 0;
+}
+
+/* A socket for datagrams to HOST:PORT. NULL with the reason in why, and errno: EINVAL when that is no
+ * address of datagrams. */
+struct pace *pace_new(const char *to, char why[PACE_WHY]);
+unsigned pace_port(const struct pace *p); /* where they go: 0 when each message says it */
 
 /* Whether a message due then may join those that wait; if not, pace_send() first. */
 bool pace_fits(const struct pace *p, int64_t due);
@@ -39,7 +51,7 @@ bool pace_fits(const struct pace *p, int64_t due);
 uint8_t *pace_room(struct pace *p);
 
 /* due is a moment of tim_mono(), 0 for at once. source is a loopback address in host order, or 0
- * for the kernel's choice; port replaces the destination's, 0 keeps it. */
+ * for the kernel's choice; port replaces the destination's, 0 keeps that. */
 void pace_put(struct pace *p, size_t len, int64_t due, uint32_t source, uint16_t port);
 
 unsigned pace_waiting(const struct pace *p);

@@ -10,12 +10,17 @@
 
 #include "base/conf.h"
 #include "base/tim.h"
+#include "base/wire.h"
 #include "simrec.h"
 
-#define LOOPBACK    UINT32_C(0x7f000001) /* 127.0.0.1 */
-#define SPREAD      (2 * TIM_US)         /* between the modules of an event */
-#define WAITING_MAX (1 << 20)            /* late datagrams at once */
-#define NO_VALUE    UINT32_MAX
+#define LOOPBACK      UINT32_C(0x7f000001) /* 127.0.0.1 */
+#define SPREAD        (2 * TIM_US)         /* between the modules of an event */
+#define WAITING_MAX   (1 << 20)            /* late datagrams at once */
+#define USUAL_PORT    2009
+#define USUAL_RECORDS 10
+#define SENDER_PORT   49152 /* of packets in a file */
+#define TEXT_MAX      512
+#define NO_VALUE      UINT32_MAX
 
 const char *const sim_fault_name[SIM_FAULTS] = {
     "drop", "dup", "conflict", "swap", "late", "short", "runt", "empty", "garble", "stranger"};
@@ -73,9 +78,9 @@ static int parse_place(const char *text, struct sim_place *p)
 	return 0;
 }
 
-int sim_when_parse(const char *text, struct sim_when *w, char why[SIM_WHY])
+static int parse_when(const char *text, struct sim_when *w, char why[SIM_WHY])
 {
-	char buf[512], *save = NULL;
+	char buf[TEXT_MAX], *save = NULL;
 	size_t n = strlen(text);
 
 	*w = (struct sim_when){0};
@@ -109,19 +114,45 @@ bad:
 	return -1;
 }
 
-int sim_modules_parse(const char *text, unsigned nsrc, bool on[CARD_SOURCES], char why[SIM_WHY])
+int sim_fault_parse(struct sim_options *o, enum sim_fault f, const char *text, char why[SIM_WHY])
 {
-	char buf[1024], *save = NULL;
+	char when[TEXT_MAX];
+
+	snprintf(when, sizeof when, "%s", text);
+	char *colon = f == SIM_LATE ? strchr(when, ':') : NULL;
+	if (colon) {
+		*colon = '\0';
+		if (tim_duration(colon + 1, &o->late_by) < 0) {
+			snprintf(why, SIM_WHY, "'%.40s' is no time (2s, 500ms)", colon + 1);
+			return -1;
+		}
+	}
+	return parse_when(when, &o->when[f], why);
+}
+
+int sim_restart_parse(struct sim_options *o, const char *text, char why[SIM_WHY])
+{
+	o->restarts = true;
+	if (parse_place(text, &o->restart) == 0)
+		return 0;
+	snprintf(
+	    why, SIM_WHY, "'%.40s' is neither EVENT nor EVENT.SOURCE, as in 500 or 500.3", text);
+	return -1;
+}
+
+int sim_modules_parse(struct sim_options *o, const char *text, char why[SIM_WHY])
+{
+	unsigned nsrc = o->card->nsrc;
+	char buf[TEXT_MAX], *save = NULL;
 	long long a, b;
 
-	memset(on, 0, CARD_SOURCES * sizeof *on);
-	if (strlen(text) >= sizeof buf)
+	memset(o->module, 0, sizeof o->module);
+	if (snprintf(buf, sizeof buf, "%s", text) >= TEXT_MAX || !*buf)
 		goto bad;
-	strcpy(buf, text);
 	if (!strpbrk(buf, ",-")) {
 		if (conf_int(buf, 1, nsrc, &a) < 0)
 			goto bad;
-		memset(on, 1, (size_t)a * sizeof *on);
+		memset(o->module, 1, (size_t)a * sizeof *o->module);
 		return 0;
 	}
 	for (char *t = strtok_r(buf, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
@@ -131,7 +162,7 @@ int sim_modules_parse(const char *text, unsigned nsrc, bool on[CARD_SOURCES], ch
 		if (conf_int(t, 0, nsrc - 1, &a) < 0 ||
 		    conf_int(dash ? dash : t, a, nsrc - 1, &b) < 0)
 			goto bad;
-		memset(on + a, 1, (size_t)(b - a + 1) * sizeof *on);
+		memset(o->module + a, 1, (size_t)(b - a + 1) * sizeof *o->module);
 	}
 	return 0;
 bad:
@@ -139,6 +170,23 @@ bad:
 	    "'%.40s' is neither a count up to %u nor a list such as 0-3,7 within 0 to %u", text,
 	    nsrc, nsrc - 1);
 	return -1;
+}
+
+void sim_defaults(struct sim_options *o, const struct card *c)
+{
+	unsigned fit = CARD_RECORD_MAX / c->record;
+
+	*o = (struct sim_options){.card = c,
+	    .events = UINT64_MAX,
+	    .records = c->whole       ? 1
+		: fit < USUAL_RECORDS ? fit
+				      : USUAL_RECORDS,
+	    .rate = c->rate,
+	    .port = c->port ? c->port : USUAL_PORT,
+	    .late_by = c->hold > 0 ? 2 * c->hold : 2 * TIM_S};
+	if (c->by == CARD_BY_PORT && !c->modulo)
+		o->port = (uint16_t)c->first;
+	memset(o->module, 1, c->nsrc * sizeof *o->module);
 }
 
 /* ---- chance ---- */
@@ -439,9 +487,18 @@ void sim_write(struct sim *s, const struct sim_datagram *d, uint8_t *to)
 	}
 }
 
-size_t sim_room(const struct sim *s)
+size_t sim_write_packet(struct sim *s, const struct sim_datagram *d, uint8_t *to)
 {
-	return (size_t)s->o.records * s->o.card->record;
+	struct pkt_addr src = {.family = 4, .port = SENDER_PORT},
+			dst = {.family = 4, .port = d->port};
+	u32be address;
+
+	wire_put(&address, d->address);
+	memcpy(src.addr, &address, sizeof address);
+	wire_put(&address, LOOPBACK);
+	memcpy(dst.addr, &address, sizeof address);
+	sim_write(s, d, to + SIM_HEAD);
+	return pkt_headers(to, &src, &dst, to + SIM_HEAD, d->len) + d->len;
 }
 
 const struct sim_count *sim_count(const struct sim *s)
@@ -505,8 +562,13 @@ static int find_values(struct sim *s, char why[SIM_WHY])
 		}
 	} else if (c->by == CARD_BY_PORT) {
 		lo = 1, hi = 65535, what = "ports";
-		if (s->o.port > first + s->value_step)
+		if (s->o.port > first)
 			lo = s->o.port;
+		if (!c->modulo && s->o.port != first) {
+			snprintf(why, SIM_WHY, "its sources are ports %u to %u: send to port %u",
+			    first, last, first);
+			return -1;
+		}
 	}
 	while (first + s->value_step < lo && c->modulo)
 		s->value_step += c->modulo;

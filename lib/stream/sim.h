@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "card.h"
+#include "pkt.h"
 
 #define SIM_WHY     256
 #define SIM_RECORDS 256                     /* records of a datagram, at most */
@@ -46,12 +47,6 @@ struct sim_when {
 	} place[SIM_PLACES];
 };
 
-/* Reads "0.01", "1%", "@EVENT", "@EVENT.SOURCE", or several places with commas between. */
-int sim_when_parse(const char *text, struct sim_when *w, char why[SIM_WHY]);
-
-/* Reads "5" (the first five), or a list "0-8,10,12-31", into flags of nsrc modules. */
-int sim_modules_parse(const char *text, unsigned nsrc, bool on[CARD_SOURCES], char why[SIM_WHY]);
-
 struct sim_options {
 	const struct card *card; /* stays the caller's, and must live as long */
 	uint64_t seed;
@@ -69,6 +64,18 @@ struct sim_options {
 	bool restarts; /* device clock and sequence begin again at 0 */
 	struct sim_place restart;
 };
+
+/* A whole detector without faults: its rate, its port, ten records in a datagram (or one), late
+ * ones after twice the hold. Clock and sequence begin at 0. */
+void sim_defaults(struct sim_options *o, const struct card *c);
+
+/* Options as text; 0, or -1 with the reason in why.
+ * A fault: "0.01", "1%", or places "@EVENT", "@EVENT.SOURCE" with commas between; late ones may
+ * have ":TIME" after it. A restart: "EVENT" or "EVENT.SOURCE". Modules: "5" (the first five), or a
+ * list "0-8,10,12-31". */
+int sim_fault_parse(struct sim_options *o, enum sim_fault f, const char *text, char why[SIM_WHY]);
+int sim_restart_parse(struct sim_options *o, const char *text, char why[SIM_WHY]);
+int sim_modules_parse(struct sim_options *o, const char *text, char why[SIM_WHY]);
 
 /* Ticks at event 0 for a detector that is switched on `since` ns before, or whose clock shows
  * the time of day, when the first datagram arrives at UTC start. */
@@ -106,7 +113,11 @@ int sim_next(struct sim *s, struct sim_datagram *d);
 /* Its payload into to: d->len bytes. */
 void sim_write(struct sim *s, const struct sim_datagram *d, uint8_t *to);
 
-size_t sim_room(const struct sim *s); /* the longest payload */
+/* The same with IPv4 and UDP headers before it, as to a receiver on 127.0.0.1: how many bytes,
+ * SIM_HEAD + d->len. */
+#define SIM_HEAD PKT_HEAD4
+size_t sim_write_packet(struct sim *s, const struct sim_datagram *d, uint8_t *to);
+
 const struct sim_count *sim_count(const struct sim *s);
 
 /* The line of the truth for a datagram, and the header over all lines; both end in a newline.
