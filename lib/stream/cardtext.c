@@ -795,7 +795,7 @@ static int field(struct reading *r, struct card_field *f, const struct more *m)
 	if (f->count == 1 && f->axis[0])
 		return bad(r, m->lines[FIELD_AXIS], "%s: one value has no axis", f->name);
 	if (f->count > 1 && !f->axis[0])
-		snprintf(f->axis, sizeof f->axis, "%.*s_element", WORD_MAX, f->variable);
+		strcat(strcpy(f->axis, f->variable), "_element"); /* WORD_MAX + 8 bytes */
 	return 0;
 }
 
