@@ -57,37 +57,38 @@ for c in "$top"/etc/cards/*.card; do
 	like "$c" "^name = $name\$" "$name.card says its own name"
 done
 
-command -v evbuild >/dev/null || { skip "evbuild is not built"; done_testing; }
-
-ok "evbuild lists the cards" -- evbuild --list
-cp out list
-for c in "$top"/etc/cards/*.card; do
-	like list "^ *$(basename "$c" .card) +[^ ]" "$(basename "$c" .card) is listed with its title"
-done
-
-ok "a card of one's own builds events from a plain capture" -- evbuild -c ./bolo16.card run.pcap
-cp out events
-if command -v evdump >/dev/null; then
-	ok "which evdump reads without the card" -- evdump -O json events
-	is "$(wc -l <out | tr -d ' ')" 20 "twenty events of four boards"
-fi
+ok "a card of one's own reads a plain capture" -- evdump -c ./bolo16.card run.pcap
+is "$(grep -c '> 10\.0\.0\.1:5000' out)" 80 "all its datagrams"
+like out 'source 3 +clock 0\.048000040 +sequence 19 .*bolometer min 100 .*max 103\.5 mV' \
+    "with source, clock, sequence and millivolts"
 
 # HACKING's example: the indented block that begins with [card]
 hacking=$top/HACKING
 [ ! -e "$top/HACKING.cards" ] || hacking=$top/HACKING.cards
 awk '/^    \[card\]/ { on = 1 } /^[^ ]/ { on = 0 } on { sub(/^    /, ""); print }' "$hacking" >tubes.card
-mkdir cards && cp tubes.card cards/
-FYKE_CARDS=$tmp/cards:$FYKE_CARDS
-ok "HACKING's example is a card" -- evbuild --list
-like out '^ *tubes +four counting tubes' "which the card path finds"
+ok "HACKING's example is a card" -- simdet -c ./tubes.card -n 10 -o tubes.pcapng
+ok "and reads what it makes" -- evdump -c ./tubes.card tubes.pcapng
+like out 'source 2 .*sequence 9 .*counts' "three boxes, ten packets"
 
 sed 's/^datagram = 48/datagram = 45/' bolo16.card >short.card
-evbuild -c ./short.card run.pcap >out 2>err
-is $? 2 "a card that does not fit together is a usage error"
+exits 2 "a card that does not fit together is a usage error" -- evdump -c ./short.card run.pcap
 like err 'short\.card:43: bolometer: bytes 16 to 45 are outside of the record \(0 to 44\)' \
     "with file, line and reason"
-evbuild -c bolo run.pcap >out 2>err
-is $? 2 "an unknown card is a usage error"
-like err 'bolo: no such card; there are .*chec' "and the message names those there are"
+exits 2 "so is an unknown card" -- evdump -c bolo run.pcap
+like err 'bolo: no such card; there are chec, rfsoc, roach2a' "and the message names those there are"
+
+mkdir cards && cp tubes.card cards/ && sed 's/^title = .*/title = mine/' "$top/etc/cards/chec.card" >cards/chec.card
+FYKE_CARDS=$tmp/cards:$FYKE_CARDS
+command -v evbuild >/dev/null || { skip "evbuild is not built"; done_testing; }
+ok "evbuild lists the card path" -- evbuild --list
+cp out list
+for c in "$top"/etc/cards/*.card tubes.card; do
+	like list "^ *$(basename "$c" .card) +[^ ]" "$(basename "$c" .card) is listed with its title"
+done
+like list '^ *chec +mine' "the first card of a name wins"
+ok "a card of one's own builds events from a plain capture" -- evbuild -c ./bolo16.card run.pcap
+cp out events
+ok "which evdump reads without the card" -- evdump -O json events
+is "$(wc -l <out | tr -d ' ')" 20 "twenty events of four boards"
 
 done_testing
