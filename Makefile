@@ -115,7 +115,7 @@ lint:
 
 bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
-	$(FYKE_ENV) sh t/bench/run
+	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
