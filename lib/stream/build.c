@@ -328,16 +328,14 @@ void build_lose_again(struct build *b, const struct record *r, const uint8_t *ol
 
 void build_lose_late(struct build *b, unsigned s, int64_t t)
 {
-	char span[TIM_TEXT];
-
 	build_lose(b, s, &b->n.late);
 	if (b->said_late)
 		return;
 	b->said_late = true;
 	build_sayf(b,
-	    "source %u: a record came too late, %s behind the newest event: it is counted, as all "
+	    "source %u: a record came too late, %.3f s behind the newest event: counted, as all "
 	    "that follow (a longer --hold waits for such)",
-	    s, tim_span(most(sub(b->front, t), 0), span));
+	    s, seconds(most(sub(b->front, t), 0)));
 }
 
 /* Whether the event of this clock holds a record of the same source and time. */
@@ -419,21 +417,26 @@ static void fill_gap(struct build *b, struct source *src, uint64_t seq)
 	}
 }
 
-/* Books the sequence number of a record that goes into ev. Returns how many numbers it is after
- * the newest one, 1 when that says nothing. */
-static int64_t book_sequence(struct build *b, struct event *ev, const struct record *r)
+/* Books the sequence number of a record that goes into ev. False: it was sent before one that
+ * came earlier. */
+static bool book_sequence(struct build *b, struct event *ev, const struct record *r)
 {
 	struct source *src = &b->src[r->s];
 
-	if (src->newest != NO_TIME && r->time < src->newest) {
-		fill_gap(b, src, r->seq);
-		return 1;
+	if (src->newest != NO_TIME) {
+		int64_t d = line_seq_diff(b, r->seq, src->seq);
+		if (d <= 0 && r->time < src->seq_time) {
+			fill_gap(b, src, r->seq);
+			return false;
+		}
+		if (d > 1)
+			book_gap(b, ev, r, (uint64_t)d - 1);
+		if (d > 0 && d <= SEQ_FAR && r->time > src->seq_time)
+			src->step = sub(r->time, src->seq_time) / d;
 	}
-	int64_t d = src->newest == NO_TIME ? 1 : line_seq_diff(b, r->seq, src->seq);
-	if (d > 1)
-		book_gap(b, ev, r, (uint64_t)d - 1);
 	src->seq = r->seq;
-	return d > 1 && d <= SEQ_FAR ? d : 1;
+	src->seq_time = r->time;
+	return true;
 }
 
 /* The record goes into the free slot of open event i. */
@@ -448,14 +451,14 @@ static void store(struct build *b, uint64_t i, const struct record *r)
 	memcpy(slot(b, ev, r->s), r->bytes, b->record);
 	ev->nrec++;
 	ev->last = most(ev->last, r->now);
-	int64_t numbers = b->sequence ? book_sequence(b, ev, r) : 1;
-	if (r->time > src->newest) {
-		if (src->newest != NO_TIME)
-			src->step = sub(r->time, src->newest) / numbers;
-		src->newest = r->time;
+	if (b->sequence) {
+		b->n.reordered += !book_sequence(b, ev, r);
 	} else {
-		b->n.reordered++;
+		b->n.reordered += r->time < src->newest;
+		if (src->newest != NO_TIME && r->time > src->newest)
+			src->step = sub(r->time, src->newest);
 	}
+	src->newest = most(src->newest, r->time);
 	src->hint = i + 1;
 	src->seen = r->datagram;
 	src->records++;

@@ -73,11 +73,12 @@ struct hole {
 };
 
 struct source {
-	int64_t newest; /* time of its latest record in this segment, NO_TIME before the first */
-	int64_t step;   /* between its last two records in order, 0: not known */
-	uint64_t hint;  /* index of the open event after the one that it went into last */
-	uint64_t seen;  /* number of the datagram that brought its last record */
-	uint64_t seq;   /* of the newest record */
+	int64_t newest;   /* time of its latest record in this segment, NO_TIME before the first */
+	int64_t step;     /* between its last two records in order, 0: not known */
+	uint64_t hint;    /* index of the open event after the one that it went into last */
+	uint64_t seen;    /* number of the datagram that brought its last record */
+	uint64_t seq;     /* of the record that was sent last, */
+	int64_t seq_time; /* and its time */
 	struct hole hole[HOLES]; /* its last ones */
 	unsigned nholes;
 	struct shelf *shelf;
@@ -170,6 +171,12 @@ static inline int64_t most(int64_t a, int64_t b)
 static inline int64_t distance(int64_t a, int64_t b)
 {
 	return a > b ? sub(a, b) : sub(b, a);
+}
+
+/* For messages. */
+static inline double seconds(int64_t t)
+{
+	return (double)t / (double)TIM_S;
 }
 
 static inline int64_t clock_of(const struct build *b, uint64_t i)

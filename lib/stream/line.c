@@ -49,7 +49,7 @@ static bool time_by_sequence(const struct build *b, const struct record *r, int6
 	int64_t d = line_seq_diff(b, r->seq, src->seq);
 	if (d < -SEQ_FAR || d > SEQ_FAR)
 		return false;
-	*t = add(src->newest, d * least(src->step, INT64_MAX / SEQ_FAR / 2));
+	*t = add(src->seq_time, d * least(src->step, INT64_MAX / SEQ_FAR / 2));
 	return true;
 }
 
@@ -161,15 +161,13 @@ static bool shelved(struct build *b, struct shelf *f, const struct record *r)
 
 static void say_stray(struct build *b, unsigned s, int64_t t)
 {
-	char a[TIM_TEXT];
-
 	if (b->src[s].said_stray)
 		return;
 	b->src[s].said_stray = true;
 	build_sayf(b,
-	    "source %u: its clock is %s %s the others: its records are counted as strays until "
+	    "source %u: its clock is %.3f s %s the others: its records are counted as strays until "
 	    "they agree",
-	    s, tim_span(distance(t, b->front), a), t > b->front ? "ahead of" : "behind");
+	    s, seconds(distance(t, b->front)), t > b->front ? "ahead of" : "behind");
 }
 
 /* Puts a record aside. 1 when it was, 0 when it was a duplicate, -1 without memory. */
@@ -308,11 +306,9 @@ static int feed(struct build *b, const struct aside *line)
 /* Everything open leaves, and the line of `line` begins a segment. */
 static int new_segment(struct build *b, const struct aside *line)
 {
-	char was[TIM_TEXT], is[TIM_TEXT];
-
 	if (b->n.restarts < RESTARTS_SAID)
-		build_sayf(b, "the device clock went from %s to %s: a new segment begins",
-		    tim_span(most(b->front, 0), was), tim_span(most(line->raw, 0), is));
+		build_sayf(b, "the device clock went from %.6f s to %.6f s: a new segment begins",
+		    seconds(b->front), seconds(line->raw));
 	for (unsigned s = 0; s < b->nsrc; s++)
 		if (b->src[s].shelf && b->src[s].shelf->n && !agrees(b, &b->src[s], line))
 			line_dissolve(b, s);
