@@ -24,7 +24,7 @@
 #define STEP_BACK     TIM_S          /* arrival stamps may be out of order by this much */
 #define STEP_LIMIT    (10 * TIM_MIN) /* the longest pause between two records that is normal */
 #define AGREE         (10 * TIM_S)   /* clocks of sources that were restarted together */
-#define HOLES         4              /* gaps of a source that are open at once */
+#define HOLES         16             /* gaps of a source that are open at once */
 #define SEQ_FAR       (1 << 20)      /* sequence numbers further apart say nothing about time */
 #define NO_TIME       INT64_MIN
 
