@@ -2,20 +2,17 @@
  * cdf_final.c - finished layouts: channel-major files, and the child that makes netCDF-4 ones
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/cli.h"
 #include "file/cdf_final.h"
 #include "file/pub.h"
 
 #define BLOCK      (16u << 20)
-#define CHILD_ROOM (2ull << 30) /* address space of the child: it needs a fifth of it */
+#define CHILD_ROOM (INT64_C(2) << 30) /* address space of the child: it needs a fifth of it */
 
 static int fail(char why[CDF_WHY], const char *path, const char *reason)
 {
@@ -208,71 +205,32 @@ int cdf_write_channel(
 
 /* ---- netCDF-4, in a child ---- */
 
-static void limit(const struct cdf_head *h)
+struct job {
+	const struct cdf_head *h;
+	int from;
+	const char *path;
+	bool channel;
+};
+
+static int work(void *ctx, char *why, size_t size)
 {
-	rlim_t seconds = 120 + h->records * h->recsize / 2000000;
+	const struct job *j = ctx;
+	char reason[CDF_WHY];
+	int bad = cdf_write_nc4(j->h, j->from, j->path, j->channel, reason);
 
-	setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-#ifndef __SANITIZE_ADDRESS__
-	setrlimit(RLIMIT_AS, &(struct rlimit){CHILD_ROOM, CHILD_ROOM});
-#endif
-}
-
-static _Noreturn void child(
-    const struct cdf_head *h, int from, const char *path, bool channel, int say)
-{
-	char why[CDF_WHY] = "";
-
-	limit(h);
-	int bad = cdf_write_nc4(h, from, path, channel, why);
 	if (bad)
-		io_writeall(say, why, strlen(why));
-	_exit(bad ? 1 : 0);
-}
-
-/* The child's end, and its sentence if it had one. */
-static int wait_for(pid_t pid, int said, const char *path, char why[CDF_WHY])
-{
-	char text[CDF_WHY] = "";
-	int status;
-	ssize_t n = io_readall(said, text, sizeof text - 1);
-
-	if (n > 0)
-		text[n] = 0;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return fail(why, path, strerror(errno));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	errno = EIO;
-	if (text[0]) {
-		snprintf(why, CDF_WHY, "%s", text);
-		errno = EIO;
-		return -1;
-	}
-	return fail(why, path, "the netCDF-4 library crashed or took too long");
+		snprintf(why, size, "%s", reason);
+	return bad;
 }
 
 static int run_child(
     const struct cdf_head *h, int from, const char *path, bool channel, char why[CDF_WHY])
 {
-	int ends[2];
+	struct job j = {h, from, path, channel};
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail(why, path, strerror(errno));
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0)
-		child(h, from, path, channel, ends[1]);
-	int error = errno;
-	close(ends[1]);
-	errno = error;
-	int bad = pid < 0 ? fail(why, path, strerror(errno)) : wait_for(pid, ends[0], path, why);
-	error = errno;
-	close(ends[0]);
-	errno = error;
-	return bad;
+	/* Deflate does a hundred times as much in a second. */
+	int64_t seconds = 120 + (int64_t)(h->records * h->recsize / 1000000);
+	return cli_child(work, &j, CHILD_ROOM, seconds, why, CDF_WHY);
 }
 
 /* ---- both ---- */
