@@ -54,24 +54,25 @@ needed:
 	@$(if $(filter-out $(BUILD),$(PROGS)),echo "left out for want of $(filter-out $(BASE),$(LACK)) \
 	    (scripts/deps installs it): $(filter-out $(BUILD),$(PROGS))")
 
-$(B)/%.o: %.c
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
-$(LIB): $(LIB_SRC:%.c=$(B)/%.o)
+$(LIB): $(LIB_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/bin/%: $(B)/bin/%.o $(LIB)
+$(B)/bin/%: $(B)/obj/bin/%.o $(LIB)
+	@mkdir -p $(@D)
 	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Unit tests: one TAP program for each t/unit/*.c.
-$(B)/t/%: $(B)/t/unit/%.o $(LIB)
+$(B)/t/%: $(B)/obj/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Fuzz targets as programs that replay their corpora.
-$(B)/t/fuzz-%: $(B)/t/fuzz/%.o $(B)/t/fuzz/replay.o $(LIB)
+$(B)/t/fuzz-%: $(B)/obj/t/fuzz/%.o $(B)/obj/t/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 

@@ -287,6 +287,21 @@ int pub_keep(struct pub *p, int fd)
 	return unsure ? -1 : committed(p);
 }
 
+int pub_rename(struct pub *p, const char *path)
+{
+	char dir[PUB_PATH];
+	const char *name = split(path, dir);
+
+	if (strlen(name) > NAME_MAX - strlen("..part") || strlen(path) >= PUB_PATH)
+		return fail(p->why, ENAMETOOLONG, "%.64s...: the name is too long", name);
+	if (rename_free(p->dirfd, p->name, name) < 0)
+		return fail(p->why, errno, "%s: cannot be renamed to %s: %s", p->path, name,
+		    strerror(errno));
+	strcpy(p->path, path);
+	strcpy(p->name, name);
+	return committed(p);
+}
+
 void pub_end(struct pub *p)
 {
 	if (p->dirfd < 0)

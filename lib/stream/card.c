@@ -10,9 +10,6 @@
 
 #include "base/io.h"
 
-#ifndef FYKE_PREFIX
-#define FYKE_PREFIX "/usr/local"
-#endif
 #define CARD_LIST_MAX 1000
 #define CARD_PATH     4096
 
@@ -128,51 +125,38 @@ uint64_t card_clock_wrap(const struct card *c)
 #define VECTOR
 #endif
 
-#define SAME8(v)  (v)
-#define SWAP8(v)  (v)
-#define SAME16(v) (v)
-#define SAME32(v) (v)
-#define SAME64(v) (v)
-#define SWAP16    __builtin_bswap16
-#define SWAP32    __builtin_bswap32
-#define SWAP64    __builtin_bswap64
 typedef uint8_t loose8;
+#define SWAP8(v) (v)
+#define SWAP16   __builtin_bswap16
+#define SWAP32   __builtin_bswap32
+#define SWAP64   __builtin_bswap64
 
-/* The loops of one element size: n values from `from` (and `odd`) to `to`, in the host's order. */
+/* The loops of one element size: n values from `from`, or from `even` and `odd`, to `to`, in the
+ * host's order. The compiler makes two loops of each, with and without the swap. */
 #define LOOPS(bits)                                                                                \
+	static inline uint##bits##_t turn##bits(uint##bits##_t v, bool swap)                       \
+	{                                                                                          \
+		return swap ? SWAP##bits(v) : v;                                                   \
+	}                                                                                          \
 	VECTOR static void copy##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
 	    size_t n, bool swap, uint##bits##_t x)                                                 \
 	{                                                                                          \
-		if (swap)                                                                          \
-			for (size_t i = 0; i < n; i++)                                             \
-				to[i] = (uint##bits##_t)(SWAP##bits(from[i]) ^ x);                 \
-		else                                                                               \
-			for (size_t i = 0; i < n; i++)                                             \
-				to[i] = (uint##bits##_t)(SAME##bits(from[i]) ^ x);                 \
+		for (size_t i = 0; i < n; i++)                                                     \
+			to[i] = turn##bits(from[i], swap) ^ x;                                     \
 	}                                                                                          \
 	VECTOR static void pick##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
 	    size_t n, bool swap, uint##bits##_t x)                                                 \
 	{                                                                                          \
-		if (swap)                                                                          \
-			for (size_t i = 0; i < n; i++)                                             \
-				to[i] = (uint##bits##_t)(SWAP##bits(from[2 * i]) ^ x);             \
-		else                                                                               \
-			for (size_t i = 0; i < n; i++)                                             \
-				to[i] = (uint##bits##_t)(SAME##bits(from[2 * i]) ^ x);             \
+		for (size_t i = 0; i < n; i++)                                                     \
+			to[i] = turn##bits(from[2 * i], swap) ^ x;                                 \
 	}                                                                                          \
 	VECTOR static void zip##bits(loose##bits *restrict to, const loose##bits *restrict even,   \
 	    const loose##bits *restrict odd, size_t n, bool swap, uint##bits##_t x)                \
 	{                                                                                          \
-		if (swap)                                                                          \
-			for (size_t i = 0; i < n; i++) {                                           \
-				to[2 * i] = (uint##bits##_t)(SWAP##bits(even[i]) ^ x);             \
-				to[2 * i + 1] = (uint##bits##_t)(SWAP##bits(odd[i]) ^ x);          \
-			}                                                                          \
-		else                                                                               \
-			for (size_t i = 0; i < n; i++) {                                           \
-				to[2 * i] = (uint##bits##_t)(SAME##bits(even[i]) ^ x);             \
-				to[2 * i + 1] = (uint##bits##_t)(SAME##bits(odd[i]) ^ x);          \
-			}                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                   \
+			to[2 * i] = turn##bits(even[i], swap) ^ x;                                 \
+			to[2 * i + 1] = turn##bits(odd[i], swap) ^ x;                              \
+		}                                                                                  \
 	}
 
 LOOPS(8)
@@ -209,12 +193,11 @@ static void each(const struct card_field *f, const struct card_piece *p, uint32_
 {
 	size_t size = type_size[f->type];
 
-	for (uint32_t k = from; k < p->count; k++)
-		store(to + (p->first + (size_t)p->step * k) * size,
-		    (load(rec + p->offset + (size_t)p->stride * k, size, p->swap) ^ f->xor) >>
-			    f->shift &
-			f->mask,
-		    size);
+	for (uint32_t k = from; k < p->count; k++) {
+		uint64_t v = load(rec + p->offset + (size_t)p->stride * k, size, p->swap);
+		v = (v ^ f->xor) >> f->shift & f->mask;
+		store(to + (p->first + (size_t)p->step * k) * size, v, size);
+	}
 }
 
 /* The piece and the next one hold the even and the odd elements; one may be longer. */

@@ -747,10 +747,9 @@ static int fill_value(struct reading *r, struct card_field *f, const struct more
 	return 0;
 }
 
-static int field(struct reading *r, struct card_field *f, struct more *m)
+static int pieces(struct reading *r, struct card_field *f, const struct more *m)
 {
 	uint8_t seen[CARD_RECORD_MAX / 8 + 1] = {0};
-	unsigned size = 8 * (unsigned)card_size(f->type);
 
 	if (f->npieces == 0)
 		return bad(r, m->first_line, "[field %s] needs at = OFFSET TYPE", f->name);
@@ -764,28 +763,39 @@ static int field(struct reading *r, struct card_field *f, struct more *m)
 	if (m->count)
 		f->count = (uint32_t)m->count;
 	gaps(f, seen);
+	return 0;
+}
+
+/* xor, shift and bits against the type. */
+static int bits(struct reading *r, struct card_field *f, const struct more *m)
+{
+	unsigned size = 8 * (unsigned)card_size(f->type);
+	int line = m->lines[FIELD_BITS] ? m->lines[FIELD_BITS] : m->lines[FIELD_SHIFT];
 
 	if (f->xor != 0 && is_real(f->type))
 		return bad(r, m->lines[FIELD_XOR], "%s: xor is for whole numbers", f->name);
 	if (size < 64 && f->xor >> size)
 		return bad(r, m->lines[FIELD_XOR], "%s: xor has more than the %u bits of %s",
 		    f->name, size, type_names[f->type]);
-	int narrow = m->lines[FIELD_BITS] ? m->lines[FIELD_BITS] : m->lines[FIELD_SHIFT];
-	if (narrow && !is_unsigned(f->type))
-		return bad(r, narrow, "%s: shift and bits are for u8, u16, u32 and u64", f->name);
+	if (line && !is_unsigned(f->type))
+		return bad(r, line, "%s: shift and bits are for u8, u16, u32 and u64", f->name);
 	if (f->shift >= size || m->bits > size - f->shift)
-		return bad(r, narrow, "%s: shift + bits is more than the %u bits of %s", f->name,
+		return bad(r, line, "%s: shift + bits is more than the %u bits of %s", f->name,
 		    size, type_names[f->type]);
 	f->bits = m->bits ? (unsigned)m->bits : size - f->shift;
 	f->mask = f->bits == 64 ? UINT64_MAX : (UINT64_C(1) << f->bits) - 1;
-	if (fill_value(r, f, m) < 0)
+	return 0;
+}
+
+static int field(struct reading *r, struct card_field *f, const struct more *m)
+{
+	if (pieces(r, f, m) < 0 || bits(r, f, m) < 0 || fill_value(r, f, m) < 0)
 		return -1;
 	plan(f);
-
 	if (f->count == 1 && f->axis[0])
 		return bad(r, m->lines[FIELD_AXIS], "%s: one value has no axis", f->name);
 	if (f->count > 1 && !f->axis[0])
-		snprintf(f->axis, sizeof f->axis, "%.*s_element", WORD_MAX, f->variable);
+		strcat(strcpy(f->axis, f->variable), "_element"); /* WORD_MAX + 8 bytes */
 	return 0;
 }
 

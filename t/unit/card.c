@@ -307,6 +307,7 @@ static void values(void)
 				    "[field deep]\nat = 0 i64le\n"
 				    "[field low]\nat = 5 i8\n"
 				    "[field adc]\nat = 0 u16 3\nshift = 4\nbits = 12\n"
+				    "[field nibble]\nat = 3 u8\nshift = 2\nbits = 3\n"
 				    "[field rest]\nat = 0 u8 2 3 1 2\ncount = 6\nfill = 7\n"
 				    "[field real]\nat = 0 f32\nunit = µV\noffset = -1.5\n");
 	const uint8_t rec[16] = {
@@ -323,6 +324,7 @@ static void values(void)
 	is_int(card_value(c, field(c, "odd"), rec), -3, "i32 that is not aligned");
 	is_int(card_value(c, field(c, "deep"), rec), (int64_t)0x80fdffffff563412, "i64le");
 	is_int(card_value(c, field(c, "low"), rec), -1, "i8");
+	is_int(card_value(c, field(c, "nibble"), rec), 7, "three bits of eight");
 	card_extract(c, field(c, "adc"), rec, adc);
 	is_int(adc[0], 0x123, "the upper 12 bits of 16");
 	is_int(adc[2], 0xfff, "of each element");
@@ -500,9 +502,10 @@ static void layouts(void)
 			    "90\n%s"
 			    "[field zop]\nat = 0 %s 39 %d 0 2\nat = 500 %s 41 %d 1 2\n"
 			    "[field each]\nat = 7 %s 50 %d 3 3\n"
+			    "[field apart]\nat = 0 %s 5 %d 4 2\nat = 300 %s 5 %d 1 2\n"
 			    "[field mixed]\nat = 0 %sbe 9 %d 0 2\nat = 900 %sle 9 %d 1 2\n%s",
 			    order ? "big" : "little", n, s, n, n, xor, n, 2 * s, n, s, n, s, xor, n,
-			    s, n, s, n, 3 * s, n, s, n, s, xor);
+			    s, n, s, n, 3 * s, n, s, n, s, n, s, n, s, xor);
 			struct card *c = parse(text);
 			if (!ok(c != NULL, say("%s: a card with all layouts", n)))
 				continue;
