@@ -77,3 +77,57 @@ def truth(path):
         row["fault"] = [] if row["fault"] == "-" else row["fault"].split(",")
         rows.append(row)
     return rows
+
+
+# ---- writing: for tests that need a stream which no program of ours made ----
+
+def block(kind, body):
+    body += b"\0" * (-len(body) % 4)
+    n = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + n + body + n
+
+
+def option(code, value):
+    return struct.pack("<HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
+
+
+def head(link=101, name=b"", text=b""):
+    """A section, and an interface with nanoseconds."""
+    opts = (option(2, name) if name else b"") + (option(3, text) if text else b"")
+    return (block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + option(4, b"fyke test") + bytes(4))
+            + block(1, struct.pack("<HHI", link, 0, 0) + opts + option(9, b"\x09") + bytes(4)))
+
+
+def record(time, data, dropped=0):
+    opts = option(4, struct.pack("<Q", dropped)) if dropped else b""
+    opts += option(3, b"\x02" + struct.pack("<I", zlib.crc32(data))) + bytes(4)
+    return block(6, struct.pack("<5I", 0, time >> 32, time & 0xFFFFFFFF, len(data), len(data))
+                 + data + b"\0" * (-len(data) % 4) + opts)
+
+
+def end(time, n):
+    stats = b"".join(option(c, struct.pack("<Q", v)) for c, v in ((4, n), (5, 0), (7, 0), (8, n)))
+    return block(5, struct.pack("<3I", 0, time >> 32, time & 0xFFFFFFFF) + stats + bytes(4))
+
+
+def datagram(source, to_port, data, port=4000):
+    """IPv4 and UDP headers around data, from SOURCE to 127.0.0.1."""
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 0, 0x4000, 64, 17, 0,
+                     bytes(map(int, source.split("."))), b"\x7f\0\0\1")
+    total = sum(struct.unpack(">10H", ip))
+    total = (total & 0xFFFF) + (total >> 16)
+    ip = ip[:10] + struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + ip[12:]
+    return ip + struct.pack(">4H", port, to_port, 8 + len(data), 0) + data
+
+
+def event(number, clock, slots, offsets, run=7, flags=0):
+    """The body of fyke-events(5): slots and offsets by source, None where it is absent."""
+    n, size = len(slots), max(len(s) for s in slots if s)
+    mask = sum(1 << i for i, s in enumerate(slots) if s)
+    words = (n + 63) // 64
+    head_len = 36 + 8 * words + 4 * n
+    body = b"fyke" + struct.pack("<HHQIIqHH", 1, head_len, number, run, flags, clock, n,
+                                 sum(s is not None for s in slots))
+    body += mask.to_bytes(8 * words, "little")
+    body += b"".join(struct.pack("<i", -2**31 if o is None else o) for o in offsets)
+    return body + b"".join(s or bytes(size) for s in slots)
