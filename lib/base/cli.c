@@ -182,7 +182,7 @@ _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 	SAY(LOG_LEVEL_ERROR);
 	write_status("failed", last_error);
 	free_all();
-	exit(code);
+	exit((int)code);
 }
 
 void cli_pipe_gone(void)
