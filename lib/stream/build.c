@@ -107,18 +107,34 @@ static int get_memory(struct build *b)
 	return b->ring && b->spare && b->gone && b->src && b->feed ? 0 : -1;
 }
 
+static struct build *refuse(int error, char why[BUILD_WHY], const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static struct build *refuse(int error, char why[BUILD_WHY], const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, BUILD_WHY, format, ap);
+	va_end(ap);
+	errno = error;
+	return NULL;
+}
+
 struct build *build_new(const struct card *c, const struct build_options *o, build_emit *emit,
-    build_say *say_line, void *ctx)
+    build_say *say_line, void *ctx, char why[BUILD_WHY])
 {
 	size_t size = evt_size(c->nsrc, c->record);
 
-	if (size > CAP_DATA_MAX || o->window > INT32_MAX) {
-		errno = o->window > INT32_MAX ? EINVAL : EFBIG;
-		return NULL;
-	}
+	if (size > CAP_DATA_MAX)
+		return refuse(EINVAL, why,
+		    "%s: an event of %u sources would have %zu bytes, and at most %d are possible",
+		    c->name, c->nsrc, size, CAP_DATA_MAX);
+	if (o->window > INT32_MAX)
+		return refuse(
+		    EINVAL, why, "%s: a window of more than 2 s is not possible", c->name);
 	struct build *b = calloc(1, sizeof *b);
 	if (!b)
-		return NULL;
+		return refuse(ENOMEM, why, "no memory for events");
 	b->card = c;
 	b->o = *o;
 	b->emit = emit;
@@ -144,8 +160,7 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 		b->o.open_max = (uint32_t)least(most((int64_t)(ARENA_BYTES / size), 16), OPEN_MAX);
 	if (get_memory(b) < 0) {
 		build_free(b);
-		errno = ENOMEM;
-		return NULL;
+		return refuse(ENOMEM, why, "no memory for events");
 	}
 	forget_sources(b);
 	b->left_last = INT64_MIN;
@@ -610,6 +625,26 @@ int build_put(struct build *b, struct record *r)
 	return put_alone(b, above, r);
 }
 
+static void add_dropped(struct build *b, uint64_t dropped)
+{
+	b->dropped += dropped;
+	b->n.dropped += dropped;
+}
+
+int build_skip(struct build *b, enum pkt_verdict why, int64_t time, uint64_t dropped)
+{
+	if (build_time(b, time) < 0)
+		return -1;
+	add_dropped(b, dropped);
+	if (why == PKT_TRUNCATED || why == PKT_FRAGMENT) {
+		b->n.in++;
+		++*(why == PKT_TRUNCATED ? &b->n.truncated : &b->n.fragments);
+	} else {
+		b->n.foreign++;
+	}
+	return 0;
+}
+
 int build_add(struct build *b, const struct pkt *p)
 {
 	const struct card *c = b->card;
@@ -621,8 +656,7 @@ int build_add(struct build *b, const struct pkt *p)
 	if (release(b) < 0)
 		return -1;
 	r.datagram = ++b->datagrams;
-	b->dropped += p->dropped;
-	b->n.dropped += p->dropped;
+	add_dropped(b, p->dropped);
 	if (p->len == 0 || (c->whole ? p->len != b->record : p->len % b->record != 0)) {
 		sender_refuse(b, p);
 		return 0;
@@ -648,6 +682,7 @@ int build_add(struct build *b, const struct pkt *p)
 
 int build_flush(struct build *b)
 {
+	sender_report(b);
 	if (line_end(b) < 0)
 		return -1;
 	return leave_all(b);
@@ -670,6 +705,27 @@ int64_t build_oldest(const struct build *b)
 const struct build_count *build_count(const struct build *b)
 {
 	return &b->n;
+}
+
+void build_tally(const struct build *b, struct tally *t)
+{
+	const struct build_count *n = &b->n;
+	const struct tally_item lost[] = {{"late", n->late}, {"duplicate", n->duplicate},
+	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
+	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", n->truncated},
+	    {"fragment", n->fragments}};
+	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
+	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
+	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
+	    {"dropped before", n->dropped}, {"other traffic", n->foreign}};
+
+	t->in = n->in;
+	t->out = n->out;
+	t->held = n->held;
+	t->queue_used = b->tail - b->head;
+	t->queue_size = b->o.open_max;
+	memcpy(t->lost, lost, sizeof lost);
+	memcpy(t->also, also, sizeof also);
 }
 
 uint64_t build_source_records(const struct build *b, unsigned source)

@@ -226,6 +226,7 @@ void line_free_shelf(struct shelf *f);
 
 int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec); /* or -1 */
 void sender_unknown(struct build *b, const struct pkt *p);
+void sender_report(struct build *b); /* says which of the expected never sent */
 void sender_refuse(struct build *b, const struct pkt *p); /* no whole number of records */
 
 #endif

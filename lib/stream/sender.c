@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "srclist.h"
+
 /* ---- senders ---- */
 
 static bool same_host(const struct pkt_addr *a, const struct pkt_addr *x)
@@ -107,4 +109,24 @@ void sender_refuse(struct build *b, const struct pkt *p)
 		    from, p->len, c->name, c->whole ? "records of" : "whole records of", c->record);
 	else
 		build_sayf(b, "%s: an empty datagram: counted", from);
+}
+
+void sender_report(struct build *b)
+{
+	uint8_t silent[CARD_SOURCES], heard[CARD_SOURCES];
+	char who[128], list[128];
+	unsigned nsilent = 0, nheard = 0;
+
+	for (unsigned s = 0; s < b->nsrc; s++) {
+		bool any = b->src[s].records + b->src[s].lost > 0;
+		bool expected = !b->o.expected || b->o.expected[s];
+		nheard += heard[s] = any;
+		nsilent += silent[s] = !any && expected;
+	}
+	if (nsilent && nheard)
+		build_sayf(b,
+		    "nothing came from source %s, so no event is complete: --sources=%s would "
+		    "not wait for it",
+		    srclist_text(silent, b->nsrc, who, sizeof who),
+		    srclist_text(heard, b->nsrc, list, sizeof list));
 }

@@ -161,6 +161,7 @@ static struct build_options opt;
 static struct build *build;
 static bool run_to(const struct card *c, bool beats)
 {
+	char why[BUILD_WHY];
 	struct build_options o = opt;
 	bool good = true;
 
@@ -172,7 +173,7 @@ static bool run_to(const struct card *c, bool beats)
 	ngot = said = 0;
 	ordered = numbered = zeroed = true;
 	build_free(build);
-	build = build_new(c, &o, emit, say, NULL);
+	build = build_new(c, &o, emit, say, NULL, why);
 	for (size_t i = 0; i < nsent; i++) {
 		const struct dgram *d = &sent[i];
 		struct pkt p = {.time = d->at,
@@ -394,6 +395,9 @@ static void case_12_silent_module(void)
 	is_int(count.incomplete, 40, "all events are incomplete");
 	is_int(got[0].mask, ALL & ~(1u << 9), "the mask says who is missing");
 	is_int(got[0].flags, EVT_INCOMPLETE | EVT_HELD, "and that it was waited for");
+	is_int(said, 1, "so does a message");
+	ok(strstr(last_said, "nothing came from source 9,") && strstr(last_said, "=0-8,10-31 "),
+	    "with the list of those that sent");
 	is_int(build_source_records(build, 9), 0, "no record of module 9");
 	is_int(build_source_records(build, 8), 40, "all of module 8");
 }
@@ -411,7 +415,7 @@ static void case_13_more_than_fits(void)
 	is_int(count.events, 3000, "3000 leave");
 	is_int(count.overflow, 2950, "those that did not fit say so");
 	is_int(count.out, 3000 * 31, "nothing is lost");
-	is_int(said, 1, "and it is said");
+	is_int(said, 2, "and it is said, as is who was silent");
 }
 
 static void case_16_kernel_drops(void)
@@ -812,12 +816,14 @@ static void limits(void)
 {
 	struct card c = *cam_card;
 	struct build_options o = {.window = 3 * S, .hold = S};
+	char why[BUILD_WHY];
 
-	ok(build_new(cam_card, &o, emit, say, NULL) == NULL,
+	ok(build_new(cam_card, &o, emit, say, NULL, why) == NULL,
 	    "a window that no offset holds is refused");
 	o.window = MS;
 	c.record = 9000;
-	ok(build_new(&c, &o, emit, say, NULL) == NULL, "an event over 262144 bytes is refused");
+	ok(build_new(&c, &o, emit, say, NULL, why) == NULL,
+	    "an event over 262144 bytes is refused");
 	fresh();
 	for (int i = 0; i < 2000; i++) { /* stamps and clocks from anywhere must not overflow */
 		struct dgram *d = cam(dice(32), 0, 0, 3);
