@@ -954,6 +954,17 @@ static void book_sequence(struct build *b, struct event *ev, const struct record
 	}
 }
 
+/* From the newest record of the source to this later one, for each of its numbers: a gap between
+ * the two must not look like a slower device. */
+static int64_t step_to(const struct build *b, const struct record *r)
+{
+	const struct source *src = &b->src[r->s];
+	int64_t step = sub(r->time, src->newest);
+	int64_t d = b->sequence ? seq_diff(b, r->seq, src->seq) : 1;
+
+	return d > 1 && d <= SEQ_FAR ? step / d : step;
+}
+
 /* The record goes into the free slot of open event i. */
 static void store(struct build *b, uint64_t i, const struct record *r)
 {
@@ -966,11 +977,11 @@ static void store(struct build *b, uint64_t i, const struct record *r)
 	memcpy(slot(b, ev, r->s), r->bytes, b->record);
 	ev->nrec++;
 	ev->last = most(ev->last, r->now);
+	if (r->time > src->newest && src->newest != NO_TIME)
+		src->step = step_to(b, r);
 	if (b->sequence)
 		book_sequence(b, ev, r);
 	if (r->time > src->newest) {
-		if (src->newest != NO_TIME)
-			src->step = sub(r->time, src->newest);
 		src->newest = r->time;
 	} else {
 		b->n.reordered++;
