@@ -856,24 +856,37 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
+/* Whether the new line says what this segment has said before, and only now. Late records do the
+ * same, and when the sources fall silent, nothing else comes any more. */
+static bool may_be_late(const struct build *b, const struct vote *v)
+{
+	return v->at.time >= b->start && v->at.time <= b->front &&
+	    sub(v->at.now, b->front_now) <= AGREE;
+}
+
+static bool confirmed(const struct build *b, const struct vote *v)
+{
+	return v->confirmed && (2 * v->with > v->known || !may_be_late(b, v));
+}
+
 /* After a record of source s was set aside. */
 static int decide(struct build *b, unsigned s)
 {
 	if (b->feeding || !b->src[s].shelf || !b->src[s].shelf->n)
 		return 0;
 	struct vote v = count_votes(b, s);
-	if (v.with > v.against && (v.confirmed || (v.with >= 2 && 2 * v.with > v.known)))
+	if (v.with > v.against && (confirmed(b, &v) || (v.with >= 2 && 2 * v.with > v.known)))
 		return change_line(b, &v);
 	return 0;
 }
 
 /* At the end nothing more will tell: half of the sources are enough, and of a single source one
  * datagram, if it cannot be a late one. */
-static bool restarted_at_end(struct build *b, const struct vote *v)
+static bool restarted_at_end(const struct build *b, const struct vote *v)
 {
 	bool late = v->at.time >= b->start && v->at.time <= b->front;
 	return v->with > v->against &&
-	    (v->confirmed || (2 * v->with >= v->known && (v->with >= 2 || !late)));
+	    (confirmed(b, v) || (2 * v->with >= v->known && (v->with >= 2 || !late)));
 }
 
 static int decide_at_end(struct build *b)
