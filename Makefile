@@ -26,10 +26,16 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf
+MORE := netcdf libserialport libcurl
 SRC_netcdf := $(wildcard lib/file/cdf*.c)
 USES_raw2nc := netcdf
 USES_cdf := netcdf
+SRC_libserialport := lib/base/tty.c
+USES_gasread := libserialport
+USES_tty := libserialport
+SRC_libcurl := lib/bus/influx.c
+USES_influxput := libcurl
+USES_influxget := libcurl
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))

@@ -22,7 +22,7 @@ static int64_t count = INT64_MAX;
 static bool check, raw;
 
 static const struct cli_option options[] = {
-    {"format", 'O', CLI_STR, &form_text, "FORM", "text, json (an object a line) or tsv", 0, 0},
+    {"output", 'O', CLI_STR, &form_text, "FORM", "text, json (an object a line) or tsv", 0, 0},
     {"fields", 'f', CLI_STR, &fields, "NAME,...", "the values of these fields", 0, 0},
     {"raw", 0, CLI_FLAG, &raw, NULL, "counts as they came, not in units", 0, 0},
     {"card", 'c', CLI_STR, &card_name, "CARD", "what is in the packets (events say it themselves)",
@@ -31,18 +31,22 @@ static const struct cli_option options[] = {
     {"check", 0, CLI_FLAG, &check, NULL, "no text: verify hashes, order and end mark", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
+enum { NO_EVENT };
+static struct tally tally = {.unit = "records", .lost = {{"no event", 0}}};
+
 static const struct cli_program program = {.name = "evdump",
     .args = "[FILE]",
     .about = "packets and events as text",
     .options = options,
-    .max_args = 1};
+    .max_args = 1,
+    .tally = &tally};
 
 static const char *input; /* for messages */
 static struct cap_reader *in;
 static struct show *show;
 static struct card *card; /* given, or of the present events */
 static uint64_t packets, events;
-static uint64_t bad, holes; /* records that are none; event numbers that are missing */
+static uint64_t no_events, no_datagrams, holes; /* the last: in the event numbers */
 static uint64_t hashed, dropped, next_number;
 static bool fresh; /* a section begins: its first event says where numbers start */
 
@@ -89,11 +93,13 @@ static void one_event(const struct cap_record *r)
 
 	events++;
 	if (why || (!check && show_event(show, r, &e) < 0)) {
-		if (bad++ == 0)
+		if (no_events++ == 0)
 			cli_warn("%s: %s (this is counted from now on)", input,
 			    why ? why : show_why(show));
+		tally.lost[NO_EVENT].n++;
 		return;
 	}
+	tally.out++;
 	if (!fresh && e.number != next_number)
 		holes++;
 	fresh = false;
@@ -106,7 +112,8 @@ static void one_packet(const struct cap_record *r)
 	enum pkt_verdict v = pkt_decode(r, &p);
 
 	packets++;
-	bad += v != PKT_OK;
+	tally.out++;
+	no_datagrams += v != PKT_OK;
 	if (!check)
 		show_packet(show, r, &p, v);
 }
@@ -135,6 +142,7 @@ static void read_all(void)
 		if (what == CAP_NEW)
 			begin_section();
 		if (what == CAP_RECORD) {
+			tally.in++;
 			hashed += r.hashed;
 			dropped += r.dropped;
 			if (r.link == CAP_LINK_USER0)
@@ -156,7 +164,7 @@ static void read_all(void)
 static bool verdict(bool print)
 {
 	const struct cap_state *s = cap_state(in);
-	bool damaged = s->damaged > 0, good = !damaged && !s->cut && !holes && !(bad && events);
+	bool damaged = s->damaged > 0, good = !damaged && !s->cut && !holes && !no_events;
 
 	if (!print)
 		return good;
@@ -170,11 +178,10 @@ static bool verdict(bool print)
 	    hashed, s->ended, s->sections);
 	const struct tally_item also[] = {{"damaged places", s->damaged},
 	    {"bytes skipped", s->skipped}, {"holes in the event numbers", holes},
-	    {events ? "no events" : "no UDP datagrams", bad},
-	    {"datagrams dropped before they were recorded", dropped}};
+	    {"no events", no_events}, {"no datagrams", no_datagrams}, {"dropped before", dropped}};
 	for (size_t i = 0; i < sizeof also / sizeof *also; i++)
 		if (also[i].n > 0)
-			printf(", %" PRIu64 " %s", also[i].n, also[i].name);
+			printf(", %s %" PRIu64, also[i].name, also[i].n);
 	if (damaged || s->cut)
 		printf(" (%s)", cap_why(in));
 	else if (!hashed && packets + events > 0)
@@ -204,7 +211,10 @@ int main(int argc, char **argv)
 	bool whole = packets + events < (uint64_t)count;
 	bool good = verdict(check) || !whole;
 	if (!good && !check)
-		cli_error("%s: %s", input, holes ? "event numbers are missing" : cap_why(in));
+		cli_error("%s: %s", input,
+		    *cap_why(in) ? cap_why(in)
+			: holes  ? "event numbers are missing"
+				 : "not every record is an event");
 	cap_reader_free(in);
 	show_free(show);
 	card_free(card);

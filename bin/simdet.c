@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -33,10 +34,11 @@ enum { ALSO_RESTART = SIM_FAULTS, ALSO_REFUSED };
 static const struct cli_option options[] = {
     {"card", 'c', CLI_STR, &card_name, "CARD", "the detector: a card's name or file", 0, 0},
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there", 0, 0},
-    {"output", 'o', CLI_STR, &output, "FILE", "write packets (pcapng) instead; - is stdout", 0, 0},
+    {"output", 'o', CLI_STR, &output, "FILE", "write packets there, where no file is; - is stdout",
+	0, 0},
     {"modules", 'm', CLI_STR, &modules, "N|LIST", "the first N, or a list: 0-8,10 (all)", 0, 0},
     {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 0, 0},
-    {"time", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
     {"rate", 'r', CLI_STR, &rate, "HZ|max", "events per second (the card's)", 0, 0},
     {"speed", 0, CLI_STR, &speed_text, "X|max", "send X times as fast as it runs", 0, 0},
     {"records", 0, CLI_INT, &records, "N", "records in a datagram (10, or 1)", 1, SIM_RECORDS},
@@ -245,10 +247,14 @@ static int open_output(const struct sim_options *o)
 	if (strcmp(output, "-") != 0) {
 		if (o->events == UINT64_MAX)
 			cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
-		fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+		fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+		struct stat st;
+		if (fd < 0 && errno == EEXIST && stat(output, &st) == 0 && !S_ISREG(st.st_mode))
+			fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY); /* a FIFO, a device */
 	}
 	if (fd < 0)
-		cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
+		cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
+		    strerror(errno));
 	cli_no_terminal(fd, "packets");
 	return fd;
 }

@@ -253,10 +253,11 @@ static void head_values(struct show *s)
 {
 	for (int k = 0; k < s->nfields; k++) {
 		const struct card_field *f = &s->card->field[s->field[k]];
-		for (size_t i = 0; i < f->count; i++)
+		for (size_t i = 0; i < f->count; i++) {
 			put(s, f->count > 1 ? "\t%s[%zu]" : "\t%s", f->name, i);
-		if (*unit(s, f))
-			put(s, "(%s)", unit(s, f));
+			if (*unit(s, f))
+				put(s, "(%s)", unit(s, f));
+		}
 	}
 }
 
