@@ -336,24 +336,37 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
+/* Whether the new line says what this segment has said before, and only now. Late records do the
+ * same, and when the sources fall silent, nothing else comes any more. */
+static bool may_be_late(const struct build *b, const struct vote *v)
+{
+	return v->at.time >= b->start && v->at.time <= b->front &&
+	    sub(v->at.now, b->front_now) <= AGREE;
+}
+
+static bool confirmed(const struct build *b, const struct vote *v)
+{
+	return v->confirmed && (2 * v->with > v->known || !may_be_late(b, v));
+}
+
 int line_set_aside(struct build *b, const struct record *r)
 {
 	int rc = set_aside(b, r);
 	if (rc <= 0 || b->feeding)
 		return rc < 0 ? -1 : 0;
 	struct vote v = count_votes(b, r->s);
-	if (v.with > v.against && (v.confirmed || (v.with >= 2 && 2 * v.with > v.known)))
+	if (v.with > v.against && (confirmed(b, &v) || (v.with >= 2 && 2 * v.with > v.known)))
 		return change_line(b, &v);
 	return 0;
 }
 
 /* At the end nothing more will tell: half of the sources are enough, and of a single source one
  * datagram, if it cannot be a late one. */
-static bool restarted_at_end(struct build *b, const struct vote *v)
+static bool restarted_at_end(const struct build *b, const struct vote *v)
 {
 	bool late = v->at.time >= b->start && v->at.time <= b->front;
 	return v->with > v->against &&
-	    (v->confirmed || (2 * v->with >= v->known && (v->with >= 2 || !late)));
+	    (confirmed(b, v) || (2 * v->with >= v->known && (v->with >= 2 || !late)));
 }
 
 int line_end(struct build *b)
