@@ -44,7 +44,7 @@ USES_influxget := libcurl
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
-CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
+CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 
