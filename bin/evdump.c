@@ -37,6 +37,7 @@ static struct tally tally = {.unit = "records", .lost = {{"no event", 0}}};
 static const struct cli_program program = {.name = "evdump",
     .args = "[FILE]",
     .about = "packets and events as text",
+    .prints = true,
     .options = options,
     .max_args = 1,
     .tally = &tally};
