@@ -22,7 +22,7 @@ static int64_t count = INT64_MAX;
 static bool check, raw;
 
 static const struct cli_option options[] = {
-    {"output", 'O', CLI_STR, &form_text, "FORM", "text, json (an object a line) or tsv", 0, 0},
+    {"format", 'O', CLI_STR, &form_text, "FORM", "text, json (an object a line) or tsv", 0, 0},
     {"fields", 'f', CLI_STR, &fields, "NAME,...", "the values of these fields", 0, 0},
     {"raw", 0, CLI_FLAG, &raw, NULL, "counts as they came, not in units", 0, 0},
     {"card", 'c', CLI_STR, &card_name, "CARD", "what is in the packets (events say it themselves)",

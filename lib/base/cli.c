@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,7 +182,7 @@ _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 	SAY(LOG_LEVEL_ERROR);
 	write_status("failed", last_error);
 	free_all();
-	exit(code);
+	exit((int)code);
 }
 
 void cli_pipe_gone(void)
@@ -197,6 +199,93 @@ static enum cli_exit judge(enum cli_exit code)
 	    tally_lost(prog->tally) > (uint64_t)common.max_loss)
 		return EXIT_LOSSY;
 	return code;
+}
+
+/* ---- child ---- */
+
+static void limit_child(int64_t room, int64_t seconds)
+{
+	struct rlimit cpu = {(rlim_t)seconds, (rlim_t)seconds}, core = {0, 0};
+
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_CORE, &core);
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+	struct rlimit memory = {(rlim_t)room, (rlim_t)room};
+	setrlimit(RLIMIT_AS, &memory);
+#else
+	(void)room;
+#endif
+}
+
+static _Noreturn void child(cli_work *work, void *ctx, int say)
+{
+	char why[1024] = "";
+	int bad = work(ctx, why, sizeof why);
+
+	if (bad)
+		io_writeall(say, why, strlen(why));
+	_exit(bad ? 1 : 0);
+}
+
+/* Waits until the child has closed its end; takes what it said. True when it was stopped. */
+static bool hear(pid_t pid, int said, char *text, size_t size)
+{
+	bool stopped = false;
+	size_t n = 0;
+
+	for (;;) {
+		int got = io_wait(said, 500 * TIM_MS);
+		if (got > 0) {
+			ssize_t r = read(said, text + n, size - 1 - n);
+			if (r <= 0)
+				break;
+			n += (size_t)r;
+		}
+		cli_tick();
+		if (cli_stopping() && !stopped) {
+			kill(pid, SIGKILL);
+			stopped = true;
+		}
+	}
+	text[n] = 0;
+	return stopped;
+}
+
+int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size)
+{
+	int ends[2], status;
+	char text[1024];
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		snprintf(why, size, "no child process: %s", strerror(errno));
+		return -1;
+	}
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		limit_child(room, seconds);
+		child(work, ctx, ends[1]);
+	}
+	int error = errno;
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		snprintf(why, size, "no child process: %s", strerror(error));
+		errno = error;
+		return -1;
+	}
+	bool stopped = hear(pid, ends[0], text, sizeof text);
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	errno = stopped ? EINTR : EIO;
+	snprintf(why, size, "%s",
+	    text[0]       ? text
+		: stopped ? "stopped"
+			  : "the library crashed, or took too long");
+	return -1;
 }
 
 int cli_end(enum cli_exit code)

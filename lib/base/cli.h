@@ -117,6 +117,13 @@ void cli_no_terminal(int fd, const char *what);
 /* --name=INSTANCE, or "" */
 const char *cli_name(void);
 
+/* Runs work in a child process with at most `room` bytes of address space and `seconds` of CPU
+ * time: for libraries that can crash. work returns 0, or -1 after writing a sentence to why. 0, or
+ * -1 with errno and a sentence: work's own, or how the child ended. Ticks while it waits; when the
+ * program is to stop, so is the child. */
+typedef int cli_work(void *ctx, char *why, size_t size);
+int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size);
+
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C
  * when Ctrl-C ended a program that reads a file. After a write that met EPIPE (cli_pipe_gone())

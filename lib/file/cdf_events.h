@@ -11,7 +11,8 @@
 struct cdf_events;
 
 /* The card is the caller's and must live as long. NULL with errno. t gets unit, losses and counts. */
-struct cdf_events *cdf_events_new(const struct cdf_options *o, const struct card *c, struct tally *t);
+struct cdf_events *cdf_events_new(
+    const struct cdf_options *o, const struct card *c, struct tally *t);
 
 /* One block of the stream. 0, or -1 with errno: cdf_events_why(). */
 int cdf_events_add(struct cdf_events *e, const struct cap_record *rec);

@@ -13,8 +13,8 @@ struct cdf_packets;
 
 /* The card is the caller's and must live as long. t gets unit, losses and counts. NULL with a
  * sentence: no memory, or the card lacks what the names need. */
-struct cdf_packets *cdf_packets_new(const struct cdf_options *o, const struct card *c,
-    struct tally *t, char why[CDF_WHY]);
+struct cdf_packets *cdf_packets_new(
+    const struct cdf_options *o, const struct card *c, struct tally *t, char why[CDF_WHY]);
 
 /* One captured datagram, or a heartbeat's time. 0, or -1 with errno: cdf_packets_why(). */
 int cdf_packets_add(struct cdf_packets *p, const struct cap_record *rec);

@@ -50,11 +50,15 @@ static const char *tie_text(enum card_tie t)
 {
 	switch (t) {
 	case CARD_TIE_ARRIVAL:
-		return "device clock, plus arrival time less device clock of the first datum of the "
+		return "device clock, plus arrival time less device clock of the first datum of "
+		       "the "
 		       "segment (anchor_time, anchor_clock)";
-	case CARD_TIE_UTC: return "the device clock counts UTC";
-	case CARD_TIE_TAI: return "the device clock counts TAI: UTC is it less the leap seconds";
-	default: return "arrival time: the device clock is not tied to UTC";
+	case CARD_TIE_UTC:
+		return "the device clock counts UTC";
+	case CARD_TIE_TAI:
+		return "the device clock counts TAI: UTC is it less the leap seconds";
+	default:
+		return "arrival time: the device clock is not tied to UTC";
 	}
 }
 
@@ -74,15 +78,15 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "inputs", "%s, first datum %s", r->o->input, when);
 	cdf_text(h, CDF_GLOBAL, "date_created", "%s", when);
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
-	cdf_text(h, CDF_GLOBAL, "comment",
-	    "only the first frames_written records are whole and safe");
+	cdf_text(
+	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
 	cdf_number(h, CDF_GLOBAL, "run", CDF_F64, run);
 	cdf_text(h, CDF_GLOBAL, "clock_tie", "%s", tie_text(c->tie));
 	cdf_list(h, CDF_GLOBAL, "card", CDF_CHAR, c->textlen, c->text);
 }
 
-static int fixed_var(struct cdf_head *h, const char *name, enum cdf_type t, int dim,
-    const char *long_name)
+static int fixed_var(
+    struct cdf_head *h, const char *name, enum cdf_type t, int dim, const char *long_name)
 {
 	int v = cdf_var(h, name, t, dim >= 0, &dim);
 
@@ -103,7 +107,8 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 {
 	enum cdf_type i64 = cdf_classic(CDF_I64, r->o->classic);
 	int anchor = cdf_dim(h, "anchor", CDF_ANCHORS);
-	int loss[] = {cdf_dim(h, "loss", (uint64_t)loss_rows(r)), cdf_dim(h, "loss_letters", LOSS_NAME)};
+	int loss[] = {
+	    cdf_dim(h, "loss", (uint64_t)loss_rows(r)), cdf_dim(h, "loss_letters", LOSS_NAME)};
 
 	r->marker = fixed_var(h, "frames_written", r->o->classic ? CDF_I32 : CDF_I64, -1,
 	    "records that are whole and safe on the disk; later ones are not to be used");
@@ -111,8 +116,8 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 	cdf_text(h, name, "long_name", "what was lost or found, see loss_count");
 	r->loss_count = fixed_var(h, "loss_count", i64, loss[0], "how many, since this file began");
 	cdf_text(h, r->loss_count, "units", "1");
-	r->anchor_clock = fixed_var(h, "anchor_clock", i64, anchor,
-	    "device clock at the first datum of each segment");
+	r->anchor_clock = fixed_var(
+	    h, "anchor_clock", i64, anchor, "device clock at the first datum of each segment");
 	cdf_text(h, r->anchor_clock, "units", "ns");
 	r->anchor_time = fixed_var(h, "anchor_time", CDF_F64, anchor, "UTC of anchor_clock");
 	r->anchor_first = fixed_var(h, "anchor_first", i64, anchor,
@@ -123,12 +128,13 @@ static void put_time_units(struct cdf_run *r, struct cdf_head *h, int var)
 {
 	struct tim_parts p = tim_split(r->day);
 
-	cdf_text(h, var, "units", "seconds since %04d-%02d-%02d 00:00:00 UTC", p.year, p.month, p.day);
+	cdf_text(
+	    h, var, "units", "seconds since %04d-%02d-%02d 00:00:00 UTC", p.year, p.month, p.day);
 	cdf_text(h, var, "calendar", "proleptic_gregorian");
 }
 
-int cdf_run_time_var(struct cdf_run *r, struct cdf_head *h, const char *name, int dim,
-    const char *long_name)
+int cdf_run_time_var(
+    struct cdf_run *r, struct cdf_head *h, const char *name, int dim, const char *long_name)
 {
 	int v = cdf_var(h, name, CDF_F64, 1, &dim);
 
@@ -199,7 +205,8 @@ int64_t cdf_run_utc(const struct cdf_run *r, int64_t clock, int64_t arrival)
 	if (r->card->tie == CARD_TIE_TAI)
 		return tim_from_tai(clock);
 	/* A garbled clock must not become a date beyond all calendars. */
-	if (__builtin_sub_overflow(clock, r->clock0, &utc) || __builtin_add_overflow(utc, r->utc0, &utc))
+	if (__builtin_sub_overflow(clock, r->clock0, &utc) ||
+	    __builtin_add_overflow(utc, r->utc0, &utc))
 		return arrival;
 	return utc;
 }
@@ -226,8 +233,8 @@ static int make_path(struct cdf_run *r, int64_t first, char path[PUB_PATH])
 	const char *slash = strrchr(r->o->path, '/'), *dot = strrchr(r->o->path, '.');
 	if (!dot || dot == r->o->path || (slash && dot <= slash + 1))
 		dot = r->o->path + strlen(r->o->path);
-	if (snprintf(path, PUB_PATH, "%.*s%s%s", (int)(dot - r->o->path), r->o->path, r->tag, dot) >=
-	    PUB_PATH) {
+	if (snprintf(path, PUB_PATH, "%.*s%s%s", (int)(dot - r->o->path), r->o->path, r->tag,
+		dot) >= PUB_PATH) {
 		errno = ENAMETOOLONG;
 		return fail(r, "the name is too long");
 	}
@@ -300,7 +307,8 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 		put_anchor(r, 0);
 	r->until = INT64_MAX;
 	if (r->o->rotate)
-		r->until = first - ((first % r->o->rotate) + r->o->rotate) % r->o->rotate + r->o->rotate;
+		r->until =
+		    first - ((first % r->o->rotate) + r->o->rotate) % r->o->rotate + r->o->rotate;
 	if (cdf_commit(r->f) < 0) {
 		fail(r, "%s: %s", r->pub.path, strerror(errno));
 		cdf_run_drop(r);
@@ -354,6 +362,7 @@ int cdf_run_close(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	int bad = cdf_run_commit(r);
+	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
 		bad = check(r);
 	if (!bad) {
