@@ -143,8 +143,9 @@ static void account(const struct sim_datagram *d, int64_t at, int error)
 	tally.out++;
 	for (int i = 0; i < SIM_FAULTS; i++)
 		tally.also[i].n += d->faults >> i & 1;
-	if (truth)
-		fwrite(line, 1, sim_truth(sim, d, sent, at, line), truth);
+	size_t n = truth ? sim_truth(sim, d, sent, at, line) : 0;
+	if (n > 0)
+		fwrite(line, 1, n, truth);
 	sent++;
 }
 
