@@ -144,6 +144,12 @@ static void test_sequence(void)
 	for (uint32_t s = 1; s < 200; s++)
 		seq(s, s, s);
 	seq(10, 200, 10);
+	is_int(end()->late, 1, "one that comes 190 numbers later is late");
+
+	begin(by_sequence);
+	for (uint32_t s = 5000; s < 5200; s++)
+		seq(s, s - 5000, s);
+	seq(10, 200, 10);
 	is_int(end()->stray, 1, "one far behind, and nothing after it, is a stray");
 
 	begin(by_sequence);
