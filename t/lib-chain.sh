@@ -4,7 +4,7 @@
 #
 # sends simdet's datagrams through udp2raw | tee run.pcapng | evbuild | tee run.events | raw2nc
 # over real sockets. Leaves run.nc, truth.tsv, and of each program its messages (NAME.err), its
-# --status (NAME.json) and its exit status (NAME.exit).
+# --status (NAME.json) and its exit status (NAME.exit). $live_build are more options of evbuild.
 export PYTHONPATH="$top/t" PYTHONDONTWRITEBYTECODE=1
 
 # py [ARGUMENTS] <SCRIPT: Debian's Python, with chain.py beside it
@@ -23,7 +23,8 @@ live() { # live CARD SIMDET-OPTIONS...
 	mkfifo a.pipe b.pipe c.pipe capture.out
 	stages=
 	stage tee1 capture.out a.pipe tee run.pcapng
-	stage evbuild a.pipe b.pipe evbuild -c "$live_card" --status=evbuild.json
+	# shellcheck disable=SC2086 # options
+	stage evbuild a.pipe b.pipe evbuild -c "$live_card" --status=evbuild.json ${live_build:-}
 	stage tee2 b.pipe c.pipe tee run.events
 	stage raw2nc c.pipe raw2nc.out raw2nc -o run.nc --status=raw2nc.json
 	start capture udp2raw -l 127.0.0.1:0 --status=udp2raw.json || return
