@@ -447,9 +447,13 @@ void cli_tick(void)
 
 static const char *keep(char *s)
 {
-	if (!s ||
-	    (nstrings % STRINGS_STEP == 0 &&
-		!(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
+	if (nstrings % STRINGS_STEP == 0) {
+		char **grown = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings);
+		if (!grown)
+			cli_die(EXIT_SYSTEM, "no memory");
+		strings = grown;
+	}
+	if (!s)
 		cli_die(EXIT_SYSTEM, "no memory");
 	return strings[nstrings++] = s;
 }
