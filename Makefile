@@ -30,7 +30,7 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl
+MORE := netcdf libserialport libcurl libzmq libnats
 SRC_netcdf := $(wildcard lib/file/cdf*.c)
 USES_raw2nc := netcdf
 USES_cdf := netcdf
@@ -40,6 +40,11 @@ USES_tty := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
+SRC_libzmq := lib/bus/zmq.c
+SRC_libnats := lib/bus/nats.c
+USES_evpub := libzmq libnats
+USES_evsub := libzmq libnats
+USES_evstat := libzmq
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
