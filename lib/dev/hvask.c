@@ -189,33 +189,44 @@ static enum hvask_end ask_once(struct hvask *a, const struct hv_request *q, stru
 	return await(a, q, r);
 }
 
-/* The error, and hvmux's reason where there is a hvmux. */
-static void explain(struct hvask *a, int board, enum hv_error error)
+/* hvmux's reason for an error, where a hvmux answers: "refused: ...". false: it has none. */
+static bool ask_why(struct hvask *a, int board, char why[HV_WHY])
 {
 	struct hv_request q = {.board = board, .channel = -1, .par = HV_MUXWHY};
-	struct hv_reply r;
-
-	snprintf(a->why, sizeof a->why, "%s", hv_error_text(error));
-	char line[HV_LINE];
-	size_t n = hv_write_request(&q, line);
-	enum dial_event event;
+	char line[HV_LINE], *answer;
 	int64_t until = tim_mono() + a->timeout;
+	enum dial_event event;
+	size_t n = hv_write_request(&q, line);
+
 	if (dial_send(a->dial, line, n) < 0)
-		return;
-	char *answer;
+		return false;
 	while (!(answer = dial_line(a->dial, &n))) {
-		if (tim_mono() >= until || dial_wait(a->dial, until, &event) < 0 ||
-		    event == DIAL_LOST) {
+		if (tim_mono() >= until || !pause_until(a, until, &event) || event == DIAL_LOST) {
 			dial_drop(a->dial, "no answer");
-			return;
+			return false;
 		}
 	}
-	/* The reason is free text: what follows VAL:, escaped by hvmux. */
-	char *text = strstr(answer, "CMD:OK,VAL:");
+	const char *text = strstr(answer, "CMD:OK,VAL:");
 	if (text)
-		snprintf(a->why, sizeof a->why, "%.200s", text + strlen("CMD:OK,VAL:"));
-	else if (hv_read_reply(answer, n, &r) < 0)
-		dial_drop(a->dial, "senseless");
+		snprintf(why, HV_WHY, "%.200s", text + strlen("CMD:OK,VAL:"));
+	return text != NULL;
+}
+
+/* What an error reply means. */
+static enum hvask_end explain(struct hvask *a, int board, enum hv_error error)
+{
+	char why[HV_WHY];
+
+	snprintf(a->why, sizeof a->why, "%s", hv_error_text(error));
+	if (!ask_why(a, board, why))
+		return error == HV_ERR_LOC ? HVASK_REFUSED : HVASK_ERROR;
+	const char *text = strstr(why, ": ");
+	snprintf(a->why, sizeof a->why, "%.200s", text ? text + 2 : why);
+	if (strncmp(why, "refused: ", 9) == 0)
+		return HVASK_REFUSED;
+	if (strncmp(why, "unanswered: ", 12) == 0)
+		return HVASK_LOST;
+	return error == HV_ERR_LOC ? HVASK_REFUSED : HVASK_ERROR;
 }
 
 enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_reply *r)
@@ -225,7 +236,7 @@ enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_repl
 	if (end == HVASK_LOST && !q->set)
 		end = ask_once(a, q, r);
 	if (end == HVASK_ERROR)
-		explain(a, q->board, r->error);
+		end = explain(a, q->board, r->error);
 	return end;
 }
 

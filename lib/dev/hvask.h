@@ -16,7 +16,8 @@
 
 enum hvask_end {
 	HVASK_OK,
-	HVASK_ERROR,  /* the supply answered with an error: reply->error */
+	HVASK_ERROR,   /* the supply answered with an error: reply->error */
+	HVASK_REFUSED, /* a limit or a right in hvmux, or the supply is in LOCAL */
 	HVASK_LOST,   /* no connection, no answer, or a senseless one: hvask_why() */
 	HVASK_STOPPED /* stopping() said so */
 };

@@ -52,7 +52,7 @@ static enum hvset_end because(
 	if (end == HVASK_STOPPED)
 		return HVSET_STOPPED;
 	say(h, HVSET_FAIL, w, "%s: %s", what, hvask_why(h->ask));
-	return end == HVASK_LOST ? HVSET_LOST : HVSET_DEVICE;
+	return end == HVASK_LOST ? HVSET_LOST : end == HVASK_REFUSED ? HVSET_REFUSED : HVSET_DEVICE;
 }
 
 /* ---- what is wanted ---- */
@@ -268,7 +268,7 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 	enum hvask_end end = hvask_channels(h->ask, w->board, &nch);
 
 	/* An OFF goes out even where the board says nothing of itself. */
-	if (end == HVASK_ERROR && w->power == HVSET_OFF)
+	if ((end == HVASK_ERROR || end == HVASK_REFUSED) && w->power == HVSET_OFF)
 		return HVSET_DONE;
 	if (end != HVASK_OK)
 		return because(h, w, "BDNCH", end);
@@ -334,7 +334,7 @@ static enum hvset_end change(struct hvset *h, const struct hvset_want *w, enum h
 		return HVSET_DONE;
 	}
 	set = hvask_set(h->ask, w->board, w->channel, p, wanted);
-	if (set == HVASK_STOPPED || set == HVASK_ERROR)
+	if (set != HVASK_OK && set != HVASK_LOST)
 		return because(h, w, info->name, set);
 	end = hvask_text(h->ask, w->board, w->channel, p, now);
 	if (end != HVASK_OK)
@@ -421,7 +421,7 @@ static enum hvset_end switch_on(struct hvset *h, struct hvset_want *w)
 		return HVSET_DONE;
 	}
 	enum hvask_end on = hvask_set(h->ask, w->board, w->channel, HV_ON, "");
-	if (on == HVASK_STOPPED || on == HVASK_ERROR)
+	if (on != HVASK_OK && on != HVASK_LOST)
 		return because(h, w, "ON", on);
 	if ((end = read_stat(h, w, &stat)) != HVSET_DONE)
 		return end;
