@@ -12,6 +12,7 @@
 #include "base/tim.h"
 
 #define OLD_PORT "8000" /* where the original's clients look */
+#define PATIENCE TIM_S
 
 struct hvask {
 	struct dial *dial;
@@ -19,6 +20,7 @@ struct hvask {
 	bool (*stopping)(void);
 	int nch[HV_BOARDS]; /* 0: not asked */
 	uint64_t count;
+	bool sent; /* the last question got as far as the wire */
 	char why[HV_WHY];
 };
 
@@ -121,22 +123,23 @@ static bool pause_until(struct hvask *a, int64_t until, enum dial_event *event)
 	return dial_wait(a->dial, until, event) == 0 || !a->stopping || !a->stopping();
 }
 
+/* A wait between two attempts is sat out only when it is short. */
 static enum hvask_end connect_now(struct hvask *a)
 {
 	int64_t until = tim_mono() + a->timeout;
-	enum dial_event event = DIAL_NONE;
-	bool tried = false;
+	/* What is told here may be the loss of an older connection. */
+	enum dial_event event = dial_step(a->dial, 0);
 
-	if (dial_is_up(a->dial))
-		event = dial_step(a->dial, 0);
+	a->sent = false;
 	while (!dial_is_up(a->dial)) {
+		int64_t now = tim_mono();
+		struct pollfd p;
+		dial_poll(a->dial, &p); /* no descriptor: it waits before it dials again */
+		if (now >= until || (p.fd < 0 && dial_due(a->dial) > now + PATIENCE))
+			return lost(a, dial_why(a->dial));
 		if (!pause_until(a, until, &event))
 			return HVASK_STOPPED;
-		/* The first failure may be that of an older connection. */
-		if (event == DIAL_LOST && tried)
-			return lost(a, dial_why(a->dial));
-		tried |= event == DIAL_LOST;
-		if (tim_mono() >= until)
+		if (event == DIAL_LOST)
 			return lost(a, dial_why(a->dial));
 	}
 	return HVASK_OK;
@@ -184,6 +187,7 @@ static enum hvask_end ask_once(struct hvask *a, const struct hv_request *q, stru
 	if (end != HVASK_OK)
 		return end;
 	a->count++;
+	a->sent = true;
 	if (dial_send(a->dial, text, n) < 0)
 		return lost(a, dial_why(a->dial));
 	return await(a, q, r);
@@ -233,7 +237,7 @@ enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_repl
 {
 	enum hvask_end end = ask_once(a, q, r);
 
-	if (end == HVASK_LOST && !q->set)
+	if (end == HVASK_LOST && !q->set && a->sent)
 		end = ask_once(a, q, r);
 	if (end == HVASK_ERROR)
 		end = explain(a, q->board, r->error);
@@ -295,7 +299,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n)
 	double v;
 	enum hvask_end end = ask_once(a, &q, &r);
 
-	if (end == HVASK_LOST)
+	if (end == HVASK_LOST && a->sent)
 		end = ask_once(a, &q, &r);
 	*n = 1;
 	if (end == HVASK_OK && hv_number(r.value[0], &v) == 0 && v >= 1 && v <= HV_BOARDS)

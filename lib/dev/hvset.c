@@ -364,7 +364,7 @@ static void pause_for(struct hvset *h, int64_t ns)
 	int64_t until = tim_mono() + ns;
 
 	while (tim_mono() < until && !h->stopping())
-		(void)tim_sleep_until(until);
+		(void)io_wait(-1, until - tim_mono());
 }
 
 /* OFF, again until STAT shows it. Goes on after a signal: leaving now would leave it on. */
