@@ -21,7 +21,8 @@ static int64_t port, every = 5 * TIM_S, cycles, timeout = 10 * TIM_S, alarm_ever
 		     duration;
 static struct cli_list labels;
 
-static struct tally tally = {.unit = "readings", .lost = {{"no answer", 0}}, .also = {{"trips", 0}}};
+static struct tally tally = {
+    .unit = "readings", .lost = {{"no answer", 0}}, .also = {{"trips", 0}}};
 
 static const struct cli_option options[] = {
     {"port", 'p', CLI_INT, &port, "PORT", "hvmux's TCP port on this machine", 1, 65535},
@@ -32,17 +33,15 @@ static const struct cli_option options[] = {
     {"output", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
     {"names", 0, CLI_STR, &names_text, "SET", "names of another logger: picosec", 0, 0},
     {"label", 0, CLI_LIST, &labels, "BOARD.CH=NAME", "a channel's name; again for others", 0, 0},
-    {"on-trip", 0, CLI_STR, &trip_command, "CMD",
-	"run CMD BOARD CHANNEL NAME STATE when one trips", 0, 0},
+    {"on-trip", 0, CLI_STR, &trip_command, "CMD", "run CMD BOARD CHANNEL NAME STATE when one trips",
+	0, 0},
     {"on-comm", 0, CLI_STR, &comm_command, "CMD", "run CMD BOARD lost|back WHY", 0, 0},
     {"alarm-every", 0, CLI_TIME, &alarm_every, "TIME", "CMD once per channel in TIME (10m)", 0, 0},
     {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long an answer may take (10s)", TIM_MS, TIM_H},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "hvmon",
-    .about = "reads high-voltage channels",
-    .options = options,
-    .tally = &tally};
+static const struct cli_program program = {
+    .name = "hvmon", .about = "reads high-voltage channels", .options = options, .tally = &tally};
 
 static struct hvask *ask;
 static struct rec_out out = {.fd = STDOUT_FILENO};
@@ -104,8 +103,8 @@ static void tell_channel(int b, int ch, const struct hvmon_channel *c)
 	snprintf(number, sizeof number, "%d", b);
 	snprintf(channel, sizeof channel, "%d", ch);
 	snprintf(key, sizeof key, "%d.%d", b, ch);
-	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name, text,
-	    c->vmon.v, c->imon.v);
+	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name,
+	    text, c->vmon.v, c->imon.v);
 	if (!(fresh & HV_STAT_FAULT))
 		return;
 	tally.also[0].n++;
@@ -118,7 +117,8 @@ static void tell_board(int b)
 	unsigned bits = board[b].alarm | (board[b].interlock ? 1u << 31 : 0);
 
 	if (bits & ~told_board[b])
-		cli_warn("board %d: alarm %s%s", b, hv_alarm_text(board[b].alarm, board[b].nch, text),
+		cli_warn("board %d: alarm %s%s", b,
+		    hv_alarm_text(board[b].alarm, board[b].nch, text),
 		    board[b].interlock ? ", interlock" : "");
 	told_board[b] = bits;
 }

@@ -18,7 +18,7 @@
 #define OLD_ADDRESS "tcp:127.0.0.1:8000" /* where the original's clients look */
 #define ALLOW_MOST  32
 #define PENDING     65536
-#define STALL	    (30 * TIM_S)
+#define STALL       (30 * TIM_S)
 #define TOGETHER    (100 * TIM_MS) /* lost connections to many boards */
 
 static struct cli_list devices, listens, allows;
@@ -30,8 +30,8 @@ static struct tally tally;
 static const struct cli_option options[] = {
     {"device", 'd', CLI_LIST, &devices, "SUPPLY", "tcp:HOST[:PORT] or serial:DEV; again: board 1",
 	0, 0},
-    {"listen", 'l', CLI_LIST, &listens, "ADDR[,ro]", "unix:PATH or tcp:ADDR:PORT; ,ro: may read",
-	0, 0},
+    {"listen", 'l', CLI_LIST, &listens, "ADDR[,ro]", "unix:PATH or tcp:ADDR:PORT; ,ro: may read", 0,
+	0},
     {"allow", 0, CLI_LIST, &allows, "NETWORK", "who may call by TCP, besides this machine", 0, 0},
     {"limits", 0, CLI_STR, &limits_path, "FILE", "what no client may exceed", 0, 0},
     {"audit", 0, CLI_STR, &audit_path, "FILE", "append who did what there (else to the log)", 0, 0},
@@ -43,10 +43,8 @@ static const struct cli_option options[] = {
     {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "hvmux",
-    .about = "shares a high-voltage supply",
-    .options = options,
-    .tally = &tally};
+static const struct cli_program program = {
+    .name = "hvmux", .about = "shares a high-voltage supply", .options = options, .tally = &tally};
 
 /* A client: srv's handle until it closes, hvmux's until the end of the turn. */
 struct peer {
@@ -290,8 +288,7 @@ static void open_mux(void)
 	    .audit = audit,
 	    .alarm = alarm_text,
 	    .note = note};
-	struct hvmux_options o = {
-	    .boards = (int)devices.n, .timeout = timeout, .cache = cache};
+	struct hvmux_options o = {.boards = (int)devices.n, .timeout = timeout, .cache = cache};
 	char why[HV_WHY];
 
 	if (devices.n == 0 || devices.n > HV_BOARDS)

@@ -52,6 +52,7 @@ static struct simhv *sim;
 static struct srv *srv;
 static struct srv_client *holder; /* the one client that is answered */
 static struct srv_client *line[CLIENTS];
+static bool last_word; /* the holder goes when the queue is empty */
 static FILE *journal;
 static int slave = -1; /* kept open: a pty without a reader hangs up */
 
@@ -85,6 +86,7 @@ static void closed(void *ctx, struct srv_client *c, const char *why)
 		line[n] = NULL;
 	if (holder == c) {
 		holder = line[0];
+		last_word = false;
 		simhv_forget(sim);
 	}
 }
@@ -106,7 +108,16 @@ static enum srv_take on_line(void *ctx, struct srv_client *c, char *text, size_t
 	return SRV_TAKEN;
 }
 
-static const struct srv_calls calls = {.opened = opened, .line = on_line, .closed = closed};
+/* Whoever has said all still gets the replies that are on their way. */
+static bool ended(void *ctx, struct srv_client *c)
+{
+	(void)ctx;
+	last_word = c == holder && simhv_due(sim) < INT64_MAX;
+	return last_word;
+}
+
+static const struct srv_calls calls = {
+    .opened = opened, .line = on_line, .ended = ended, .closed = closed};
 
 static void send_what_is_due(void)
 {
@@ -121,6 +132,8 @@ static void send_what_is_due(void)
 		if (to)
 			srv_send(to, bytes, n);
 	}
+	if (last_word && holder && simhv_due(sim) == INT64_MAX)
+		srv_finish(holder);
 }
 
 /* ---- commands ---- */
@@ -132,8 +145,9 @@ static void command(const char *text)
 	if (simhv_command(sim, text, tim_mono(), why) < 0)
 		cli_error("%s", why);
 	for (int i = 0; !simhv_powered(sim, tim_mono()) && i < CLIENTS && line[0]; i++)
-		if (line[0])
-			srv_close(line[0], "power is off");
+		srv_close(line[0], "power is off");
+	puts(text); /* done */
+	(void)fflush(stdout);
 }
 
 /* Lines of standard input; false at its end. */

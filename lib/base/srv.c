@@ -18,9 +18,9 @@
 
 #define BACKLOG     64
 #define INPUT_MIN   4096
-#define ACCEPT_TURN 16        /* new clients a turn */
-#define NO_FD_WAIT  TIM_S     /* when the process has no descriptors left */
-#define TURN_LINES  64        /* lines of one client before the others have their turn */
+#define ACCEPT_TURN 16    /* new clients a turn */
+#define NO_FD_WAIT  TIM_S /* when the process has no descriptors left */
+#define TURN_LINES  64    /* lines of one client before the others have their turn */
 
 struct srv_client {
 	struct srv *srv;
@@ -134,9 +134,9 @@ int srv_count(const struct srv *s)
 
 static bool is_loopback(const struct net_addr *a)
 {
-	static const struct net_cidr v4 = {AF_INET, 8, {127}},
-				     v6 = {AF_INET6, 128, {[15] = 1}},
-				     mapped = {AF_INET6, 104, {[10] = 0xff, [11] = 0xff, [12] = 127}};
+	static const struct net_cidr v4 = {AF_INET, 8, {127}}, v6 = {AF_INET6, 128, {[15] = 1}},
+				     mapped = {
+					 AF_INET6, 104, {[10] = 0xff, [11] = 0xff, [12] = 127}};
 	const struct sockaddr *sa = (const struct sockaddr *)&a->ss;
 
 	return net_inside(&v4, sa) || net_inside(&v6, sa) || net_inside(&mapped, sa);
@@ -152,7 +152,8 @@ static bool abandoned(const struct net_addr *a, const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	bool gone = connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
+	bool gone =
+	    connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
 	close(fd);
 	return gone;
 }
@@ -187,25 +188,28 @@ static int bind_tcp(int fd, struct net_addr *a, char why[NET_WHY])
 		return fail(why, error,
 		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)",
 		    net_text(a, text), net_port(a));
-	return fail(why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
+	return fail(
+	    why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
 }
 
 /* Binds and listens; fd belongs to the caller. */
-static int listen_at(struct srv *s, int fd, const struct net_spec *at, struct net_addr *a,
-    char why[NET_WHY])
+static int listen_at(
+    struct srv *s, int fd, const struct net_spec *at, struct net_addr *a, char why[NET_WHY])
 {
 	char text[NET_TEXT];
 
 	if (at->kind == NET_TCP && !is_loopback(a) && s->o.nallow == 0)
 		return fail(why, EPERM,
-		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or use "
+		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or "
+		    "use "
 		    "ssh -L",
 		    net_text(a, text));
 	if ((at->kind == NET_UNIX ? bind_unix(fd, a, at->host, why) : bind_tcp(fd, a, why)) < 0)
 		return -1;
 	if (listen(fd, BACKLOG) == 0)
 		return 0;
-	return fail(why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
+	return fail(
+	    why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
 }
 
 int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY])
@@ -217,7 +221,8 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 	if (s->nlisteners == SRV_LISTENERS)
 		return fail(why, E2BIG, "more than %d addresses to listen at", SRV_LISTENERS);
 	if (spec.kind != NET_UNIX && spec.kind != NET_TCP)
-		return fail(why, EINVAL, "%.64s: listens at unix: or tcp: addresses only", spec.host);
+		return fail(
+		    why, EINVAL, "%.64s: listens at unix: or tcp: addresses only", spec.host);
 	if (spec.kind == NET_TCP && !spec.host[0])
 		strcpy(spec.host, "127.0.0.1");
 	if (net_resolve(&spec, true, &a, 1, why) < 0)
@@ -232,9 +237,8 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 		return -1;
 	}
 	struct listener *l = &s->listener[s->nlisteners++];
-	*l = (struct listener){.fd = fd,
-	    .read_only = spec.read_only,
-	    .unix_socket = spec.kind == NET_UNIX};
+	*l = (struct listener){
+	    .fd = fd, .read_only = spec.read_only, .unix_socket = spec.kind == NET_UNIX};
 	if (l->unix_socket)
 		snprintf(l->path, sizeof l->path, "%s", spec.host);
 	else
@@ -345,7 +349,8 @@ void srv_resume(struct srv_client *c)
 
 static ssize_t write_some(const struct srv_client *c, const char *data, size_t n)
 {
-	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) : write(c->fd, data, n);
+	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT)
+			 : write(c->fd, data, n);
 }
 
 static void flush(struct srv_client *c)
@@ -552,8 +557,8 @@ static void accept_some(struct srv *s, struct listener *l)
 {
 	for (int k = 0; k < ACCEPT_TURN; k++) {
 		struct net_addr a = {.len = sizeof a.ss};
-		int fd = accept4(
-		    l->fd, (struct sockaddr *)&a.ss, &a.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd =
+		    accept4(l->fd, (struct sockaddr *)&a.ss, &a.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			accept_one(s, l, fd, &a);
 			continue;
@@ -579,7 +584,8 @@ static short wanted(const struct srv_client *c)
 }
 
 /* Fills the poll set: the signal, the program's own, listeners, clients. Returns how many. */
-static size_t fill_set(struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
+static size_t fill_set(
+    struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
 {
 	size_t want = 1 + n + s->nlisteners + (size_t)s->count, k = 0;
 

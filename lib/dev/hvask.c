@@ -267,7 +267,8 @@ enum hvask_end hvask_number(struct hvask *a, int board, int channel, enum hv_par
 	return end;
 }
 
-enum hvask_end hvask_set(struct hvask *a, int board, int channel, enum hv_par par, const char *value)
+enum hvask_end hvask_set(
+    struct hvask *a, int board, int channel, enum hv_par par, const char *value)
 {
 	struct hv_request q = {.board = board, .set = true, .channel = channel, .par = par};
 	struct hv_reply r;

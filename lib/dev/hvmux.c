@@ -10,13 +10,17 @@
 #include "base/cli.h"
 #include "base/tim.h"
 
-#define PEER	     96
-#define OFF_EVERY    TIM_S	      /* looks at a channel that ramps down, or does not obey */
-#define OFF_QUICK    3		      /* repetitions without a wait */
-#define LIMIT_EVERY  TIM_MIN	      /* tries to write MAXV */
-#define STARVED	     (2 * TIM_S)      /* a reading that has waited so long goes before a setting */
-#define TRIES	     2		      /* of a reading */
-#define PLACES	     (HV_CHANNELS + 1) /* of the cache: channels, and the board */
+#define PEER        96
+#define OFF_EVERY   TIM_S             /* looks at a channel that ramps down, or does not obey */
+#define OFF_QUICK   3                 /* repetitions without a wait */
+#define LIMIT_EVERY TIM_MIN           /* tries to write MAXV */
+#define STARVED     (2 * TIM_S)       /* a reading that has waited so long goes before a setting */
+#define TRIES       2                 /* of a reading */
+/* After an answer the line is left alone for a moment, a small part of what the answer took: a second
+ * answer to the same question would be seen, not taken for the next one's. */
+#define SETTLE	     (60 * TIM_US)
+#define SETTLE_PART  50
+#define PLACES      (HV_CHANNELS + 1) /* of the cache: channels, and the board */
 
 /* ---- what is kept ---- */
 
@@ -92,7 +96,7 @@ struct board {
 	int nch;
 	enum purpose purpose; /* of the question outstanding */
 	struct hv_request asked;
-	int64_t sent;
+	int64_t sent, quiet_until;
 	struct hvmux_client *owner; /* of a reading */
 	struct slot *slot;
 	struct off off[HV_CHANNELS];
@@ -176,8 +180,8 @@ static size_t answer_line(const struct hvmux_client *c, struct slot *s, char lin
 	s->reply.board = s->q.board;
 	if (s->reply.error != HV_FINE || s->q.par != HV_MUXWHY)
 		return hv_write_reply(&s->reply, line);
-	return (size_t)snprintf(line, HV_LINE, "#BD:%02d,CMD:OK,VAL:%.200s\r\n", s->q.board,
-	    *c->why ? c->why : "none");
+	return (size_t)snprintf(
+	    line, HV_LINE, "#BD:%02d,CMD:OK,VAL:%.200s\r\n", s->q.board, *c->why ? c->why : "none");
 }
 
 /* Gives the answers at the head of the queue, in their order. Whether there was one. */
@@ -264,8 +268,8 @@ static int number_of(const struct hvmux *m, const struct board *b)
 }
 
 /* Sends one question; true when it is under way. */
-static bool ask(struct hvmux *m, struct board *b, enum purpose purpose, const struct hv_request *q,
-    int64_t now)
+static bool ask(
+    struct hvmux *m, struct board *b, enum purpose purpose, const struct hv_request *q, int64_t now)
 {
 	char line[HV_LINE];
 	int n = number_of(m, b);
@@ -287,8 +291,8 @@ static bool ask(struct hvmux *m, struct board *b, enum purpose purpose, const st
 	return false;
 }
 
-static bool ask_value(
-    struct hvmux *m, struct board *b, enum purpose purpose, int channel, enum hv_par par, int64_t now)
+static bool ask_value(struct hvmux *m, struct board *b, enum purpose purpose, int channel,
+    enum hv_par par, int64_t now)
 {
 	struct hv_request q = {.channel = channel, .par = par};
 	return ask(m, b, purpose, &q, now);
@@ -308,7 +312,8 @@ static void cancel_raising(struct hvmux *m, int board, int channel, const char *
 	struct job *j = &m->board[board].job;
 
 	snprintf(why, sizeof why, "cancelled by OFF of %s", peer);
-	if (j->phase != NO_JOB && j->phase != SETTING && j->q.channel == channel && raises(j->q.par)) {
+	if (j->phase != NO_JOB && j->phase != SETTING && j->q.channel == channel &&
+	    raises(j->q.par)) {
 		AUDIT(m, "%s: %s: %s%s", j->peer, change_text(&j->q, j->old, text),
 		    j->phase == READ_BACK ? "had no answer, and was " : "", why);
 		if (j->owner)
@@ -517,7 +522,8 @@ static void got_before(struct hvmux *m, struct board *b, const struct hv_reply *
 	if (j->step == 0) {
 		snprintf(j->old, sizeof j->old, "%s", r->value[0]);
 		if (b->asked.par == HV_STAT && hv_number(r->value[0], &v) == 0)
-			snprintf(j->old, sizeof j->old, "%s", (unsigned)v & HV_STAT_ON ? "ON" : "OFF");
+			snprintf(
+			    j->old, sizeof j->old, "%s", (unsigned)v & HV_STAT_ON ? "ON" : "OFF");
 	}
 	if (j->q.par == HV_ON && hv_number(r->value[0], &v) == 0 &&
 	    hvlimit_value(&limit, b->asked.par, v, why) < 0) {
@@ -545,7 +551,8 @@ static void got_read_back(struct hvmux *m, struct board *b, const struct hv_repl
 	else if (r->error == HV_FINE)
 		done = strcmp(r->value[0], j->q.value) == 0;
 	snprintf(why, sizeof why, "%s: it had no answer, and reads back %s",
-	    done ? "done" : "not done", r->error == HV_FINE ? r->value[0] : hv_error_text(r->error));
+	    done ? "done" : "not done",
+	    r->error == HV_FINE ? r->value[0] : hv_error_text(r->error));
 	end_job(m, b, done ? HV_FINE : HV_ERR_CMD, HVMUX_UNANSWERED, why);
 }
 
@@ -588,7 +595,8 @@ static void got_guard(struct hvmux *m, struct board *b, const struct hv_reply *r
 		if (set)
 			AUDIT(m, "limits file: %s MAXV %g -> %g: done", where, g->seen[0], most);
 		else if (!g->alarmed)
-			ALARM(m, "%s MAXV cannot be brought to the limit of %g V: the supply said %s",
+			ALARM(m,
+			    "%s MAXV cannot be brought to the limit of %g V: the supply said %s",
 			    where, most, hv_error_text(r->error));
 		g->alarmed = !set;
 		g->due = set ? INT64_MAX : now + LIMIT_EVERY;
@@ -607,7 +615,8 @@ static void got_guard(struct hvmux *m, struct board *b, const struct hv_reply *r
 		return;
 	if (!g->alarmed)
 		ALARM(m,
-		    "%s is on at VSET %g V (VMON %g V), above the limit of %g V: nothing is changed, "
+		    "%s is on at VSET %g V (VMON %g V), above the limit of %g V: nothing is "
+		    "changed, "
 		    "MAXV stays %g V",
 		    where, g->seen[2], g->seen[3], most, g->seen[0]);
 	g->alarmed = true;
@@ -671,7 +680,8 @@ static enum hv_error objection(struct hvmux_client *c, const struct hv_request *
 		return HV_ERR_LOC;
 	}
 	if (b->nch > 0 && q->channel > b->nch) {
-		snprintf(why, HV_WHY, "there is no such channel: this board has 0 to %d", b->nch - 1);
+		snprintf(
+		    why, HV_WHY, "there is no such channel: this board has 0 to %d", b->nch - 1);
 		return HV_ERR_CH;
 	}
 	if (b->nch > 0 && q->set && q->channel == b->nch && q->par != HV_OFF) {
@@ -749,7 +759,8 @@ static bool next_reading(struct hvmux *m, struct board *b, int64_t now)
 static void got_reading(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now)
 {
 	if (r->error == HV_FINE && m->o.cache > 0 && b->asked.channel < HV_CHANNELS)
-		*cache_of(b, &b->asked) = (struct cached){.at = now, .epoch = b->epoch, .reply = *r};
+		*cache_of(b, &b->asked) =
+		    (struct cached){.at = now, .epoch = b->epoch, .reply = *r};
 	if (!b->owner)
 		return; /* it has gone */
 	if (r->error != HV_FINE)
@@ -773,7 +784,8 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 	if (!same) {
 		b->state = STRANGER;
 		ALARM(m,
-		    "board %d: another supply answers: %s serial %s with %s channels, not %s serial %s "
+		    "board %d: another supply answers: %s serial %s with %s channels, not %s "
+		    "serial %s "
 		    "with %s: only OFF is passed on; start hvmux again if this is right",
 		    n, b->seen[ID_NAME], b->seen[ID_SERIAL], b->seen[ID_CHANNELS], b->id[ID_NAME],
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS]);
@@ -870,7 +882,8 @@ void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t
 	/* The group form is the one of the board that was met; a stranger's may differ. */
 	int nch = b->asked.channel >= 0 && b->state == READY ? b->nch : 0;
 
-	if (purpose == FOR_NOBODY || hv_read_reply(line, n, &r) < 0 || !hv_fits(&b->asked, &r, nch)) {
+	if (purpose == FOR_NOBODY || hv_read_reply(line, n, &r) < 0 ||
+	    !hv_fits(&b->asked, &r, nch)) {
 		const char *why = purpose == FOR_NOBODY ? "it speaks unasked"
 		    : n > 5 && memcmp(line, "#CMD:", 5) == 0
 		    ? "it speaks the dialect of DT54xx and DT55xx supplies, which is another one"
@@ -879,6 +892,8 @@ void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t
 		lost(m, b, why, now);
 		return;
 	}
+	int64_t settle = (now - b->sent) / SETTLE_PART;
+	b->quiet_until = now + (settle < SETTLE ? settle : SETTLE);
 	b->purpose = FOR_NOBODY;
 	switch (purpose) {
 	case FOR_IDENTITY:
@@ -983,8 +998,8 @@ static void malformed(
 	char safe[300];
 
 	cli_safe(safe, sizeof safe, line, n);
-	AUDIT(c->m, "%s: '%.240s%s': refused: %s", c->peer, safe, cut ? "..." : "",
-	    hv_error_text(e));
+	AUDIT(
+	    c->m, "%s: '%.240s%s': refused: %s", c->peer, safe, cut ? "..." : "", hv_error_text(e));
 	answer_error(c, s, e, HVMUX_MALFORMED, hv_error_text(e));
 }
 
@@ -1044,7 +1059,7 @@ void hvmux_ahead(struct hvmux_client *c, const char *text, size_t n, int64_t now
 
 static void next_question(struct hvmux *m, struct board *b, int64_t now)
 {
-	if (b->state == AWAY || b->purpose != FOR_NOBODY)
+	if (b->state == AWAY || b->purpose != FOR_NOBODY || now < b->quiet_until)
 		return;
 	if (b->state == MEETING) {
 		(void)ask_value(m, b, FOR_IDENTITY, -1, identity[b->step], now);
@@ -1098,8 +1113,8 @@ static bool stuck(const struct hvmux *m, const struct board *b, const struct slo
 static void give_up(struct hvmux_client *c, struct slot *s)
 {
 	struct board *b = &c->m->board[s->q.board];
-	const char *why = b->state == READY ? "an OFF of this channel is not obeyed yet"
-					    : "the supply is away";
+	const char *why =
+	    b->state == READY ? "an OFF of this channel is not obeyed yet" : "the supply is away";
 	char text[128];
 
 	if (s->state == BUSY) {
@@ -1122,7 +1137,8 @@ static int64_t expire(struct hvmux *m, int64_t now)
 	for (struct hvmux_client *c = m->first; c; c = c->next) {
 		for (unsigned i = 0; i < c->count; i++) {
 			struct slot *s = slot_at(c, i);
-			const struct board *b = &m->board[s->q.board < m->o.boards ? s->q.board : 0];
+			const struct board *b =
+			    &m->board[s->q.board < m->o.boards ? s->q.board : 0];
 			if (s->state == ANSWERED || !stuck(m, b, s))
 				continue;
 			int64_t at = patience(m, b, s);
@@ -1143,7 +1159,7 @@ static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 	lost(m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
 }
 
-static int64_t board_due(const struct hvmux *m, const struct board *b)
+static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t now)
 {
 	int64_t due = INT64_MAX;
 
@@ -1151,6 +1167,8 @@ static int64_t board_due(const struct hvmux *m, const struct board *b)
 		return due;
 	if (b->purpose != FOR_NOBODY)
 		return b->sent + m->o.timeout;
+	if (b->quiet_until > now)
+		return b->quiet_until;
 	for (int ch = 0; ch < b->nch; ch++) {
 		if (b->off[ch].wanted && b->off[ch].due < due)
 			due = b->off[ch].due;
@@ -1183,7 +1201,7 @@ int64_t hvmux_run(struct hvmux *m, int64_t now)
 		}
 	}
 	for (int i = 0; i < m->o.boards; i++) {
-		at = board_due(m, &m->board[i]);
+		at = board_due(m, &m->board[i], now);
 		due = at < due ? at : due;
 	}
 	return due;
@@ -1193,8 +1211,8 @@ int64_t hvmux_run(struct hvmux *m, int64_t now)
 
 void hvmux_tally(struct tally *t)
 {
-	static const char *const losses[] = {
-	    "refused", "malformed", "cancelled", "unanswered", "client left"},
+	static const char *const losses[] = {"refused", "malformed", "cancelled", "unanswered",
+	    "client left"},
 				 *const also[] = {"transactions", "cached", "reconnects", "alarms"};
 
 	t->unit = "requests";

@@ -131,8 +131,8 @@ static int one_setting(const char *key, const char *value, struct hvset_want *w,
 		snprintf(why, CONF_WHY, "%s: '%.60s' is no value for it", key, value);
 		return -1;
 	}
-	snprintf(why, CONF_WHY, "%s: not one of vset iset maxv rup rdw trip pdwn imrange power",
-	    key);
+	snprintf(
+	    why, CONF_WHY, "%s: not one of vset iset maxv rup rdw trip pdwn imrange power", key);
 	return -1;
 }
 
@@ -338,15 +338,15 @@ static enum hvset_end change(struct hvset *h, const struct hvset_want *w, enum h
 		return because(h, w, info->name, set);
 	end = hvask_text(h->ask, w->board, w->channel, p, now);
 	if (end != HVASK_OK)
-		return because(h, w, set == HVASK_OK ? info->name : "no answer to a SET, and now",
-		    end);
+		return because(
+		    h, w, set == HVASK_OK ? info->name : "no answer to a SET, and now", end);
 	if (!same_value(now, wanted)) {
-		say(h, HVSET_FAIL, w, "%s: asked for %s, the supply shows %s%s%s", info->name, wanted,
-		    short_number(now), unit, info->unit);
+		say(h, HVSET_FAIL, w, "%s: asked for %s, the supply shows %s%s%s", info->name,
+		    wanted, short_number(now), unit, info->unit);
 		return set == HVASK_OK ? HVSET_DEVICE : HVSET_LOST;
 	}
-	say(h, HVSET_RESULT, w, "%s %s -> %s%s%s", info->name, short_number(old),
-	    short_number(now), unit, info->unit);
+	say(h, HVSET_RESULT, w, "%s %s -> %s%s%s", info->name, short_number(old), short_number(now),
+	    unit, info->unit);
 	return HVSET_DONE;
 }
 
@@ -387,7 +387,8 @@ static enum hvset_end switch_off(struct hvset *h, struct hvset_want *w)
 		else
 			return because(h, w, "OFF", off);
 		if (end == HVSET_DONE && (!(stat & HV_STAT_ON) || (stat & HV_STAT_RDW))) {
-			say(h, HVSET_RESULT, w, "OFF%s", stat & HV_STAT_RDW ? ", ramping down" : "");
+			say(h, HVSET_RESULT, w, "OFF%s",
+			    stat & HV_STAT_RDW ? ", ramping down" : "");
 			w->target = 0;
 			return HVSET_DONE;
 		}
@@ -411,9 +412,9 @@ static enum hvset_end switch_on(struct hvset *h, struct hvset_want *w)
 	}
 	if (stat & (LATCH | HV_STAT_ILK | HV_STAT_DIS)) {
 		say(h, HVSET_FAIL, w, "STAT %s: %s first", hv_stat_text(stat, text),
-		    stat & LATCH              ? "find out why, and --clear"
+		    stat & LATCH             ? "find out why, and --clear"
 			: stat & HV_STAT_ILK ? "close the interlock"
-					      : "enable it at the front panel");
+					     : "enable it at the front panel");
 		return HVSET_REFUSED;
 	}
 	if (h->dry) {
@@ -606,13 +607,15 @@ static enum hvset_end look(struct hvset *h, const struct hvset_want *w, bool *bu
 		say(h, HVSET_FAIL, w, "%.1f V, STAT %s", v, names);
 		return HVSET_DEVICE;
 	}
-	*busy = (stat & (HV_STAT_RUP | HV_STAT_RDW)) != 0;
+	/* At the current limit it may still trip, and is not where it was to go. */
+	*busy = (stat & (HV_STAT_RUP | HV_STAT_RDW | HV_STAT_OVC)) != 0;
 	if (!*busy)
 		say(h, HVSET_RESULT, w, "%.1f V, %s", v, names);
 	return HVSET_DONE;
 }
 
-enum hvset_end hvset_wait(struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns)
+enum hvset_end hvset_wait(
+    struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns)
 {
 	bool done[HVSET_WANTS] = {false};
 	int left = n;
@@ -636,8 +639,8 @@ enum hvset_end hvset_wait(struct hvset *h, const struct hvset_want *want, int n,
 			left -= !busy;
 		}
 		if (left > 0 && tim_mono() >= until) {
-			say(h, HVSET_FAIL, NULL, "%d channel%s still ramping: no longer waiting", left,
-			    left > 1 ? "s are" : " is");
+			say(h, HVSET_FAIL, NULL, "%d channel%s still ramping: no longer waiting",
+			    left, left > 1 ? "s are" : " is");
 			return HVSET_LOST;
 		}
 		if (left > 0)
