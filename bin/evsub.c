@@ -88,6 +88,8 @@ static void read_options(const char *address)
 		cli_die(EXIT_USAGE, "--ack-after=%.40s: write or fsync", ack_after);
 	if (append && !output)
 		cli_die(EXIT_USAGE, "--append: to which file? -o FILE");
+	if (append && (as || (url.engine == BUS_NATS && !url.durable[0])))
+		cli_die(EXIT_USAGE, "--append: with NATS it takes durable=NAME, with SSDAQ it cannot be");
 	if (as && !ssdaq_form(as))
 		cli_die(EXIT_USAGE, "--as=%.40s: there is ssdaq", as);
 	if (as && url.engine != BUS_ZMQ)
@@ -201,6 +203,19 @@ static int next(const uint8_t **message, size_t *n, int64_t wait)
 	return got;
 }
 
+/* The header of a stream that runs: ZeroMQ's publisher sends it again, NATS has it stored. */
+static enum sub_took ask(const uint8_t *message, size_t n)
+{
+	const uint8_t *header;
+	size_t nheader;
+
+	if (zmq)
+		zsub_ask(zmq);
+	else if (nsub_header(nats, &header, &nheader))
+		return sub_join(sub, header, nheader, message, n);
+	return SUB_TOOK;
+}
+
 /* One message or a wait; false when it is over. */
 static bool turn(void)
 {
@@ -216,12 +231,12 @@ static bool turn(void)
 		return true;
 	}
 	pending = true;
-	switch (sub_take(sub, message, n)) {
+	enum sub_took took = sub_take(sub, message, n);
+	if (took == SUB_ASK)
+		took = ask(message, n);
+	switch (took) {
 	case SUB_TOOK:
-		break;
 	case SUB_ASK:
-		if (zmq)
-			zsub_ask(zmq);
 		break;
 	case SUB_ENDED:
 		settle();

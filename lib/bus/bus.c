@@ -395,9 +395,15 @@ enum bus_verdict bus_follow(struct bus_follow *f, const struct bus_msg *m, uint6
 		return BUS_JOIN;
 	}
 	if (!ours) {
-		f->strange = true;
 		f->before++;
 		return BUS_LOST;
+	}
+	if (f->resumed && m->sequence >= f->sequence) {
+		/* Beats that are missing are told from records by nothing. */
+		f->records = m->records - (m->sequence - f->sequence < m->records
+						  ? m->sequence - f->sequence
+						  : m->records);
+		f->resumed = false;
 	}
 	if (m->sequence < f->sequence || m->records < f->records)
 		return BUS_AGAIN;

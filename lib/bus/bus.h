@@ -119,7 +119,7 @@ const char *bus_decode(const void *message, size_t n, struct bus_msg *m);
 struct bus_follow {
 	bool joined;  /* a stream was followed before: the next one is owed from its start */
 	bool open;    /* stream, sequence and records are valid */
-	bool strange; /* messages of a stream come whose header is missing */
+	bool resumed; /* sequence is known, records are not: the next message tells them */
 	uint64_t stream, sequence, records; /* of the message that should come next */
 	uint64_t missed;                    /* records, in this stream */
 	uint64_t before;                    /* messages that came before a header, all streams */

@@ -47,9 +47,6 @@ struct nsub;
 
 struct nsub *nsub_new(const struct bus_url *u, const struct bus_secrets *keys);
 
-/* Where to begin, whatever the broker remembers: after this message of the broker's stream. */
-void nsub_after(struct nsub *s, uint64_t sequence);
-
 /* The next message, until the next call. 1, 0 (time is up, or not connected), or -1 with errno as
  * npub_turn(), or EINTR. */
 int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeout_ns);
@@ -59,6 +56,10 @@ bool nsub_more(const struct nsub *s);
 
 /* The broker's number of the last message handed out. */
 uint64_t nsub_sequence(const struct nsub *s);
+
+/* The first message of the run that the last one belongs to, until the next call: its header. 1, or
+ * 0: the broker does not have it, or does not answer. */
+int nsub_header(struct nsub *s, const uint8_t **message, size_t *n);
 
 /* Everything handed out so far is safe downstream. */
 int nsub_ack(struct nsub *s);

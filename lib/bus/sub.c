@@ -16,9 +16,10 @@
 
 #define MARK        "fyke-bus stream " /* the comment of a section: "... HEX from SEQUENCE" */
 #define MARK_ROOM   80
-#define ASK_EACH    TIM_S
 #define OPT_COMMENT 1
 #define SHB_FIXED   24 /* bytes of a section header before its options */
+#define EARLIER	    64 /* streams that are remembered after the next one began */
+#define BLOCK_MOST  (BUS_MOST + 4096)
 
 struct sub {
 	struct sub_options o;
@@ -35,6 +36,12 @@ struct sub {
 	int64_t asked;            /* tim_mono() */
 	uint8_t *header, *scratch;
 	size_t nheader;
+	uint8_t *plain; /* the header as it came, for a section that is begun again */
+	size_t nplain;
+	struct {
+		uint64_t stream, sequence;
+	} earlier[EARLIER]; /* what was written of the streams before this one */
+	unsigned nearlier;
 };
 
 struct sub *sub_new(const struct sub_options *o)
@@ -47,9 +54,10 @@ struct sub *sub_new(const struct sub_options *o)
 	s->o = *o;
 	s->asked = INT64_MIN / 2;
 	s->out = cap_writer_bare(o->fd);
-	s->header = malloc(BUS_MOST + MARK_ROOM + CAP_ISB_MAX);
+	s->header = malloc(BLOCK_MOST);
+	s->plain = malloc(BLOCK_MOST);
 	s->scratch = malloc(CAP_HEAD + CAP_DATA_MAX + CAP_TAIL);
-	bool bad = !s->out || !s->header || !s->scratch;
+	bool bad = !s->out || !s->header || !s->plain || !s->scratch;
 	if (!bad && o->ssdaq && ssdaq_use(&s->ssdaq, o->ssdaq, why) < 0) {
 		o->note(why);
 		errno = EINVAL;
@@ -70,6 +78,7 @@ void sub_free(struct sub *s)
 		return;
 	cap_writer_free(s->out);
 	free(s->header);
+	free(s->plain);
 	free(s->scratch);
 	free(s);
 }
@@ -88,10 +97,11 @@ int sub_flush(struct sub *s, bool sync)
 
 /* ======== sections ======== */
 
-/* The header of a message, with a comment that says which stream this is and where it begins, as
- * first option of its section header. */
+/* The plain header with a comment, as first option of its section header, that says which stream
+ * this is and with which message it begins. */
 static void mark_header(struct sub *s, const struct bus_msg *m)
 {
+	const uint8_t *plain = s->plain;
 	char text[MARK_ROOM];
 	uint8_t *to = s->header;
 	u32le length;
@@ -100,20 +110,20 @@ static void mark_header(struct sub *s, const struct bus_msg *m)
 	int n = snprintf(
 	    text, sizeof text, MARK "%016" PRIx64 " from %" PRIu64, m->stream, m->sequence);
 	size_t room = 4 + (((size_t)n + 3) & ~(size_t)3), shb;
-	memcpy(&length, m->block + 4, sizeof length);
+	memcpy(&length, plain + 4, sizeof length);
 	shb = wire_get(length);
-	memcpy(to, m->block, SHB_FIXED);
+	memcpy(to, plain, SHB_FIXED);
 	wire_put(&code, OPT_COMMENT);
 	wire_put(&size, (uint16_t)n);
 	memset(to + SHB_FIXED, 0, room);
 	memcpy(to + SHB_FIXED, &code, 2);
 	memcpy(to + SHB_FIXED + 2, &size, 2);
 	memcpy(to + SHB_FIXED + 4, text, (size_t)n);
-	memcpy(to + SHB_FIXED + room, m->block + SHB_FIXED, m->size - SHB_FIXED);
+	memcpy(to + SHB_FIXED + room, plain + SHB_FIXED, s->nplain - SHB_FIXED);
 	wire_put(&length, (uint32_t)(shb + room));
 	memcpy(to + 4, &length, 4);
 	memcpy(to + shb + room - 4, &length, 4);
-	s->nheader = m->size + room;
+	s->nheader = s->nplain + room;
 }
 
 /* Whether the section header is little-endian and has options after it, as cap_header() makes it. */
@@ -171,6 +181,24 @@ static int close_section(struct sub *s, const struct bus_msg *end)
 	return cap_pass(s->out, isb, n);
 }
 
+/* The plain header begins a section whose first message is m, or what follows m when that is the
+ * header. */
+static int begin_section(struct sub *s, const struct bus_msg *m, uint64_t missed)
+{
+	struct cap_record r;
+
+	mark_header(s, m);
+	struct cap_reader *in = cap_reader_mem(s->header, s->nheader);
+	s->packets = in && cap_read(in, &r, 0) == CAP_NEW && cap_link(in) != CAP_LINK_USER0;
+	cap_reader_free(in);
+	s->open = true;
+	s->whole = m->sequence == 0;
+	s->written = 0;
+	s->missed = missed;
+	s->last = 0;
+	return cap_pass(s->out, s->header, s->nheader);
+}
+
 static int open_section(struct sub *s, const struct bus_msg *m, uint64_t missed)
 {
 	if (s->open) {
@@ -184,18 +212,26 @@ static int open_section(struct sub *s, const struct bus_msg *m, uint64_t missed)
 		s->follow.open = false;
 		return 0;
 	}
-	mark_header(s, m);
-	struct cap_reader *in = cap_reader_mem(s->header, s->nheader);
-	struct cap_record r;
-	s->packets = in && cap_read(in, &r, 0) == CAP_NEW && cap_link(in) != CAP_LINK_USER0;
-	cap_reader_free(in);
-	s->open = true;
-	s->whole = m->sequence == 0;
-	s->written = 0;
-	s->missed = missed;
-	s->last = 0;
+	memcpy(s->plain, m->block, m->size);
+	s->nplain = m->size;
 	s->count.streams++;
-	return cap_pass(s->out, s->header, s->nheader);
+	return begin_section(s, m, missed);
+}
+
+/* ---- streams before this one: a broker may deliver their last messages again ---- */
+
+static bool known_before(const struct sub *s, const struct bus_msg *m)
+{
+	for (unsigned i = 0; i < s->nearlier && i < EARLIER; i++)
+		if (s->earlier[i].stream == m->stream)
+			return m->kind == BUS_HEADER || m->sequence < s->earlier[i].sequence;
+	return false;
+}
+
+static void remember(struct sub *s, uint64_t stream, uint64_t sequence)
+{
+	s->earlier[s->nearlier % EARLIER].stream = stream;
+	s->earlier[s->nearlier++ % EARLIER].sequence = sequence;
 }
 
 /* ======== messages ======== */
@@ -235,8 +271,17 @@ static enum sub_took put_block(struct sub *s, const struct bus_msg *m, uint64_t 
 
 static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64_t missed)
 {
+	/* In a file that may be continued the place of each message can be counted. */
+	bool gap = s->o.exact && s->open && missed > 0 && m->kind == BUS_BLOCK;
+
 	s->missed += missed;
 	s->whole &= missed == 0;
+	if (gap && close_section(s, NULL) < 0)
+		return SUB_ERROR;
+	if (!s->open && m->kind == BUS_BLOCK && begin_section(s, m, 0) < 0)
+		return SUB_ERROR;
+	if (!s->open)
+		return m->kind == BUS_END ? SUB_ENDED : SUB_TOOK;
 	if (m->kind == BUS_BLOCK)
 		return put_block(s, m, missed);
 	if (m->kind == BUS_BEAT)
@@ -244,33 +289,60 @@ static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64
 	return close_section(s, m) < 0 ? SUB_ERROR : SUB_ENDED;
 }
 
-static enum sub_took take_own(struct sub *s, const void *message, size_t n)
+static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 {
-	struct bus_msg m;
+	struct bus_follow before = s->follow;
 	uint64_t missed;
 
-	if (bus_decode(message, n, &m)) {
-		s->count.foreign++;
+	if (known_before(s, m)) {
+		s->count.again += m->kind != BUS_HEADER;
 		return SUB_TOOK;
 	}
-	enum bus_verdict v = bus_follow(&s->follow, &m, &missed);
+	enum bus_verdict v = bus_follow(&s->follow, m, &missed);
 	s->count.missed += missed;
 	s->count.headless = s->follow.before;
 	switch (v) {
 	case BUS_JOIN:
-		return open_section(s, &m, missed) < 0 ? SUB_ERROR : SUB_TOOK;
+		if (before.open)
+			remember(s, before.stream, before.sequence);
+		return open_section(s, m, missed) < 0 ? SUB_ERROR : SUB_TOOK;
 	case BUS_AGAIN:
-		s->count.again += m.kind != BUS_HEADER;
+		s->count.again += m->kind != BUS_HEADER;
 		return SUB_TOOK;
 	case BUS_LOST:
-		if (tim_mono() - s->asked < ASK_EACH)
+		if (tim_mono() - s->asked < s->o.ask_each)
 			return SUB_TOOK;
 		s->asked = tim_mono();
 		return SUB_ASK;
 	case BUS_NEXT:
 		break;
 	}
-	return s->open ? next_message(s, &m, missed) : SUB_TOOK;
+	return next_message(s, m, missed);
+}
+
+static enum sub_took take_own(struct sub *s, const void *message, size_t n)
+{
+	struct bus_msg m;
+
+	if (!bus_decode(message, n, &m))
+		return follow(s, &m);
+	s->count.foreign++;
+	return SUB_TOOK;
+}
+
+enum sub_took sub_join(
+    struct sub *s, const void *header, size_t nheader, const void *message, size_t n)
+{
+	struct bus_msg h, m;
+
+	if (bus_decode(header, nheader, &h) || bus_decode(message, n, &m) || h.kind != BUS_HEADER ||
+	    h.stream != m.stream)
+		return SUB_TOOK;
+	h.sequence = m.sequence;
+	h.records = m.records;
+	s->follow.joined = false; /* what came before is not owed to us */
+	enum sub_took took = follow(s, &h);
+	return took == SUB_TOOK ? follow(s, &m) : took;
 }
 
 /* ======== SSDAQ ======== */
@@ -323,9 +395,156 @@ int sub_finish(struct sub *s)
 
 /* ======== a file that is continued ======== */
 
+enum { SHB = 0x0a0d0d0a, IDB = 1, ISB = 5, EPB = 6 };
+
+/* What a walk over a file has found of its last section. */
+struct walk {
+	off_t at; /* the end of what is whole */
+	bool open, marked;
+	uint64_t stream, from, blocks, beats;
+	int64_t last;
+};
+
+/* The comment of a section header: 1, or 0. */
+static int read_mark(const uint8_t *block, size_t n, struct walk *w)
+{
+	char text[MARK_ROOM];
+	u16le code, size;
+
+	if (n < SHB_FIXED + 4)
+		return 0;
+	memcpy(&code, block + SHB_FIXED, 2);
+	memcpy(&size, block + SHB_FIXED + 2, 2);
+	size_t len = wire_get(size);
+	if (wire_get(code) != OPT_COMMENT || len >= sizeof text || SHB_FIXED + 4 + len > n)
+		return 0;
+	memcpy(text, block + SHB_FIXED + 4, len);
+	text[len] = '\0';
+	return sscanf(text, MARK "%" SCNx64 " from %" SCNu64, &w->stream, &w->from) == 2;
+}
+
+/* The header without its comment: what mark_header() made of it, undone. */
+static void unmark(struct sub *s)
+{
+	u16le size;
+	u32le length;
+
+	memcpy(&size, s->plain + SHB_FIXED + 2, 2);
+	memcpy(&length, s->plain + 4, 4);
+	size_t room = 4 + ((wire_get(size) + 3U) & ~3U), shb = wire_get(length) - room;
+	memmove(s->plain + SHB_FIXED, s->plain + SHB_FIXED + room, s->nplain - SHB_FIXED - room);
+	s->nplain -= room;
+	wire_put(&length, (uint32_t)shb);
+	memcpy(s->plain + 4, &length, 4);
+	memcpy(s->plain + shb - 4, &length, 4);
+}
+
+static int walk_header(struct sub *s, const uint8_t *block, size_t n, struct walk *w)
+{
+	if (w->stream)
+		remember(s, w->stream, w->from + w->blocks + w->beats);
+	*w = (struct walk){.at = w->at, .open = true};
+	memcpy(s->plain, block, n);
+	s->nplain = n;
+	return read_mark(block, n, w);
+}
+
+/* One whole block. 0 when the file is not of our making. */
+static int walk_block(struct sub *s, const uint8_t *block, size_t n, uint32_t type, struct walk *w)
+{
+	struct cap_record r;
+
+	switch (type) {
+	case SHB:
+		return walk_header(s, block, n, w);
+	case IDB:
+		if (s->nplain + n > BLOCK_MOST)
+			return 0;
+		memcpy(s->plain + s->nplain, block, n);
+		s->nplain += n;
+		return 1;
+	case EPB:
+		if (!cap_unseal(block, n, &r))
+			return 0;
+		w->blocks++;
+		if (r.time > w->last)
+			w->last = r.time;
+		return 1;
+	case ISB: /* an end mark has options */
+		w->beats += n == 24;
+		w->marked = n > 24;
+		w->open = n == 24;
+		return 1;
+	}
+	return 0;
+}
+
+/* The block at w->at into buf. Its length; 0: none that is whole; -1 errno. */
+static ssize_t block_at(int fd, const struct walk *w, uint8_t *buf, uint32_t *type)
+{
+	u32le head[2], tail;
+
+	ssize_t k = pread(fd, head, sizeof head, w->at);
+	if (k < 0)
+		return -1;
+	size_t n = wire_get(head[1]);
+	*type = wire_get(head[0]);
+	if (k < (ssize_t)sizeof head || n < 12 || n > BLOCK_MOST || n % 4)
+		return 0;
+	k = pread(fd, buf, n, w->at);
+	if (k < (ssize_t)n)
+		return k < 0 ? -1 : 0;
+	memcpy(&tail, buf + n - 4, 4);
+	return wire_get(tail) == n ? (ssize_t)n : 0;
+}
+
+static int no_file(char why[BUS_WHY], const char *text, int error)
+{
+	snprintf(why, BUS_WHY, "cannot go on with this file: %s", text);
+	errno = error;
+	return -1;
+}
+
+static void take_up(struct sub *s, const struct walk *w)
+{
+	unmark(s);
+	mark_header(s, &(struct bus_msg){.stream = w->stream, .sequence = w->from});
+	s->follow = (struct bus_follow){.joined = true,
+	    .open = true,
+	    .resumed = true,
+	    .stream = w->stream,
+	    .sequence = w->from + w->blocks + w->beats};
+	s->open = w->open;
+	s->whole = w->from == 0;
+	s->written = w->blocks;
+	s->last = w->last;
+}
+
 int sub_resume(struct sub *s, char why[BUS_WHY])
 {
-	(void)s;
-	(void)why;
+	uint8_t *buf = malloc(BLOCK_MOST);
+	struct walk w = {.at = 0};
+	uint32_t type;
+	ssize_t n;
+
+	if (!buf)
+		return no_file(why, "no memory", ENOMEM);
+	while ((n = block_at(s->o.fd, &w, buf, &type)) > 0) {
+		if (!walk_block(s, buf, (size_t)n, type, &w)) {
+			free(buf);
+			return no_file(why, "evsub --append did not write it", EPROTO);
+		}
+		w.at += n;
+	}
+	free(buf);
+	struct stat st;
+	if (n < 0 || fstat(s->o.fd, &st) < 0)
+		return no_file(why, strerror(errno), errno);
+	if (st.st_size > 0 && w.at == 0)
+		return no_file(why, "evsub --append did not write it", EPROTO);
+	if (ftruncate(s->o.fd, w.at) < 0 || lseek(s->o.fd, w.at, SEEK_SET) < 0)
+		return no_file(why, strerror(errno), errno);
+	if (w.stream)
+		take_up(s, &w);
 	return 0;
 }

@@ -20,6 +20,8 @@ struct sub_options {
 	const char *program;
 	int64_t dropold;          /* 0: none */
 	uint64_t limit;           /* records, 0: none */
+	bool exact;		  /* a gap begins a new section, so that the file says where it is */
+	int64_t ask_each;	  /* between two times that a header is asked for */
 	const struct card *ssdaq; /* the messages are SSDAQ's, for this card; NULL: our own */
 	void (*note)(const char *text);
 };
@@ -45,6 +47,10 @@ enum sub_took {
 	SUB_ERROR  /* errno of writing, or ENOMEM */
 };
 enum sub_took sub_take(struct sub *s, const void *message, size_t n);
+
+/* After SUB_ASK: the header of this message's stream, as if we joined with this message. */
+enum sub_took sub_join(
+    struct sub *s, const void *header, size_t nheader, const void *message, size_t n);
 
 /* The file at fd, written by a sub before, is continued: cuts what is not whole off its end and
  * finds the place. 0, or -1 with errno (EPROTO: not such a file) and why. */
