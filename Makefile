@@ -48,7 +48,7 @@ SRC_libzmq := lib/bus/zmq.c
 SRC_libnats := $(wildcard lib/bus/nats*.c)
 USES_evpub := libzmq libnats
 USES_evsub := libzmq libnats
-USES_evstat := libzmq
+USES_evstat := libzmq libnats
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))

@@ -89,7 +89,8 @@ static void read_options(const char *address)
 	if (append && !output)
 		cli_die(EXIT_USAGE, "--append: to which file? -o FILE");
 	if (append && (as || (url.engine == BUS_NATS && !url.durable[0])))
-		cli_die(EXIT_USAGE, "--append: with NATS it takes durable=NAME, with SSDAQ it cannot be");
+		cli_die(EXIT_USAGE,
+		    "--append: with NATS it takes durable=NAME, with SSDAQ it cannot be");
 	if (as && !ssdaq_form(as))
 		cli_die(EXIT_USAGE, "--as=%.40s: there is ssdaq", as);
 	if (as && url.engine != BUS_ZMQ)

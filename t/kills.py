@@ -4,7 +4,7 @@ Runs (run.events under other run numbers) are published one after the other unti
 been made, every third one once more; the subscriber appends to one file. Each event of each run must be
 there once, in order. Prints a verdict.
 """
-import os, random, signal, socket, struct, subprocess, sys, time, zlib
+import atexit, os, random, signal, socket, struct, subprocess, sys, time, zlib
 
 from pcapng import block, blocks
 
@@ -76,6 +76,7 @@ def whole(path):
 want = []
 who = {"broker": broker(), "subscriber": subscriber()}
 kills = {"broker": 0, "subscriber": 0, "publisher": 0}
+atexit.register(lambda: [p.kill() for p in who.values() if p.poll() is None])
 
 
 def publish(run):

@@ -400,9 +400,9 @@ enum bus_verdict bus_follow(struct bus_follow *f, const struct bus_msg *m, uint6
 	}
 	if (f->resumed && m->sequence >= f->sequence) {
 		/* Beats that are missing are told from records by nothing. */
-		f->records = m->records - (m->sequence - f->sequence < m->records
-						  ? m->sequence - f->sequence
-						  : m->records);
+		f->records = m->records -
+		    (m->sequence - f->sequence < m->records ? m->sequence - f->sequence
+							    : m->records);
 		f->resumed = false;
 	}
 	if (m->sequence < f->sequence || m->records < f->records)

@@ -16,12 +16,12 @@
 #include "base/tim.h"
 #include "nats_conn.h"
 
-#define QUEUE_ITEMS 131072	/* messages in the queue at most, */
-#define QUEUE_BYTES (64 << 20)	/* ... and bytes */
-#define ACK_EACH    64		/* messages to one acknowledgement */
+#define QUEUE_ITEMS 131072      /* messages in the queue at most, */
+#define QUEUE_BYTES (64 << 20)  /* ... and bytes */
+#define ACK_EACH    64          /* messages to one acknowledgement */
 #define ACK_WAIT    (5 * TIM_S) /* without any, the connection is tried anew */
-#define ID_TEXT	    64
-#define SUBJECT	    256
+#define ID_TEXT     64
+#define SUBJECT     256
 
 struct item {
 	uint8_t *message;
@@ -33,9 +33,9 @@ struct item {
 
 /* What the acknowledgements have told: written by a thread of libnats, under conn.lock. */
 struct heard {
-	unsigned epoch;	 /* of the chain; others are not heard */
-	uint64_t acked;	 /* the next one that is not */
-	bool refused;	 /* one was not stored */
+	unsigned epoch; /* of the chain; others are not heard */
+	uint64_t acked; /* the next one that is not */
+	bool refused;   /* one was not stored */
 	char reason[200];
 };
 
@@ -44,17 +44,17 @@ struct npub {
 	natsSubscription *acks;
 	char inbox[64];
 	struct heard heard;
-	struct item *ring;	    /* QUEUE_ITEMS, by number modulo that */
+	struct item *ring;          /* QUEUE_ITEMS, by number modulo that */
 	uint64_t first, sent, next; /* numbers: not acknowledged, to be sent, to be put */
-	uint64_t asked;		    /* number up to which acknowledgements were asked for */
+	uint64_t asked;             /* number up to which acknowledgements were asked for */
 	size_t bytes;
 	uint64_t records, known;
-	bool ready;	    /* the stream is there */
-	bool chained;	    /* the last one sent is the last in the broker's stream */
-	bool run_asked;	    /* the broker said what it has of this run: */
+	bool ready;         /* the stream is there */
+	bool chained;       /* the last one sent is the last in the broker's stream */
+	bool run_asked;     /* the broker said what it has of this run: */
 	uint64_t run, upto; /* ... messages below this number */
-	bool run_begun;	    /* ... and the header */
-	int64_t moved;	    /* tim_mono() of the last progress */
+	bool run_begun;     /* ... and the header */
+	int64_t moved;      /* tim_mono() of the last progress */
 };
 
 struct npub *npub_new(const struct bus_url *u, const struct bus_secrets *keys)
@@ -194,8 +194,8 @@ static void run_subject(const struct npub *p, const struct item *i, char subject
 
 static void message_id(const struct item *i, char id[ID_TEXT])
 {
-	snprintf(id, ID_TEXT, "%u.%016" PRIx64 "%s%" PRIu64, i->run, i->stream, i->header ? ".h" : ".",
-	    i->sequence);
+	snprintf(id, ID_TEXT, "%u.%016" PRIx64 "%s%" PRIu64, i->run, i->stream,
+	    i->header ? ".h" : ".", i->sequence);
 }
 
 static bool has_subject(const jsStreamInfo *si, const char *subject)
@@ -208,7 +208,8 @@ static bool has_subject(const jsStreamInfo *si, const char *subject)
 }
 
 /* One more subject for a stream that is there. */
-static natsStatus add_subject(struct npub *p, jsStreamInfo *si, const char *subject, jsErrCode *code)
+static natsStatus add_subject(
+    struct npub *p, jsStreamInfo *si, const char *subject, jsErrCode *code)
 {
 	const char *list[65];
 	jsStreamConfig c = *si->Config;
@@ -363,7 +364,8 @@ static bool known_already(struct npub *p)
 
 static int send_some(struct npub *p)
 {
-	while (p->conn.nc && p->sent < p->next && p->sent - p->first < (uint64_t)p->conn.u->window) {
+	while (
+	    p->conn.nc && p->sent < p->next && p->sent - p->first < (uint64_t)p->conn.u->window) {
 		if (!open_run(p))
 			return 0;
 		if (known_already(p))
@@ -373,8 +375,8 @@ static int send_some(struct npub *p)
 		const struct item *i = at(p, p->sent);
 		if (natsConnection_GetMaxPayload(p->conn.nc) < (int64_t)i->n) {
 			snprintf(p->conn.why, sizeof p->conn.why,
-			    "%.200s: takes no messages of %zu bytes (max_payload)", p->conn.u->address,
-			    i->n);
+			    "%.200s: takes no messages of %zu bytes (max_payload)",
+			    p->conn.u->address, i->n);
 			errno = EMSGSIZE;
 			return -1;
 		}

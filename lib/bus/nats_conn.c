@@ -13,9 +13,9 @@
 #include "base/io.h"
 
 #define CONNECT_MS 2000
-#define ASK_MS	   3000 /* what JetStream is asked should be answered by then */
-#define PING_MS	   5000 /* a silent connection is asked so often, */
-#define PINGS	   2	/* ... and given up after so many without an answer */
+#define ASK_MS     3000 /* what JetStream is asked should be answered by then */
+#define PING_MS    5000 /* a silent connection is asked so often, */
+#define PINGS      2    /* ... and given up after so many without an answer */
 
 int conn_init(struct nats_conn *c, const struct bus_url *u, const struct bus_secrets *keys)
 {
@@ -113,10 +113,10 @@ static natsStatus dial(struct nats_conn *c)
 void conn_say(struct nats_conn *c, const char *what, natsStatus s)
 {
 	snprintf(c->why, sizeof c->why, "%.200s: cannot %s: %s", c->u->address, what,
-	    s == NATS_NO_SERVER		 ? "nobody answers there"
-		: s == NATS_TIMEOUT	 ? "no answer in time"
+	    s == NATS_NO_SERVER           ? "nobody answers there"
+		: s == NATS_TIMEOUT       ? "no answer in time"
 		: s == NATS_NO_RESPONDERS ? "JetStream is not enabled there, or not ready"
-					 : natsStatus_GetText(s));
+					  : natsStatus_GetText(s));
 }
 
 static void shut(struct nats_conn *c)
@@ -176,8 +176,9 @@ int conn_turn(struct nats_conn *c)
 	if (s == NATS_OK)
 		return 1;
 	if (s == NATS_CONNECTION_AUTH_FAILED || s == NATS_NOT_PERMITTED)
-		return refused(c, c->keys ? "name and password or key are wrong"
-					  : "it asks for a name or key (--credentials=FILE)");
+		return refused(c,
+		    c->keys ? "name and password or key are wrong"
+			    : "it asks for a name or key (--credentials=FILE)");
 	if (s == NATS_INVALID_ARG || s == NATS_ERR)
 		conn_say(c, "connect", s);
 	conn_say(c, "connect", s);

@@ -21,7 +21,7 @@ struct nats_conn {
 	jsCtx *js;
 	int event; /* readable when a callback has something to tell */
 	pthread_mutex_t lock;
-	bool down;	/* by callbacks, under lock: the connection is gone */
+	bool down;      /* by callbacks, under lock: the connection is gone */
 	bool forbidden; /* ... the broker does not permit something */
 	struct back back;
 	int64_t away; /* tim_mono() since when nothing works, 0: it does */

@@ -17,8 +17,8 @@
 #include "nats.h"
 #include "nats_conn.h"
 
-#define ACK_WAIT  (24 * TIM_H) /* what was delivered is not delivered again on this connection */
-#define IDLE	  (5 * TIM_MIN) /* a consumer without a name goes after this */
+#define ACK_WAIT  (24 * TIM_H)  /* what was delivered is not delivered again on this connection */
+#define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
 #define FETCH_MS  250
 #define NAME_TEXT 160
 
@@ -26,12 +26,12 @@ struct nsub {
 	struct nats_conn conn;
 	natsSubscription *sub;
 	natsMsgList list;
-	int at;		    /* next one of the list */
-	natsMsg *last;	    /* handed out last, not acknowledged */
-	natsMsg *header;    /* nsub_header()'s */
-	uint64_t sequence;  /* of the last one handed out, 0: none */
+	int at;               /* next one of the list */
+	natsMsg *last;        /* handed out last, not acknowledged */
+	natsMsg *header;      /* nsub_header()'s */
+	uint64_t sequence;    /* of the last one handed out, 0: none */
 	char name[NAME_TEXT]; /* of the consumer */
-	bool lasting;	    /* it is durable= */
+	bool lasting;         /* it is durable= */
 };
 
 struct nsub *nsub_new(const struct bus_url *u, const struct bus_secrets *keys)
@@ -224,7 +224,8 @@ static int hand_out(struct nsub *s, const uint8_t **message, size_t *n)
 
 static int fetch(struct nsub *s, int64_t timeout_ns)
 {
-	int64_t ms = timeout_ns < 0 || timeout_ns > FETCH_MS * TIM_MS ? FETCH_MS : timeout_ns / TIM_MS;
+	int64_t ms =
+	    timeout_ns < 0 || timeout_ns > FETCH_MS * TIM_MS ? FETCH_MS : timeout_ns / TIM_MS;
 	jsErrCode code = 0;
 
 	free(s->list.Msgs);
@@ -239,8 +240,8 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 		uint64_t next;
 		if (position(s, s->name, &next) == 0) {
 			snprintf(s->conn.why, sizeof s->conn.why,
-			    "%.200s: another program reads with durable=%.60s now", s->conn.u->address,
-			    s->conn.u->durable);
+			    "%.200s: another program reads with durable=%.60s now",
+			    s->conn.u->address, s->conn.u->durable);
 			errno = EACCES;
 			return -1;
 		}

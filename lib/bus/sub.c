@@ -18,7 +18,7 @@
 #define MARK_ROOM   80
 #define OPT_COMMENT 1
 #define SHB_FIXED   24 /* bytes of a section header before its options */
-#define EARLIER	    64 /* streams that are remembered after the next one began */
+#define EARLIER     64 /* streams that are remembered after the next one began */
 #define BLOCK_MOST  (BUS_MOST + 4096)
 
 struct sub {

@@ -18,10 +18,10 @@ struct sub;
 struct sub_options {
 	int fd;
 	const char *program;
-	int64_t dropold;          /* 0: none */
-	uint64_t limit;           /* records, 0: none */
-	bool exact;		  /* a gap begins a new section, so that the file says where it is */
-	int64_t ask_each;	  /* between two times that a header is asked for */
+	int64_t dropold;  /* 0: none */
+	uint64_t limit;   /* records, 0: none */
+	bool exact;       /* a gap begins a new section, so that the file says where it is */
+	int64_t ask_each; /* between two times that a header is asked for */
 	const struct card *ssdaq; /* the messages are SSDAQ's, for this card; NULL: our own */
 	void (*note)(const char *text);
 };
