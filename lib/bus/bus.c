@@ -364,7 +364,10 @@ const char *bus_decode(const void *message, size_t n, struct bus_msg *m)
 	case BUS_HEADER:
 		return good_header(m->block, m->size) ? NULL : "a header that is damaged";
 	case BUS_BLOCK:
-		return cap_unseal(m->block, m->size, &record) ? NULL : "a block that is damaged";
+		if (!cap_unseal(m->block, m->size, &record))
+			return "a block that is damaged";
+		m->time = record.time;
+		return NULL;
 	case BUS_BEAT:
 	case BUS_END:
 		return cap_is_isb(m->block, m->size) ? NULL : "a heartbeat that is damaged";

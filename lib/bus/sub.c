@@ -250,7 +250,6 @@ static enum sub_took put_block(struct sub *s, const struct bus_msg *m, uint64_t 
 	struct cap_record r;
 	int rc;
 
-	(void)cap_unseal(m->block, m->size, &r); /* bus_decode() did before */
 	int64_t late = tim_now() - m->sent;
 	if (s->o.dropold && late > s->o.dropold) {
 		s->count.old++;
@@ -259,14 +258,14 @@ static enum sub_took put_block(struct sub *s, const struct bus_msg *m, uint64_t 
 		return SUB_TOOK;
 	}
 	s->count.late_ns = late > 0 ? (uint64_t)late : 0;
-	if (missed && s->packets) {
+	if (missed && s->packets && cap_unseal(m->block, m->size, &r)) {
 		memcpy(s->scratch + CAP_HEAD, r.data, r.caplen);
 		size_t n = cap_seal(s->scratch, r.caplen, r.origlen, r.time, r.dropped + missed);
 		rc = cap_pass(s->out, s->scratch, n);
 	} else {
 		rc = cap_pass(s->out, m->block, m->size);
 	}
-	return rc < 0 ? SUB_ERROR : written(s, r.time);
+	return rc < 0 ? SUB_ERROR : written(s, m->time);
 }
 
 static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64_t missed)

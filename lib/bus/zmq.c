@@ -424,6 +424,12 @@ static int look_at_monitor(struct zsub *z)
 			errno = EACCES;
 			return -1;
 		case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+			if (e.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
+			    e.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
+				errno = EACCES;
+				return -1;
+			}
+			/* fall through */
 		case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
 			/* One may be a publisher that died just then. */
 			if (++z->refusals < REFUSALS)
