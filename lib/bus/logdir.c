@@ -162,7 +162,7 @@ static int rotate(struct logdir *d, struct file *f, int64_t now)
 	snprintf(from, sizeof from, "%s.log", f->name);
 	tim_name(now, when);
 	for (int i = 0; i < 1000 && rc < 0; i++) {
-		snprintf(to, sizeof to, i ? "%s.%s-%03d.log" : "%s.%s.log", f->name, when, i);
+		snprintf(to, sizeof to, "%s.%s-%03d.log", f->name, when, i);
 		rc = renameat2(d->dir, from, d->dir, to, RENAME_NOREPLACE);
 		if (rc < 0 && errno != EEXIST)
 			return -1;
@@ -251,10 +251,10 @@ static void took(struct logdir *d, struct file *f, size_t n)
 
 static int write_file(struct logdir *d, struct file *f, int64_t now)
 {
-	if (!f->torn && f->fd >= 0 && d->rotate && f->size >= d->rotate && rotate(d, f, now) < 0)
-		return -1;
 	if (!f->torn && f->fd >= 0 && moved(d, f))
 		close_file(f);
+	if (!f->torn && f->fd >= 0 && d->rotate && f->size >= d->rotate && rotate(d, f, now) < 0)
+		return -1;
 	if (f->fd < 0 && open_file(d, f) < 0)
 		return -1;
 	while (f->nwait > 0) {

@@ -3,7 +3,7 @@
  *
  *	20261120.log			a day (UTC, of arrival)
  *	evpub.log			a program
- *	evpub.20261120T083000Z.log	... rotated
+ *	evpub.20261120T083000Z-000.log	... rotated
  *
  * A record that was put is written, or waits in memory until the disk takes it again.
  */
