@@ -201,6 +201,16 @@ static void take_datagrams(size_t i)
 	tally.lost[KERNEL_DROP].n += more;
 }
 
+static bool is_local(const struct net_addr *a)
+{
+	struct net_cidr v4, v6;
+	char why[NET_WHY];
+
+	return net_cidr("127.0.0.0/8", &v4, why) == 0 && net_cidr("::1/128", &v6, why) == 0 &&
+	    (net_inside(&v4, (const struct sockaddr *)&a->ss) ||
+		net_inside(&v6, (const struct sockaddr *)&a->ss));
+}
+
 static void listen_udp(struct net_spec *spec, const char *text)
 {
 	char why[NET_WHY], ready[NET_TEXT], address[NET_TEXT + 8];
@@ -212,6 +222,9 @@ static void listen_udp(struct net_spec *spec, const char *text)
 		cli_die(EXIT_USAGE, "-l: at most %d udp: addresses", UDP_MAX);
 	if (net_resolve(spec, true, &a, 1, why) < 0)
 		cli_die(EXIT_USAGE, "-l %s: %s", text, why);
+	if (allow.n == 0 && !is_local(&a))
+		cli_die(EXIT_REFUSED,
+		    "-l %s: other machines would reach this: say which may (--allow=NETWORK)", text);
 	int fd = net_udp_listen(&a, spec->iface, why);
 	if (fd < 0)
 		cli_die(

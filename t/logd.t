@@ -219,9 +219,10 @@ exits 2 "a bad address" -- logd -l serial:/dev/null -o other
 exits 2 "--by=nothing" -- logd -l tcp:127.0.0.1:0 -o other --by=nothing
 exits 2 "a bad priority" -- logd --follow -o . -p loud
 exits 3 "a folder that is not there" -- logd --follow -o nowhere
-exits 4 "other machines without --allow" -- logd -l 'tcp:*:0' -o other
+exits 4 "other machines without --allow" -- logd -l tcp:0.0.0.0:0 -o other
+exits 4 "by UDP neither" -- logd -l udp:0.0.0.0:0 -o other
 exits 3 "a folder where none can be" -- logd -l tcp:127.0.0.1:0 -o run.pcapng/logs
-start logd logd -l 'tcp:*:0' --allow=192.0.2.0/24 -o other
+start logd logd -l tcp:0.0.0.0:0 -l udp:0.0.0.0:0 --allow=192.0.2.0/24 -o other
 finish "$pid" TERM
 is "$status" 0 "with --allow they are welcome"
 done_testing
