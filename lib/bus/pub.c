@@ -258,7 +258,8 @@ int pub_end(struct pub *p, const uint8_t *block, size_t n)
 	if (!p->open)
 		return 0;
 	p->open = false;
-	if (p->o.ssdaq)
+	/* A run that is stored stays open where its end is missing: it may be published again, whole. */
+	if (p->o.ssdaq || (p->n && !block))
 		return 0;
 	if (!block) {
 		n = cap_endmark(isb, tim_now(), p->next.records, 0, 0, p->next.records);

@@ -41,7 +41,7 @@ int pub_section(struct pub *p, int link, const char *name, const char *text);
 /* A record; block is it as it stands in the stream, or NULL. */
 enum pub_sent pub_record(struct pub *p, const struct cap_record *r, const uint8_t *block, size_t n);
 
-/* A heartbeat, and the end mark that closes the section. 0, or -1. */
+/* A heartbeat, and the end mark that closes the section (NULL: it is missing). 0, or -1. */
 int pub_beat(struct pub *p, int64_t time);
 int pub_end(struct pub *p, const uint8_t *block, size_t n);
 
