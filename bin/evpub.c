@@ -12,7 +12,7 @@
 
 #include "base/cli.h"
 #include "base/tim.h"
-#include "bus/pub.h"
+#include "bus/cast.h"
 #include "bus/ssdaq.h"
 #include "stream/cap.h"
 
@@ -50,7 +50,7 @@ static struct bus_url url;
 static struct bus_secrets secrets;
 static struct cap_reader *in;
 static struct cap_writer *out; /* --tee */
-static struct pub *pub;
+static struct cast *pub;
 static int out_error; /* errno of --tee's output */
 static int bus_error; /* errno of the bus */
 
@@ -83,12 +83,12 @@ static void flush_tee(void)
 
 static void count(void)
 {
-	uint64_t waiting = pub_waiting(pub);
+	uint64_t waiting = cast_waiting(pub);
 
 	tally.held = waiting;
 	tally.out = tally.in - waiting - tally_lost(&tally);
-	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", pub_subscribers(pub)};
-	tally.also[KNOWN] = (struct tally_item){"stored before", pub_known(pub)};
+	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", cast_subscribers(pub)};
+	tally.also[KNOWN] = (struct tally_item){"stored before", cast_known(pub)};
 }
 
 /* Called while the bus keeps us waiting: downstream must not. */
@@ -102,8 +102,9 @@ static bool go_on(void)
 
 static void open_bus(const char *address)
 {
-	struct pub_options o = {.url = &url, .program = program.name, .go_on = go_on, .note = note};
-	char why[BUS_WHY], text[PUB_ADDRESS];
+	struct cast_options o = {
+	    .url = &url, .program = program.name, .go_on = go_on, .note = note};
+	char why[BUS_WHY], text[CAST_ADDRESS];
 
 	if (bus_url(address, BUS_PUBLISHER, &url, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
@@ -118,7 +119,7 @@ static void open_bus(const char *address)
 			cli_die(status_of(errno), "%s", why);
 		o.keys = &secrets;
 	}
-	pub = pub_open(&o, text, why);
+	pub = cast_open(&o, text, why);
 	if (!pub)
 		cli_die(status_of(errno), "%s", why);
 	cli_ready(text);
@@ -128,7 +129,7 @@ static void open_bus(const char *address)
 static bool bus_ok(int rc)
 {
 	static char told[BUS_WHY];
-	const char *why = pub_why(pub);
+	const char *why = cast_why(pub);
 
 	if (rc < 0 && !bus_error)
 		bus_error = errno;
@@ -144,8 +145,8 @@ static bool bus_ok(int rc)
 
 static void await_subscribers(void)
 {
-	while (pub_subscribers(pub) < (unsigned)await && !cli_stopping()) {
-		if (!bus_ok(pub_wait(pub, -1, TIM_S)))
+	while (cast_subscribers(pub) < (unsigned)await && !cli_stopping()) {
+		if (!bus_ok(cast_wait(pub, -1, TIM_S)))
 			return;
 		cli_tick();
 	}
@@ -195,16 +196,16 @@ static void take_record(const struct cap_record *r)
 
 	tally.in++;
 	tee_record(r, block, n);
-	switch (pub_record(pub, r, block, n)) {
-	case PUB_SENT:
+	switch (cast_record(pub, r, block, n)) {
+	case CAST_SENT:
 		break;
-	case PUB_OLD:
+	case CAST_OLD:
 		tally.lost[OLD].n++;
 		break;
-	case PUB_NO:
+	case CAST_NO:
 		tally.lost[UNFIT].n++;
 		break;
-	case PUB_ERROR:
+	case CAST_ERROR:
 		tally.in--; /* it was not taken */
 		(void)bus_ok(-1);
 	}
@@ -220,9 +221,9 @@ static void take_beat(const struct cap_record *r)
 	tee_record(r, block, n);
 	if (cap_state(in)->ended > ended) {
 		flush_tee();
-		(void)bus_ok(pub_end(pub, block, n));
+		(void)bus_ok(cast_end(pub, block, n));
 	} else {
-		(void)bus_ok(pub_beat(pub, r->time));
+		(void)bus_ok(cast_beat(pub, r->time));
 	}
 	ended = cap_state(in)->ended;
 }
@@ -242,10 +243,10 @@ static enum cap_next run(void)
 			take_beat(&r);
 		} else if (what == CAP_NEW) {
 			tee_section();
-			(void)bus_ok(pub_section(pub, cap_link(in), cap_name(in), cap_text(in)));
+			(void)bus_ok(cast_section(pub, cap_link(in), cap_name(in), cap_text(in)));
 		} else if (what == CAP_WAIT) {
 			flush_tee();
-			(void)bus_ok(pub_wait(pub, in_fd, TIM_S));
+			(void)bus_ok(cast_wait(pub, in_fd, TIM_S));
 		}
 		if (what == CAP_WAIT || ++n % TICK_EACH == 0) {
 			count();
@@ -271,9 +272,9 @@ static enum cli_exit finish(enum cap_next what)
 	if (out && !out_error && close(STDOUT_FILENO) < 0)
 		out_error = errno;
 	if (!bus_error && what != CAP_ERROR)
-		(void)bus_ok(pub_end(pub, NULL, 0));
+		(void)bus_ok(cast_end(pub, NULL, 0));
 	if (!bus_error)
-		(void)bus_ok(pub_finish(pub));
+		(void)bus_ok(cast_finish(pub));
 	if (out_error == EPIPE) {
 		cli_pipe_gone();
 		return EXIT_SYSTEM;
@@ -283,7 +284,7 @@ static enum cli_exit finish(enum cap_next what)
 		return EXIT_SYSTEM;
 	}
 	if (bus_error) {
-		const char *why = pub_why(pub);
+		const char *why = cast_why(pub);
 		cli_error("%s",
 		    bus_error == EINTR ? "stopped before everything was acknowledged"
 			: *why         ? why
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
 
 	enum cli_exit code = finish(run());
 	count();
-	pub_free(pub);
+	cast_free(pub);
 	cap_reader_free(in);
 	cap_writer_free(out);
 	explicit_bzero(&secrets, sizeof secrets);

@@ -224,7 +224,8 @@ static void listen_udp(struct net_spec *spec, const char *text)
 		cli_die(EXIT_USAGE, "-l %s: %s", text, why);
 	if (allow.n == 0 && !is_local(&a))
 		cli_die(EXIT_REFUSED,
-		    "-l %s: other machines would reach this: say which may (--allow=NETWORK)", text);
+		    "-l %s: other machines would reach this: say which may (--allow=NETWORK)",
+		    text);
 	int fd = net_udp_listen(&a, spec->iface, why);
 	if (fd < 0)
 		cli_die(

@@ -87,7 +87,7 @@ for argv in (["evstat", "--every=100ms", "a.json", "b.json"], ["evstat", "--ever
     frames = out.split(b"\033[?2026h")[2:]
     assert all(f.startswith(b"\033[H") and b"\033[2J" not in f for f in frames), "drawn over, never cleared first"
     assert all(f.count(b"\r\n") <= 12 for f in frames), "no more rows than there are"
-code, out = run(["sh", "-c", "mkfifo live; cat run.events >live & (cat live; exec sleep 20) | evstat --every=100ms -"], b"q")
+code, out = run(["sh", "-c", "mkfifo live; cat run.events >live & exec 8<>live; exec evstat --every=100ms - <live"], b"q")
 assert code == 0 and b"modules" in out, (code, out[-300:])
 code, out = run(["evstat", "--every=100ms", "a.json"], b"\x03")
 assert code == 0 and out.rstrip().endswith(b"\033[?1049l"), "Ctrl-C gives it back too"

@@ -49,10 +49,6 @@ struct srv_calls {
 	/* n bytes and a NUL, without LF and a CR before it. cut: the line was longer; the rest is
 	 * skipped up to its LF. */
 	enum srv_take (*line)(void *ctx, struct srv_client *c, char *line, size_t n, bool cut);
-	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says how
-	 * much; 0: it needs more. When n is options.line, it must take something. What is left at the
-	 * end is srv_waiting() in ended(). */
-	size_t (*bytes)(void *ctx, struct srv_client *c, const char *data, size_t n);
 	/* The client will send nothing more. true keeps it for answers that it still awaits: call
 	 * srv_finish() then. NULL: closed at once. What came after the last LF is forgotten. */
 	bool (*ended)(void *ctx, struct srv_client *c);
@@ -60,6 +56,10 @@ struct srv_calls {
 	void (*closed)(void *ctx, struct srv_client *c, const char *why);
 	/* Somebody was not let in. May be NULL. */
 	void (*refused)(void *ctx, const char *peer, const char *why);
+	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says how
+	 * much; 0: it needs more. When n is options.line, it must take something. What is left at the
+	 * end is srv_waiting() in ended(). */
+	size_t (*bytes)(void *ctx, struct srv_client *c, const char *data, size_t n);
 };
 
 /* options and allow-list are copied, calls is kept. NULL with errno. */

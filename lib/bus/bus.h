@@ -104,7 +104,7 @@ struct bus_msg {
 	uint64_t stream, sequence, records;
 	uint32_t run;
 	int64_t sent;
-	int64_t time;	      /* of a block */
+	int64_t time;         /* of a block */
 	const uint8_t *block; /* in the message */
 	size_t size;
 };

@@ -1,5 +1,5 @@
-/* pub.c - a capture stream out to a bus: sections, records and heartbeats as messages */
-#include "pub.h"
+/* cast.c - a capture stream out to a bus: sections, records and heartbeats as messages */
+#include "cast.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #define LOOK_EACH 64  /* messages between two looks at who came */
 #define STALL_MS  100 /* a wait for slow subscribers looks up so often */
 
-struct pub {
-	struct pub_options o;
+struct cast {
+	struct cast_options o;
 	struct zpub *z;
 	struct npub *n;
 	unsigned subscribers, turns;
@@ -33,10 +33,10 @@ struct pub {
 	char why[BUS_WHY];
 };
 
-struct pub *pub_open(const struct pub_options *o, char address[PUB_ADDRESS], char why[BUS_WHY])
+struct cast *cast_open(const struct cast_options *o, char address[CAST_ADDRESS], char why[BUS_WHY])
 {
-	static_assert(PUB_ADDRESS >= ZMQ_ADDRESS, "an address fits");
-	struct pub *p = calloc(1, sizeof *p);
+	static_assert(CAST_ADDRESS >= ZMQ_ADDRESS, "an address fits");
+	struct cast *p = calloc(1, sizeof *p);
 
 	snprintf(why, BUS_WHY, "no memory");
 	if (!p)
@@ -48,18 +48,18 @@ struct pub *pub_open(const struct pub_options *o, char address[PUB_ADDRESS], cha
 		p->z = zpub_open(o->url, o->keys, o->ssdaq, address, why);
 	} else {
 		p->n = npub_new(o->url, o->keys);
-		snprintf(address, PUB_ADDRESS, "%.200s/%s/%s", o->url->address, o->url->stream,
+		snprintf(address, CAST_ADDRESS, "%.200s/%s/%s", o->url->address, o->url->stream,
 		    o->url->subject);
 	}
 	if (p->header && p->scratch && (p->z || p->n))
 		return p;
 	int error = errno;
-	pub_free(p);
+	cast_free(p);
 	errno = error;
 	return NULL;
 }
 
-const char *pub_why(const struct pub *p)
+const char *cast_why(const struct cast *p)
 {
 	return p->n && npub_why(p->n)[0] ? npub_why(p->n) : p->why;
 }
@@ -67,8 +67,8 @@ const char *pub_why(const struct pub *p)
 /* ---- sending ---- */
 
 /* Whether to wait for slow subscribers now, and for how long in ms until the next look. */
-static enum pub_sent send_zmq(
-    struct pub *p, const void *head, size_t nhead, const void *block, size_t n, int64_t wait_ns)
+static enum cast_sent send_zmq(
+    struct cast *p, const void *head, size_t nhead, const void *block, size_t n, int64_t wait_ns)
 {
 	int64_t until = wait_ns < 0 ? INT64_MAX : tim_mono() + wait_ns;
 	bool wait = wait_ns != 0;
@@ -76,26 +76,27 @@ static enum pub_sent send_zmq(
 	for (;;) {
 		if (zpub_send(p->z, head, nhead, block, n, wait, p->behind ? 0 : STALL_MS) == 0) {
 			p->behind = p->behind && !wait;
-			return PUB_SENT;
+			return CAST_SENT;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return PUB_ERROR;
+			return CAST_ERROR;
 		if (!p->o.go_on()) {
 			errno = EINTR;
-			return PUB_ERROR;
+			return CAST_ERROR;
 		}
 		if (!wait || (!p->behind && tim_mono() < until))
 			continue;
 		/* Those who are behind lose it; the others get it. */
 		p->behind = true;
-		return zpub_send(p->z, head, nhead, block, n, false, 0) == 0 ? PUB_OLD : PUB_ERROR;
+		return zpub_send(p->z, head, nhead, block, n, false, 0) == 0 ? CAST_OLD
+									     : CAST_ERROR;
 	}
 }
 
-static int send_nats(struct pub *p, const struct bus_head *h, const uint8_t *block, size_t n)
+static int send_nats(struct cast *p, const struct bus_head *h, const uint8_t *block, size_t n)
 {
 	while (npub_put(p->n, h, block, n) < 0) {
-		if (errno != EAGAIN || pub_wait(p, -1, STALL_MS * TIM_MS) < 0)
+		if (errno != EAGAIN || cast_wait(p, -1, STALL_MS * TIM_MS) < 0)
 			return -1;
 		if (!p->o.go_on()) {
 			errno = EINTR;
@@ -106,8 +107,8 @@ static int send_nats(struct pub *p, const struct bus_head *h, const uint8_t *blo
 }
 
 /* wait_ns: for subscribers that are behind, < 0: for ever. */
-static enum pub_sent send_message(
-    struct pub *p, enum bus_what kind, const uint8_t *block, size_t n, int64_t wait_ns)
+static enum cast_sent send_message(
+    struct cast *p, enum bus_what kind, const uint8_t *block, size_t n, int64_t wait_ns)
 {
 	struct bus_head h;
 
@@ -119,27 +120,27 @@ static enum pub_sent send_message(
 	p->next.records += kind == BUS_BLOCK;
 	if (p->z)
 		return send_zmq(p, &h, sizeof h, block, n, wait_ns);
-	return send_nats(p, &h, block, n) < 0 ? PUB_ERROR : PUB_SENT;
+	return send_nats(p, &h, block, n) < 0 ? CAST_ERROR : CAST_SENT;
 }
 
 /* What records of live data wait for those who are behind. */
-static int64_t patience(const struct pub *p)
+static int64_t patience(const struct cast *p)
 {
 	const struct bus_url *u = p->o.url;
 
 	return !u->nodrop ? 0 : u->dropold ? u->dropold : -1;
 }
 
-static int send_header(struct pub *p)
+static int send_header(struct cast *p)
 {
 	p->begun = true;
 	if (p->o.ssdaq)
 		return 0;
-	return send_message(p, BUS_HEADER, p->header, p->nheader, patience(p)) == PUB_ERROR ? -1
-											    : 0;
+	return send_message(p, BUS_HEADER, p->header, p->nheader, patience(p)) == CAST_ERROR ? -1
+											     : 0;
 }
 
-int pub_turn(struct pub *p)
+int cast_turn(struct cast *p)
 {
 	if (p->n)
 		return npub_turn(p->n);
@@ -148,25 +149,25 @@ int pub_turn(struct pub *p)
 	return 0;
 }
 
-int pub_wait(struct pub *p, int fd, int64_t timeout_ns)
+int cast_wait(struct cast *p, int fd, int64_t timeout_ns)
 {
 	int rc;
 
-	if (pub_turn(p) < 0)
+	if (cast_turn(p) < 0)
 		return -1;
 	rc = p->n ? npub_wait(p->n, fd, timeout_ns) : zpub_wait(p->z, fd, timeout_ns);
 	if (rc < 0 && errno != EINTR)
 		return -1;
-	return pub_turn(p);
+	return cast_turn(p);
 }
 
 /* ---- sections ---- */
 
-int pub_section(struct pub *p, int link, const char *name, const char *text)
+int cast_section(struct cast *p, int link, const char *name, const char *text)
 {
 	uint64_t id;
 
-	if (p->open && pub_end(p, NULL, 0) < 0)
+	if (p->open && cast_end(p, NULL, 0) < 0)
 		return -1;
 	if (p->o.ssdaq) {
 		card_free(p->card);
@@ -210,21 +211,22 @@ static uint32_t run_of(const struct cap_record *r)
 	return event ? wire_get(e->run) : 0;
 }
 
-static enum pub_sent as_ssdaq(struct pub *p, const struct cap_record *r)
+static enum cast_sent as_ssdaq(struct cast *p, const struct cap_record *r)
 {
 	uint8_t message[SSDAQ_OLD];
 	struct evt e;
 
 	if (evt_decode(r->data, r->caplen, &e) ||
 	    ssdaq_encode(&p->ssdaq, &e, r->time, p->o.ssdaq, message) < 0)
-		return PUB_NO;
+		return CAST_NO;
 	return send_zmq(p, "", 0, message, p->o.ssdaq, patience(p));
 }
 
-enum pub_sent pub_record(struct pub *p, const struct cap_record *r, const uint8_t *block, size_t n)
+enum cast_sent cast_record(
+    struct cast *p, const struct cap_record *r, const uint8_t *block, size_t n)
 {
-	if (p->z && ++p->turns % LOOK_EACH == 0 && pub_turn(p) < 0)
-		return PUB_ERROR;
+	if (p->z && ++p->turns % LOOK_EACH == 0 && cast_turn(p) < 0)
+		return CAST_ERROR;
 	if (p->o.ssdaq)
 		return as_ssdaq(p, r);
 	if (!block) {
@@ -236,22 +238,22 @@ enum pub_sent pub_record(struct pub *p, const struct cap_record *r, const uint8_
 	if (!p->begun) {
 		p->next.stream = name_of(block, n);
 		if (send_header(p) < 0)
-			return PUB_ERROR;
+			return CAST_ERROR;
 	}
 	return send_message(p, BUS_BLOCK, block, n, patience(p));
 }
 
-int pub_beat(struct pub *p, int64_t time)
+int cast_beat(struct cast *p, int64_t time)
 {
 	uint8_t isb[CAP_ISB_MAX];
 
 	if (p->o.ssdaq || !p->begun)
 		return 0; /* before the first record of a run that is stored it tells nothing */
-	return send_message(p, BUS_BEAT, isb, cap_beat(isb, time), patience(p)) == PUB_ERROR ? -1
-											     : 0;
+	return send_message(p, BUS_BEAT, isb, cap_beat(isb, time), patience(p)) == CAST_ERROR ? -1
+											      : 0;
 }
 
-int pub_end(struct pub *p, const uint8_t *block, size_t n)
+int cast_end(struct cast *p, const uint8_t *block, size_t n)
 {
 	uint8_t isb[CAP_ISB_MAX];
 
@@ -273,34 +275,34 @@ int pub_end(struct pub *p, const uint8_t *block, size_t n)
 	/* Everybody should know how much there was: wait for those who are behind. */
 	int64_t wait = p->o.url->linger > 0 ? p->o.url->linger : TIM_MS;
 	p->behind = false;
-	return send_message(p, BUS_END, block, n, wait) == PUB_ERROR ? -1 : 0;
+	return send_message(p, BUS_END, block, n, wait) == CAST_ERROR ? -1 : 0;
 }
 
 /* ---- the end ---- */
 
-unsigned pub_subscribers(const struct pub *p)
+unsigned cast_subscribers(const struct cast *p)
 {
 	return p->subscribers;
 }
 
-uint64_t pub_waiting(const struct pub *p)
+uint64_t cast_waiting(const struct cast *p)
 {
 	return p->n ? npub_records(p->n) : 0;
 }
 
-uint64_t pub_known(const struct pub *p)
+uint64_t cast_known(const struct cast *p)
 {
 	return p->n ? npub_known(p->n) : 0;
 }
 
-int pub_finish(struct pub *p)
+int cast_finish(struct cast *p)
 {
 	if (p->z) {
 		zpub_close(p->z, p->o.url->linger);
 		p->z = NULL;
 	}
 	while (p->n && npub_waiting(p->n) > 0) {
-		if (pub_wait(p, -1, STALL_MS * TIM_MS) < 0)
+		if (cast_wait(p, -1, STALL_MS * TIM_MS) < 0)
 			return -1;
 		if (!p->o.go_on()) {
 			errno = EINTR;
@@ -310,7 +312,7 @@ int pub_finish(struct pub *p)
 	return 0;
 }
 
-void pub_free(struct pub *p)
+void cast_free(struct cast *p)
 {
 	if (!p)
 		return;
