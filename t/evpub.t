@@ -44,6 +44,13 @@ finish "$pid"
 is "$status" 0 "and evpub ends well"
 like pub.err '200 records in, 200 out, 0 lost; subscribers 1' "everything is counted"
 
+# ---- the reader of fyke-bus(5) ----
+sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-bus.5" | sed '1,2d' | sed '/^\.Ed/,$d; s/\\e/\\/g' >reader.py
+start pub evpub 'zmq+tcp://127.0.0.1:0' --wait=1 run.events
+ok "the 15 lines of Python in fyke-bus(5)" -- py reader.py "${address#zmq+}"
+is "$(grep -c '^7 [0-9]* 32 missed 0$' out)" 200 "read every event"
+finish "$pid"
+
 # ---- those who come late get the card first, from where they are on ----
 cat >late.py <<'P'
 import sys, subprocess
