@@ -104,6 +104,14 @@ static struct aside *shelf_at(struct build *b, struct shelf *f, unsigned k, uint
 	return &f->at[i];
 }
 
+/* Whether a clock was between lo and hi, give or take whole wraps. */
+static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
+{
+	if (b->wrap)
+		t = nearest(b, t, hi);
+	return t >= lo && t <= hi;
+}
+
 /* The oldest record that a source has set aside came late, or was a stray. */
 static void shelf_lose(struct build *b, unsigned s)
 {
@@ -111,8 +119,8 @@ static void shelf_lose(struct build *b, unsigned s)
 	struct shelf *f = src->shelf;
 	uint8_t *bytes;
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
-	bool old = (b->begun && a->time >= sub(b->start, b->reach) && a->time <= b->front) ||
-	    (b->n.restarts && a->time >= b->before_lo && a->time <= b->before_hi);
+	bool old = (b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
+	    (b->n.restarts && within(b, a->time, b->before_lo, b->before_hi));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -336,17 +344,27 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
-/* Whether the new line says what this segment has said before, and only now. Late records do the
- * same, and when the sources fall silent, nothing else comes any more. */
-static bool may_be_late(const struct build *b, const struct vote *v)
+/* Whether the new line says what the sources said a moment ago. Late records do the same, and when
+ * the sources fall silent, nothing else comes any more. */
+static bool lately(const struct build *b, const struct vote *v, int64_t lo, int64_t hi)
 {
-	return v->at.time >= b->start && v->at.time <= b->front &&
-	    sub(v->at.now, b->front_now) <= AGREE;
+	return sub(v->at.now, b->front_now) <= AGREE &&
+	    within(b, v->at.time, most(lo, sub(hi, b->agree)), hi);
 }
 
-static bool confirmed(const struct build *b, const struct vote *v)
+/* Whether the new line has won. At the end nothing more will tell: half of the sources are enough,
+ * and of a single source one datagram, if it cannot be a late one. */
+static bool wins(const struct build *b, const struct vote *v, bool at_end)
 {
-	return v->confirmed && (2 * v->with > v->known || !may_be_late(b, v));
+	bool late = v->at.time >= b->start && v->at.time <= b->front;
+
+	if (v->with <= v->against || (b->n.restarts && lately(b, v, b->before_lo, b->before_hi)))
+		return false;
+	if (2 * v->with > v->known && (v->confirmed || v->with >= 2))
+		return true;
+	if (at_end && 2 * v->with >= v->known && (v->with >= 2 || !late))
+		return true;
+	return v->confirmed && !lately(b, v, b->start, b->front);
 }
 
 int line_set_aside(struct build *b, const struct record *r)
@@ -355,18 +373,9 @@ int line_set_aside(struct build *b, const struct record *r)
 	if (rc <= 0 || b->feeding)
 		return rc < 0 ? -1 : 0;
 	struct vote v = count_votes(b, r->s);
-	if (v.with > v.against && (confirmed(b, &v) || (v.with >= 2 && 2 * v.with > v.known)))
+	if (wins(b, &v, false))
 		return change_line(b, &v);
 	return 0;
-}
-
-/* At the end nothing more will tell: half of the sources are enough, and of a single source one
- * datagram, if it cannot be a late one. */
-static bool restarted_at_end(const struct build *b, const struct vote *v)
-{
-	bool late = v->at.time >= b->start && v->at.time <= b->front;
-	return v->with > v->against &&
-	    (confirmed(b, v) || (2 * v->with >= v->known && (v->with >= 2 || !late)));
 }
 
 int line_end(struct build *b)
@@ -375,7 +384,7 @@ int line_end(struct build *b)
 		if (!b->src[s].shelf || !b->src[s].shelf->n)
 			continue;
 		struct vote v = count_votes(b, s);
-		if (restarted_at_end(b, &v) && change_line(b, &v) < 0)
+		if (wins(b, &v, true) && change_line(b, &v) < 0)
 			return -1;
 		if (b->src[s].shelf && b->src[s].shelf->n)
 			line_dissolve(b, s);
