@@ -83,9 +83,9 @@ bool line_sequence_restarted(const struct build *b, const struct record *r)
 	if (!b->wrap || !b->sequence || src->newest == NO_TIME || line_explained(b, r))
 		return false;
 	int64_t d = line_seq_diff(b, r->seq, src->seq);
-	return (d < 0 || d > SEQ_FAR) &&
-	    distance(r->time, line_predict(b, r->now)) >
-	    add(b->o.window, 2 * least(src->step, STEP_LIMIT));
+	/* The second record of a source, before its first, is in no hurry to be a restart. */
+	int64_t slack = src->step ? add(b->o.window, 2 * least(src->step, STEP_LIMIT)) : b->reach;
+	return (d < 0 || d > SEQ_FAR) && distance(r->time, line_predict(b, r->now)) > slack;
 }
 
 /* ---- setting aside ---- */
