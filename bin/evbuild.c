@@ -197,23 +197,25 @@ static int take_beat(int64_t time)
 static enum cap_next run(void)
 {
 	enum cap_next what = CAP_NEW;
+	bool waited = true;
 	int64_t wait = 0;
 	unsigned n = 0;
 	struct cap_record r;
 
 	while (what != CAP_END && what != CAP_ERROR && !out_error && !cli_stopping()) {
-		bool waited = what == CAP_WAIT;
 		what = cap_read(in, &r, wait);
 		wait = 0;
 		if (what == CAP_RECORD) {
 			if (waited)
 				note_lag(r.time);
+			waited = false;
 			check(take_packet(&r));
 		} else if (what == CAP_BEAT) {
 			check(take_beat(r.time));
 		} else if (what == CAP_NEW) {
 			begin_section();
 		} else if (what == CAP_WAIT) {
+			waited = true;
 			wait = idle();
 			check(cap_flush(out));
 		}

@@ -37,6 +37,7 @@ static struct tally tally = {.unit = "records", .lost = {{"no event", 0}}};
 static const struct cli_program program = {.name = "evdump",
     .args = "[FILE]",
     .about = "packets and events as text",
+    .prints = true,
     .options = options,
     .max_args = 1,
     .tally = &tally};
@@ -44,7 +45,7 @@ static const struct cli_program program = {.name = "evdump",
 static const char *input; /* for messages */
 static struct cap_reader *in;
 static struct show *show;
-static struct card *card; /* given, or of the present events */
+static struct card *given, *own; /* by -c; of the present events */
 static uint64_t packets, events;
 static uint64_t no_events, no_datagrams, holes; /* the last: in the event numbers */
 static uint64_t hashed, dropped, next_number;
@@ -60,30 +61,37 @@ static enum show_form form(void)
 	cli_die(EXIT_USAGE, "-O %s: there are text, json and tsv", form_text);
 }
 
-static void use_card(void)
+static void use_card(const struct card *c)
 {
-	if (show_card(show, card) < 0)
+	if (show_card(show, c) < 0)
 		cli_die(EXIT_USAGE, "-f: %s", show_why(show));
 }
 
 /* A new section: events bring their card along. */
 static void begin_section(void)
 {
-	char why[CARD_WHY];
+	char why[CARD_WHY], name[64];
 
 	fresh = true;
-	if (cap_link(in) != CAP_LINK_USER0)
+	if (cap_link(in) != CAP_LINK_USER0) {
+		if (fields && !given)
+			cli_die(EXIT_USAGE,
+			    "-f: %s holds packets: say with -c CARD what is in them", input);
+		use_card(given);
 		return;
+	}
 	if (strcmp(cap_name(in), CAP_EVENTS_NAME) != 0)
-		cli_die(EXIT_DATA, "%s: events of another version (%s, and this program reads %s)",
-		    input, *cap_name(in) ? cap_name(in) : "without a name", CAP_EVENTS_NAME);
+		cli_die(EXIT_DATA,
+		    "%s: events of another version ('%s', and this program reads %s)", input,
+		    cli_safe(name, sizeof name, cap_name(in), strlen(cap_name(in))),
+		    CAP_EVENTS_NAME);
 	const char *text = cap_text(in);
 	struct card *c = card_parse(input, text, strlen(text), why);
 	if (!c)
 		cli_die(EXIT_DATA, "%s: the card in the stream: %s", input, why);
-	card_free(card);
-	card = c;
-	use_card();
+	use_card(c);
+	card_free(own);
+	own = c;
 }
 
 static void one_event(const struct cap_record *r)
@@ -197,7 +205,7 @@ int main(int argc, char **argv)
 
 	input = args[0] && strcmp(args[0], "-") != 0 ? args[0] : "standard input";
 	show = show_new(STDOUT_FILENO, form(), fields, raw);
-	if (card_name && !(card = card_load(card_name, why)))
+	if (card_name && !(given = card_load(card_name, why)))
 		cli_die(EXIT_USAGE, "%s", why);
 	int fd = cli_open_input(args[0]);
 	cli_filter(fd);
@@ -205,8 +213,6 @@ int main(int argc, char **argv)
 	in = cap_reader_new(fd);
 	if (!show || !in)
 		cli_die(EXIT_SYSTEM, "no memory");
-	if (card)
-		use_card();
 	read_all();
 	bool whole = packets + events < (uint64_t)count;
 	bool good = verdict(check) || !whole;
@@ -217,6 +223,7 @@ int main(int argc, char **argv)
 				 : "not every record is an event");
 	cap_reader_free(in);
 	show_free(show);
-	card_free(card);
+	card_free(given);
+	card_free(own);
 	return cli_end(good ? EXIT_DONE : EXIT_DATA);
 }

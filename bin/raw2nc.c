@@ -248,14 +248,14 @@ static enum cli_exit failed(void)
 	return error == EEXIST || error == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM;
 }
 
-/* What the stream itself said about its end. */
-static enum cli_exit judge(enum cap_next last)
+/* What the stream itself said about its end; error: errno of a CAP_ERROR. */
+static enum cli_exit judge(enum cap_next last, int error)
 {
 	const struct cap_state *s = cap_state(reader);
 
 	if (last == CAP_ERROR) {
 		cli_error("%s", cap_why(reader));
-		return errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
+		return error == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 	}
 	if (s->damaged || s->cut) {
 		cli_error("%s: what was whole is kept", cap_why(reader));
@@ -282,9 +282,12 @@ int main(int argc, char **argv)
 	if (!reader)
 		cli_die(EXIT_SYSTEM, "out of memory");
 	enum cap_next last = read_all(&bad);
-	enum cli_exit code = bad ? failed() : judge(last);
+	int error = errno;
+	enum cli_exit code = bad ? failed() : EXIT_DONE;
 	if (finish() < 0 && !bad)
 		code = failed();
+	if (code == EXIT_DONE)
+		code = judge(last, error);
 	cdf_events_free(events);
 	cdf_packets_free(packets);
 	card_free(card);

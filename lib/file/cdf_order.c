@@ -317,14 +317,25 @@ static int believe(struct cdf_order *o)
 	return take(o, &s);
 }
 
+/* The one set aside has no witness: counted, and gone. */
+static void disbelieve(struct cdf_order *o)
+{
+	if (!o->aside)
+		return;
+	int64_t behind = minus(o->top, o->slot[SLOTS - 1].key);
+	if (o->mode == BY_SEQUENCE && behind > 0 && behind < FAR)
+		o->count.late++;
+	else
+		o->count.stray++;
+	o->aside = false;
+	o->count.held--;
+}
+
 static int set_aside(struct cdf_order *o, const struct slot *s)
 {
 	struct slot *a = &o->slot[SLOTS - 1];
 
-	if (o->aside) {
-		o->count.stray++;
-		o->count.held--;
-	}
+	disbelieve(o);
 	uint8_t *mem = a->rec;
 	*a = *s;
 	a->rec = mem;
@@ -358,11 +369,7 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 	}
 	s.key = key_of(o, rec, o->top, elapsed);
 	if (!out_of_line(o, s.key, o->top, elapsed)) {
-		if (o->aside) {
-			o->aside = false;
-			o->count.stray++;
-			o->count.held--;
-		}
+		disbelieve(o);
 		return take(o, &s);
 	}
 	if (!witnesses(o, &s))
@@ -382,7 +389,11 @@ int cdf_order_flush(struct cdf_order *o)
 {
 	if (drain_all(o) < 0)
 		return -1;
-	if (o->aside && believe(o) < 0)
-		return -1;
+	/* Without a witness only one that goes on behind a gap is believed. */
+	if (o->aside && o->mode == BY_SEQUENCE && o->slot[SLOTS - 1].key > o->top) {
+		if (believe(o) < 0)
+			return -1;
+	}
+	disbelieve(o);
 	return drain_all(o);
 }

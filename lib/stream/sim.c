@@ -660,11 +660,6 @@ bad:
 	return NULL;
 }
 
-bool sim_needs_loopback(const struct sim *s)
-{
-	return s->o.card->by == CARD_BY_ADDRESS;
-}
-
 void sim_free(struct sim *s)
 {
 	if (!s)
