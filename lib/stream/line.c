@@ -136,7 +136,6 @@ void line_dissolve(struct build *b, unsigned s)
 {
 	while (b->src[s].shelf->n)
 		shelf_lose(b, s);
-	b->src[s].shelf->confirmed = false;
 }
 
 static struct shelf *get_shelf(struct build *b, struct source *src)
@@ -153,20 +152,6 @@ static struct shelf *get_shelf(struct build *b, struct source *src)
 	return src->shelf = f;
 }
 
-/* Whether a record of this clock was set aside already. */
-static bool shelved(struct build *b, struct shelf *f, const struct record *r)
-{
-	uint8_t *bytes;
-
-	for (unsigned k = 0; k < f->n; k++) {
-		if (shelf_at(b, f, k, &bytes)->raw != r->raw)
-			continue;
-		build_lose_again(b, r, bytes, NULL);
-		return true;
-	}
-	return false;
-}
-
 static void say_stray(struct build *b, unsigned s, int64_t t)
 {
 	if (b->src[s].said_stray)
@@ -178,7 +163,7 @@ static void say_stray(struct build *b, unsigned s, int64_t t)
 	    s, seconds(distance(t, b->front)), t > b->front ? "ahead of" : "behind");
 }
 
-/* Puts a record aside. 1 when it was, 0 when it was a duplicate, -1 without memory. */
+/* Puts a record aside. 0, or -1 without memory. */
 static int set_aside(struct build *b, const struct record *r)
 {
 	struct shelf *f = get_shelf(b, &b->src[r->s]);
@@ -189,13 +174,16 @@ static int set_aside(struct build *b, const struct record *r)
 	if (f->n) {
 		const struct aside *last = shelf_at(b, f, f->n - 1, &bytes);
 		int64_t d = clock_diff(b, r->raw, last->raw);
-		if (d <= 0 && shelved(b, f, r))
-			return 0;
 		if (d < -b->reach || d > add(most(sub(r->now, last->now), 0), STEP_LIMIT))
 			line_dissolve(b, r->s);
 		else if (d > 0 && r->datagram != last->datagram)
-			f->confirmed = true;
+			f->datagrams++;
 	}
+	if (f->n == 0) {
+		f->datagrams = 1;
+		f->fits = true;
+	}
+	f->fits &= line_explained(b, r);
 	if (f->n == b->shelf_room) {
 		say_stray(b, r->s, r->time);
 		shelf_lose(b, r->s);
@@ -205,7 +193,7 @@ static int set_aside(struct build *b, const struct record *r)
 	memcpy(bytes, r->bytes, b->record);
 	b->nshelves += f->n++ == 0;
 	b->n.held++;
-	return 1;
+	return 0;
 }
 
 /* What the sources say about a new line that the last record of source s stands for. */
@@ -213,6 +201,8 @@ struct vote {
 	struct aside at; /* that record */
 	unsigned with, against, known;
 	bool confirmed; /* a source has gone on in it */
+	bool sure;      /* for so long that it is no late one */
+	bool fits;      /* all of it may be late: sequence numbers go on as in the old line */
 	uint64_t since; /* the datagram that it began with */
 };
 
@@ -230,7 +220,7 @@ static bool agrees(struct build *b, const struct source *src, const struct aside
 static struct vote count_votes(struct build *b, unsigned s)
 {
 	uint8_t *bytes;
-	struct vote v = {.since = UINT64_MAX};
+	struct vote v = {.since = UINT64_MAX, .fits = true};
 
 	v.at = *shelf_at(b, b->src[s].shelf, b->src[s].shelf->n - 1, &bytes);
 	for (unsigned i = 0; i < b->nsrc; i++) {
@@ -240,7 +230,9 @@ static struct vote count_votes(struct build *b, unsigned s)
 		if (!with)
 			continue;
 		v.with++;
-		v.confirmed |= src->shelf->confirmed;
+		v.confirmed |= src->shelf->datagrams >= (src->shelf->fits ? EVIDENCE : 2);
+		v.sure |= src->shelf->datagrams >= EVIDENCE;
+		v.fits &= src->shelf->fits;
 		uint64_t first = shelf_at(b, src->shelf, 0, &bytes)->datagram;
 		v.since = first < v.since ? first : v.since;
 	}
@@ -323,12 +315,12 @@ static int new_segment(struct build *b, const struct aside *line)
 	return build_end_segment(b);
 }
 
-/* Whether device time and arrival time have gone on at the same pace in this segment: a replay
- * at another speed cannot tell a step of the clock from a pause. */
+/* Whether device time and arrival time are known to have gone on at the same pace in this segment:
+ * a replay at another speed cannot tell a step of the clock from a pause. */
 static bool keeps_pace(const struct build *b)
 {
 	int64_t clock = sub(b->front, b->start), arrival = sub(b->front_now, b->start_now);
-	return distance(clock, arrival) <= add(clock / 4, b->reach);
+	return clock > b->reach && distance(clock, arrival) <= add(clock / 4, b->reach);
 }
 
 /* The new line has won. One that lies ahead of the old one where time was not kept anyway goes on
@@ -358,20 +350,25 @@ static bool wins(const struct build *b, const struct vote *v, bool at_end)
 {
 	bool late = v->at.time >= b->start && v->at.time <= b->front;
 
-	if (v->with <= v->against || (b->n.restarts && lately(b, v, b->before_lo, b->before_hi)))
+	if (v->with <= v->against)
 		return false;
-	if (2 * v->with > v->known && (v->confirmed || v->with >= 2))
+	if (v->sure)
 		return true;
-	if (at_end && 2 * v->with >= v->known && (v->with >= 2 || !late))
+	if (b->n.restarts && lately(b, v, b->before_lo, b->before_hi))
+		return false;
+	if (2 * v->with > v->known && (v->confirmed || (v->with >= 2 && !v->fits)))
+		return true;
+	if (at_end && 2 * v->with >= v->known && ((v->with >= 2 && !v->fits) || !late))
 		return true;
 	return v->confirmed && !lately(b, v, b->start, b->front);
 }
 
 int line_set_aside(struct build *b, const struct record *r)
 {
-	int rc = set_aside(b, r);
-	if (rc <= 0 || b->feeding)
-		return rc < 0 ? -1 : 0;
+	if (set_aside(b, r) < 0)
+		return -1;
+	if (b->feeding)
+		return 0;
 	struct vote v = count_votes(b, r->s);
 	if (wins(b, &v, false))
 		return change_line(b, &v);
