@@ -65,17 +65,10 @@ static size_t nstrings;
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
 static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted;
 static int64_t last_tick;
-static bool line_shown, pipe_gone, status_broken, debug;
+static bool pipe_gone, status_broken, debug;
 static char last_error[MESSAGE_MAX];
 
 /* ---- messages ---- */
-
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
 
 static void say(enum log_level level, const char *format, va_list ap)
 {
@@ -84,7 +77,6 @@ static void say(enum log_level level, const char *format, va_list ap)
 	vsnprintf(text, sizeof text, format, ap);
 	if (level == LOG_LEVEL_ERROR)
 		memcpy(last_error, text, sizeof last_error);
-	clear_line();
 	(void)log_send(level, text);
 }
 
@@ -135,8 +127,8 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n)
 
 void cli_ready(const char *address)
 {
-	clear_line();
-	dprintf(STDERR_FILENO, "%s: ready %s\n", prog->name, address);
+	dprintf(STDERR_FILENO, "%s%s: ready %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
+	    prog->name, address);
 }
 
 const char *cli_name(void)
@@ -182,7 +174,7 @@ _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 	SAY(LOG_LEVEL_ERROR);
 	write_status("failed", last_error);
 	free_all();
-	exit(code);
+	exit((int)code);
 }
 
 void cli_pipe_gone(void)
@@ -418,15 +410,17 @@ bool cli_draining(void)
 
 /* ---- status ---- */
 
+/* In a pipeline only the last program shows a status line: one line is all there is. The cursor
+ * stays at its start, so that the next message, whoever writes it, takes its place. */
 static void show_line(void)
 {
 	char line[TALLY_TEXT];
+	bool shown = prog->prints ? !isatty(STDOUT_FILENO) : true;
 
-	if (common.quiet || !prog->tally || !isatty(STDERR_FILENO) ||
-	    strcmp(common.log, "stderr") != 0)
+	if (common.quiet || !prog->tally || !shown || io_ispipe(STDOUT_FILENO) ||
+	    !isatty(STDERR_FILENO) || strcmp(common.log, "stderr") != 0)
 		return;
-	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s", prog->name, tally_line(prog->tally, line));
-	line_shown = true;
+	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s\r", prog->name, tally_line(prog->tally, line));
 }
 
 void cli_tick(void)
@@ -453,9 +447,13 @@ void cli_tick(void)
 
 static const char *keep(char *s)
 {
-	if (!s ||
-	    (nstrings % STRINGS_STEP == 0 &&
-		!(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
+	if (nstrings % STRINGS_STEP == 0) {
+		char **grown = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings);
+		if (!grown)
+			cli_die(EXIT_SYSTEM, "no memory");
+		strings = grown;
+	}
+	if (!s)
 		cli_die(EXIT_SYSTEM, "no memory");
 	return strings[nstrings++] = s;
 }

@@ -68,6 +68,7 @@ struct cli_program {
 	int min_args, max_args;
 	struct tally
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
 };
 

@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/tally.h"
 #include "card.h"
 #include "pkt.h"
 
@@ -47,11 +48,13 @@ struct build_options {
 struct build_count {
 	uint64_t in, out, held;
 	uint64_t late, duplicate, conflict, stray, unknown, malformed, empty;
+	uint64_t truncated, fragments;                   /* datagrams that are not all there */
 	uint64_t events, complete, incomplete, overflow; /* events that left */
 	uint64_t gaps, missing; /* sequence jumps, and numbers still missing in them */
 	uint64_t reordered;     /* came after a later one of the same source, still in time */
 	uint64_t restarts;      /* segments begun after the first */
 	uint64_t dropped;       /* sum of the packets' drop counts */
+	uint64_t foreign;       /* other traffic: no UDP; not counted as in */
 };
 
 struct build;
@@ -63,16 +66,21 @@ typedef int build_emit(void *ctx, const uint8_t *body, size_t size, int64_t time
 /* Something worth a line, said once per source or cause: printable ASCII. */
 typedef void build_say(void *ctx, const char *text);
 
-/* c, o->expected and o->address must live as long as the builder. NULL with errno: EFBIG when an
- * event would be longer than CAP_DATA_MAX, EINVAL when the window is. */
+#define BUILD_WHY 256
+
+/* c, o->expected and o->address must live as long as the builder. NULL with the reason in why:
+ * EINVAL for a card or options that cannot be, or ENOMEM. */
 struct build *build_new(const struct card *c, const struct build_options *o, build_emit *emit,
-    build_say *say, void *ctx);
+    build_say *say, void *ctx, char why[BUILD_WHY]);
 
 /* Run number of the events that leave from now on. */
 void build_run(struct build *b, uint32_t run);
 
 /* A datagram. 0, or -1 with errno when emit() failed or there is no memory. */
 int build_add(struct build *b, const struct pkt *p);
+
+/* A captured record that pkt_decode() refused: it is counted, and its stamp is time that passes. */
+int build_skip(struct build *b, enum pkt_verdict why, int64_t time, uint64_t dropped);
 
 /* The stream's clock has reached now (a heartbeat, or idle time), and nothing earlier follows:
  * what is past its hold leaves. It never changes which events come out, only when. */
@@ -89,6 +97,7 @@ int64_t build_oldest(const struct build *b);
 int build_flush(struct build *b);
 
 const struct build_count *build_count(const struct build *b);
+void build_tally(const struct build *b, struct tally *t);              /* the same for people */
 uint64_t build_source_records(const struct build *b, unsigned source); /* stored, per source */
 uint64_t build_source_lost(const struct build *b, unsigned source); /* late, stray, duplicate ... */
 void build_free(struct build *b);

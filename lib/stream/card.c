@@ -267,6 +267,22 @@ void card_extract(const struct card *c, int field, const uint8_t *rec, void *to)
 
 /* ---- finding cards ---- */
 
+/* The folder at `rel` from the one that holds the running program: so an installation may be moved,
+ * and the tree is tried as it was built. */
+static bool beside_program(const char *rel, char path[CARD_PATH])
+{
+	ssize_t n = readlink("/proc/self/exe", path, CARD_PATH - 1);
+
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	char *slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash - path) + strlen(rel) + 2 > CARD_PATH)
+		return false;
+	strcpy(slash + 1, rel);
+	return true;
+}
+
 /* The folders of the card path, in order; calls each one until it returns other than 0. */
 static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 {
@@ -291,7 +307,11 @@ static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 		if (n < CARD_PATH)
 			stop = try(ctx, path);
 	}
-	return stop ? stop : try(ctx, FYKE_PREFIX "/share/fyke/cards");
+	if (!stop && beside_program("../share/fyke/cards", path))
+		stop = try(ctx, path);
+	if (!stop && beside_program("../../etc/cards", path))
+		stop = try(ctx, path);
+	return stop;
 }
 
 struct wanted {
@@ -339,8 +359,7 @@ static void unknown(const char *name, char why[CARD_WHY])
 	int n = snprintf(why, CARD_WHY, "%.60s: no such card; there are ", name);
 	if (card_list(say_name, why) == 0)
 		snprintf(why + n, CARD_WHY - (size_t)n,
-		    "none in $FYKE_CARDS, ~/.config/fyke/cards and %.80s",
-		    FYKE_PREFIX "/share/fyke/cards");
+		    "none in $FYKE_CARDS, ~/.config/fyke/cards and PREFIX/share/fyke/cards");
 }
 
 struct card *card_load(const char *name, char why[CARD_WHY])
