@@ -161,7 +161,8 @@ tap_pids="$tap_pids $writer"
 exec 3>pipe
 head -c $((size / 3)) events.pcapng >&3
 until_true 10 test -e live.nc; tap $? "a live file has its name at once"
-until_true 10 sh -c '[ "$(ncdump -v frames_written live.nc | sed -n "s/^ frames_written = \(.*\) ;/\1/p")" -gt 50 ]'
+some() { [ "$(ncdump -v frames_written live.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" -gt 50 ]; }
+until_true 10 some
 tap $? "and readers see its records"
 a=$(prefix live.nc)
 until_true 5 sh -c "$py prefix.py good.nc live.nc"; tap $? "all that they see is right ($a)"
