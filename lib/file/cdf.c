@@ -408,8 +408,17 @@ static int write_marker(struct cdf *f)
 	return flush_fixed(f);
 }
 
+/* Whether there is nothing that a commit could make safe. */
+static bool nothing_new(const struct cdf *f)
+{
+	return f->gathered == 0 && f->written == f->committed &&
+	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
+}
+
 int cdf_commit(struct cdf *f)
 {
+	if (f->committed && nothing_new(f))
+		return 0;
 	int bad = flush_rows(f), error = errno;
 
 	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
