@@ -183,7 +183,7 @@ for line in open('trace', errors='replace'):
         else: ops.append(('write', int(re.search(r', (\d+)\)\s+=', rest).group(1)), d))
     elif call == 'ftruncate': ops.append(('size', int(rest.split(',')[1].split(')')[0])))
     elif call == 'fsync': ops.append(('sync',))
-assert sum(o[0] == 'sync' for o in ops) > 15 and ('name',) in ops, len(ops)
+assert sum(o[0] == 'sync' for o in ops) > 8 and ('name',) in ops, len(ops)
 def cut(k):
     now, disk, named = bytearray(), bytearray(), False
     for o in ops[:k]:
