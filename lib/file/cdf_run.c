@@ -16,7 +16,7 @@
 #include "file/cdf_run.h"
 
 #define BLOCK_MAX  (1u << 20)  /* bytes of rows for one write: they stay in the cache */
-#define BLOCKS_MAX (32u << 20) /* and in all files together */
+#define BLOCKS_MAX (8u << 20) /* and in all files together */
 #define LOSS_NAME  48          /* letters of a name in the loss table */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));

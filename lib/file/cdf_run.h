@@ -56,7 +56,7 @@ struct cdf_run {
 	int64_t last;         /* UTC of the last row: time never goes back */
 };
 
-/* nsources: how many runs there may be at once; they share 32 MiB. */
+/* nsources: how many runs there may be at once; they share 8 MiB. */
 void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct card *card,
     const char *dimension, struct cdf_loss *loss, unsigned nsources);
 
