@@ -128,7 +128,6 @@ void line_dissolve(struct build *b, unsigned s)
 {
 	while (b->src[s].shelf->n)
 		shelf_lose(b, s);
-	b->src[s].shelf->confirmed = false;
 }
 
 static struct shelf *get_shelf(struct build *b, struct source *src)
@@ -145,20 +144,6 @@ static struct shelf *get_shelf(struct build *b, struct source *src)
 	return src->shelf = f;
 }
 
-/* Whether a record of this clock was set aside already. */
-static bool shelved(struct build *b, struct shelf *f, const struct record *r)
-{
-	uint8_t *bytes;
-
-	for (unsigned k = 0; k < f->n; k++) {
-		if (shelf_at(b, f, k, &bytes)->raw != r->raw)
-			continue;
-		build_lose_again(b, r, bytes, NULL);
-		return true;
-	}
-	return false;
-}
-
 static void say_stray(struct build *b, unsigned s, int64_t t)
 {
 	if (b->src[s].said_stray)
@@ -170,7 +155,7 @@ static void say_stray(struct build *b, unsigned s, int64_t t)
 	    s, seconds(distance(t, b->front)), t > b->front ? "ahead of" : "behind");
 }
 
-/* Puts a record aside. 1 when it was, 0 when it was a duplicate, -1 without memory. */
+/* Puts a record aside. 0, or -1 without memory. */
 static int set_aside(struct build *b, const struct record *r)
 {
 	struct shelf *f = get_shelf(b, &b->src[r->s]);
@@ -181,13 +166,16 @@ static int set_aside(struct build *b, const struct record *r)
 	if (f->n) {
 		const struct aside *last = shelf_at(b, f, f->n - 1, &bytes);
 		int64_t d = clock_diff(b, r->raw, last->raw);
-		if (d <= 0 && shelved(b, f, r))
-			return 0;
 		if (d < -b->reach || d > add(most(sub(r->now, last->now), 0), STEP_LIMIT))
 			line_dissolve(b, r->s);
 		else if (d > 0 && r->datagram != last->datagram)
-			f->confirmed = true;
+			f->datagrams++;
 	}
+	if (f->n == 0) {
+		f->datagrams = 1;
+		f->fits = true;
+	}
+	f->fits &= line_explained(b, r);
 	if (f->n == b->shelf_room) {
 		say_stray(b, r->s, r->time);
 		shelf_lose(b, r->s);
@@ -197,15 +185,16 @@ static int set_aside(struct build *b, const struct record *r)
 	memcpy(bytes, r->bytes, b->record);
 	b->nshelves += f->n++ == 0;
 	b->n.held++;
-	return 1;
+	return 0;
 }
 
 /* What the sources say about a new line that the last record of source s stands for. */
 struct vote {
 	struct aside at; /* that record */
 	unsigned with, against, known;
-	bool confirmed; /* a source has gone on in it */
-	uint64_t since; /* the datagram that it began with */
+	unsigned datagrams; /* of the source that has gone on longest in it */
+	bool fits;          /* all of it may be late: sequence numbers go on as in the old line */
+	uint64_t since;     /* the datagram that it began with */
 };
 
 static bool agrees(struct build *b, const struct source *src, const struct aside *with)
@@ -222,7 +211,7 @@ static bool agrees(struct build *b, const struct source *src, const struct aside
 static struct vote count_votes(struct build *b, unsigned s)
 {
 	uint8_t *bytes;
-	struct vote v = {.since = UINT64_MAX};
+	struct vote v = {.since = UINT64_MAX, .fits = true};
 
 	v.at = *shelf_at(b, b->src[s].shelf, b->src[s].shelf->n - 1, &bytes);
 	for (unsigned i = 0; i < b->nsrc; i++) {
@@ -232,7 +221,9 @@ static struct vote count_votes(struct build *b, unsigned s)
 		if (!with)
 			continue;
 		v.with++;
-		v.confirmed |= src->shelf->confirmed;
+		if (src->shelf->datagrams > v.datagrams)
+			v.datagrams = src->shelf->datagrams;
+		v.fits &= src->shelf->fits;
 		uint64_t first = shelf_at(b, src->shelf, 0, &bytes)->datagram;
 		v.since = first < v.since ? first : v.since;
 	}
@@ -315,12 +306,12 @@ static int new_segment(struct build *b, const struct aside *line)
 	return build_end_segment(b);
 }
 
-/* Whether device time and arrival time have gone on at the same pace in this segment: a replay
- * at another speed cannot tell a step of the clock from a pause. */
+/* Whether device time and arrival time are known to have gone on at the same pace in this segment:
+ * a replay at another speed cannot tell a step of the clock from a pause. */
 static bool keeps_pace(const struct build *b)
 {
 	int64_t clock = sub(b->front, b->start), arrival = sub(b->front_now, b->start_now);
-	return distance(clock, arrival) <= add(clock / 4, b->reach);
+	return clock > b->reach && distance(clock, arrival) <= add(clock / 4, b->reach);
 }
 
 /* The new line has won. One that lies ahead of the old one where time was not kept anyway goes on
@@ -336,26 +327,25 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
-/* Whether the new line says what this segment has said before, and only now. Late records do the
- * same, and when the sources fall silent, nothing else comes any more. */
-static bool may_be_late(const struct build *b, const struct vote *v)
-{
-	return v->at.time >= b->start && v->at.time <= b->front &&
-	    sub(v->at.now, b->front_now) <= AGREE;
-}
-
+/* Whether enough has gone on in the new line to believe in it. Late records look the same when
+ * their sequence numbers fit the old line, or when a few sources say what this segment has said
+ * before: then it takes more of them. */
 static bool confirmed(const struct build *b, const struct vote *v)
 {
-	return v->confirmed && (2 * v->with > v->known || !may_be_late(b, v));
+	bool said_before = v->at.time >= b->start && v->at.time <= b->front;
+	bool doubtful = v->fits || (said_before && 2 * v->with <= v->known);
+	return v->datagrams >= (doubtful ? EVIDENCE : 2);
 }
 
 int line_set_aside(struct build *b, const struct record *r)
 {
-	int rc = set_aside(b, r);
-	if (rc <= 0 || b->feeding)
-		return rc < 0 ? -1 : 0;
+	if (set_aside(b, r) < 0)
+		return -1;
+	if (b->feeding)
+		return 0;
 	struct vote v = count_votes(b, r->s);
-	if (v.with > v.against && (confirmed(b, &v) || (v.with >= 2 && 2 * v.with > v.known)))
+	if (v.with > v.against &&
+	    (confirmed(b, &v) || (!v.fits && v.with >= 2 && 2 * v.with > v.known)))
 		return change_line(b, &v);
 	return 0;
 }
