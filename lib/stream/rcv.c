@@ -212,15 +212,27 @@ static void address(struct pkt_addr *a, const union name *name)
 	}
 }
 
-/* Drops that the kernel reports: those of the time when we did not read are the ring's. */
-static uint64_t dropped(struct rcv *r, struct sock *s, uint32_t counter)
+/* Drops that the kernel reports, as a counter modulo 2^32: those of the time when we did not read
+ * are the ring's. A datagram that came before the last look at the counter shows an older one. */
+static void dropped(struct rcv *r, struct sock *s, uint32_t counter)
 {
 	uint32_t n = counter - s->counter;
 
+	if (n == 0 || n > INT32_MAX)
+		return;
 	s->counter = counter;
+	s->unsaid += n;
 	r->tally->in += n;
 	r->tally->lost[s->stalled ? RCV_RING_FULL : RCV_KERNEL_DROP].n += n;
-	return n;
+}
+
+/* Drops after the last datagram: no datagram tells of them. */
+static void look_at_drops(struct rcv *r, struct sock *s)
+{
+	int64_t counter = net_drops(s->fd);
+
+	if (counter >= 0)
+		dropped(r, s, (uint32_t)counter);
 }
 
 /* Reads the ancillary data of message i. */
@@ -234,7 +246,7 @@ static void ancillary(struct rcv *r, struct sock *s, struct msghdr *m, struct gr
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
 			uint32_t counter;
 			memcpy(&counter, CMSG_DATA(c), sizeof counter);
-			s->unsaid += dropped(r, s, counter);
+			dropped(r, s, counter);
 		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
 			memcpy(&info, CMSG_DATA(c), sizeof info);
@@ -472,8 +484,10 @@ struct rcv_round rcv_drain(struct rcv *r)
 		bool more = true;
 		for (int k = 0; k < ROUND_MAX && more; k++)
 			more = batch(r, s, &t);
-		if (!more && !t.full)
+		if (s->stalled && !more && !t.full) {
+			look_at_drops(r, s);
 			s->stalled = false;
+		}
 		t.empty &= !more;
 	}
 	for (int i = 0; i < r->nsocks && t.full; i++)
@@ -532,9 +546,7 @@ int rcv_finish(struct rcv *r, int64_t timeout_ns)
 
 	for (int i = 0; i < r->nsocks; i++) {
 		struct sock *s = &r->sock[i];
-		int64_t drops = net_drops(s->fd);
-		if (drops >= 0)
-			s->unsaid += dropped(r, s, (uint32_t)drops);
+		look_at_drops(r, s);
 		unsaid += s->unsaid;
 	}
 	if (!ring_wait(r->ring, timeout_ns))
