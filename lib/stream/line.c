@@ -83,9 +83,9 @@ bool line_sequence_restarted(const struct build *b, const struct record *r)
 	if (!b->wrap || !b->sequence || src->newest == NO_TIME || line_explained(b, r))
 		return false;
 	int64_t d = line_seq_diff(b, r->seq, src->seq);
-	return (d < 0 || d > SEQ_FAR) &&
-	    distance(r->time, line_predict(b, r->now)) >
-	    add(b->o.window, 2 * least(src->step, STEP_LIMIT));
+	/* The second record of a source, before its first, is in no hurry to be a restart. */
+	int64_t slack = src->step ? add(b->o.window, 2 * least(src->step, STEP_LIMIT)) : b->reach;
+	return (d < 0 || d > SEQ_FAR) && distance(r->time, line_predict(b, r->now)) > slack;
 }
 
 /* ---- setting aside ---- */
@@ -104,6 +104,14 @@ static struct aside *shelf_at(struct build *b, struct shelf *f, unsigned k, uint
 	return &f->at[i];
 }
 
+/* Whether a clock was between lo and hi, give or take whole wraps. */
+static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
+{
+	if (b->wrap)
+		t = nearest(b, t, hi);
+	return t >= lo && t <= hi;
+}
+
 /* The oldest record that a source has set aside came late, or was a stray. */
 static void shelf_lose(struct build *b, unsigned s)
 {
@@ -111,8 +119,8 @@ static void shelf_lose(struct build *b, unsigned s)
 	struct shelf *f = src->shelf;
 	uint8_t *bytes;
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
-	bool old = (b->begun && a->time >= sub(b->start, b->reach) && a->time <= b->front) ||
-	    (b->n.restarts && a->time >= b->before_lo && a->time <= b->before_hi);
+	bool old = (b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
+	    (b->n.restarts && within(b, a->time, b->before_lo, b->before_hi));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -192,9 +200,10 @@ static int set_aside(struct build *b, const struct record *r)
 struct vote {
 	struct aside at; /* that record */
 	unsigned with, against, known;
-	unsigned datagrams; /* of the source that has gone on longest in it */
-	bool fits;          /* all of it may be late: sequence numbers go on as in the old line */
-	uint64_t since;     /* the datagram that it began with */
+	bool confirmed; /* a source has gone on in it */
+	bool sure;      /* for so long that it is no late one */
+	bool fits;      /* all of it may be late: sequence numbers go on as in the old line */
+	uint64_t since; /* the datagram that it began with */
 };
 
 static bool agrees(struct build *b, const struct source *src, const struct aside *with)
@@ -221,8 +230,8 @@ static struct vote count_votes(struct build *b, unsigned s)
 		if (!with)
 			continue;
 		v.with++;
-		if (src->shelf->datagrams > v.datagrams)
-			v.datagrams = src->shelf->datagrams;
+		v.confirmed |= src->shelf->datagrams >= (src->shelf->fits ? EVIDENCE : 2);
+		v.sure |= src->shelf->datagrams >= EVIDENCE;
 		v.fits &= src->shelf->fits;
 		uint64_t first = shelf_at(b, src->shelf, 0, &bytes)->datagram;
 		v.since = first < v.since ? first : v.since;
@@ -327,14 +336,31 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
-/* Whether enough has gone on in the new line to believe in it. Late records look the same when
- * their sequence numbers fit the old line, or when a few sources say what this segment has said
- * before: then it takes more of them. */
-static bool confirmed(const struct build *b, const struct vote *v)
+/* Whether the new line says what the sources said a moment ago. Late records do the same, and when
+ * the sources fall silent, nothing else comes any more. */
+static bool lately(const struct build *b, const struct vote *v, int64_t lo, int64_t hi)
 {
-	bool said_before = v->at.time >= b->start && v->at.time <= b->front;
-	bool doubtful = v->fits || (said_before && 2 * v->with <= v->known);
-	return v->datagrams >= (doubtful ? EVIDENCE : 2);
+	return sub(v->at.now, b->front_now) <= AGREE &&
+	    within(b, v->at.time, most(lo, sub(hi, b->agree)), hi);
+}
+
+/* Whether the new line has won. At the end nothing more will tell: half of the sources are enough,
+ * and of a single source one datagram, if it cannot be a late one. */
+static bool wins(const struct build *b, const struct vote *v, bool at_end)
+{
+	bool late = v->at.time >= b->start && v->at.time <= b->front;
+
+	if (v->with <= v->against)
+		return false;
+	if (v->sure)
+		return true;
+	if (b->n.restarts && lately(b, v, b->before_lo, b->before_hi))
+		return false;
+	if (2 * v->with > v->known && (v->confirmed || (v->with >= 2 && !v->fits)))
+		return true;
+	if (at_end && 2 * v->with >= v->known && ((v->with >= 2 && !v->fits) || !late))
+		return true;
+	return v->confirmed && !lately(b, v, b->start, b->front);
 }
 
 int line_set_aside(struct build *b, const struct record *r)
@@ -344,19 +370,9 @@ int line_set_aside(struct build *b, const struct record *r)
 	if (b->feeding)
 		return 0;
 	struct vote v = count_votes(b, r->s);
-	if (v.with > v.against &&
-	    (confirmed(b, &v) || (!v.fits && v.with >= 2 && 2 * v.with > v.known)))
+	if (wins(b, &v, false))
 		return change_line(b, &v);
 	return 0;
-}
-
-/* At the end nothing more will tell: half of the sources are enough, and of a single source one
- * datagram, if it cannot be a late one. */
-static bool restarted_at_end(const struct build *b, const struct vote *v)
-{
-	bool late = v->at.time >= b->start && v->at.time <= b->front;
-	return v->with > v->against &&
-	    (confirmed(b, v) || (2 * v->with >= v->known && (v->with >= 2 || !late)));
 }
 
 int line_end(struct build *b)
@@ -365,7 +381,7 @@ int line_end(struct build *b)
 		if (!b->src[s].shelf || !b->src[s].shelf->n)
 			continue;
 		struct vote v = count_votes(b, s);
-		if (restarted_at_end(b, &v) && change_line(b, &v) < 0)
+		if (wins(b, &v, true) && change_line(b, &v) < 0)
 			return -1;
 		if (b->src[s].shelf && b->src[s].shelf->n)
 			line_dissolve(b, s);
