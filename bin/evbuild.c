@@ -251,9 +251,9 @@ static enum cli_exit finish(enum cap_next what)
 		check(build_flush(build));
 	uint64_t events = build_count(build)->events;
 	/* Without the end mark, what reads the events knows that this run broke off. */
+	bool broken = what == CAP_ERROR || cap_state(in)->cut;
 	if (!out_error)
-		check(what == CAP_ERROR ? cap_flush(out)
-					: cap_finish(out, last_stamp, events, 0, 0, events));
+		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
 	if (out_fd != STDOUT_FILENO)
 		check(close(out_fd));
 	if (out_error)

@@ -20,7 +20,7 @@ def reckon(card, sent, caught, restart):
     n = dict.fromkeys(("in", "out", "late", "duplicate", "conflict", "unknown source", "malformed",
                        "empty", "reordered", "gaps", "missing", "restarts"), 0)
     stored, too_late, newest, numbers, per_event, copies, across = {}, set(), {}, {}, {}, 0, 0
-    begun = False
+    begun, last = False, -1
     n["restarts"] = int(any(t.event >= restart for t in sent))
     for t, p in zip(sent, caught):
         assert len(p.data) == t.bytes
@@ -34,7 +34,7 @@ def reckon(card, sent, caught, restart):
             segment = key[1] >= restart
             data = p.data[k * RECORD[card]:(k + 1) * RECORD[card]]
             begun |= segment
-            if "late" in t.fault:
+            if "late" in t.fault and key[1] <= last:
                 copies += key in too_late
                 across += begun and not segment
                 too_late.add(key)
@@ -45,6 +45,7 @@ def reckon(card, sent, caught, restart):
                 stored[key] = data
                 per_event.setdefault(key[1], set()).add(t.source)
                 n["out"] += 1
+                last = max(last, key[1])
                 n["reordered"] += key[1] < newest.get((key[0], segment), -1)
                 newest[key[0], segment] = max(key[1], newest.get((key[0], segment), -1))
                 if t.sequence is not None:

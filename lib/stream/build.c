@@ -83,8 +83,7 @@ static void forget_sources(struct build *b)
 {
 	for (unsigned s = 0; s < b->nsrc; s++) {
 		struct source *src = &b->src[s];
-		src->newest = NO_TIME;
-		src->step = 0;
+		src->newest = NO_TIME; /* the step between its records stays */
 		memset(src->hole, 0, sizeof src->hole);
 	}
 }
@@ -153,9 +152,10 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	b->agree = b->wrap ? least(AGREE, (int64_t)(b->wrap / 16)) : AGREE;
 	b->sequence = c->seq_field >= 0;
 	b->seq_shift = b->sequence ? 64 - c->seq_width : 0;
-	/* Two datagrams of a source at least. */
-	b->shelf_room = (unsigned)most((int64_t)(ASIDE_BYTES / c->nsrc / c->record),
-	    2 * (int64_t)(CARD_RECORD_MAX / c->record));
+	/* Of each source two datagrams at least, and what a restart needs as evidence. */
+	b->shelf_room = (unsigned)most(most((int64_t)(ASIDE_BYTES / c->nsrc / c->record),
+					   2 * (int64_t)(CARD_RECORD_MAX / c->record)),
+	    EVIDENCE + 1);
 	if (b->o.open_max == 0)
 		b->o.open_max = (uint32_t)least(most((int64_t)(ARENA_BYTES / size), 16), OPEN_MAX);
 	if (get_memory(b) < 0) {
@@ -539,8 +539,7 @@ static enum place place(const struct build *b, const struct record *r)
 		return PLACE_ASIDE;
 	int64_t low = b->any_left ? b->left_clock : sub(b->start, b->reach);
 	if (r->time <= low)
-		return r->time >= sub(low, b->reach) || line_explained(b, r) ? PLACE_LATE
-									     : PLACE_ASIDE;
+		return r->time >= sub(low, b->reach) ? PLACE_LATE : PLACE_ASIDE;
 	int64_t step = 4 * least(b->src[r->s].step, STEP_LIMIT);
 	int64_t ahead = most(b->reach, least(step, STEP_LIMIT));
 	if (r->time > add(line_predict(b, r->now), ahead) && !line_explained(b, r))

@@ -21,7 +21,8 @@
 #define WAIT_EVENTS   64
 #define STRANGERS_MAX 64
 #define RESTARTS_SAID 8
-#define STEP_BACK     TIM_S          /* arrival stamps may be out of order by this much */
+#define EVIDENCE      16    /* datagrams in a row that are no late ones, though their numbers fit */
+#define STEP_BACK     TIM_S /* arrival stamps may be out of order by this much */
 #define STEP_LIMIT    (10 * TIM_MIN) /* the longest pause between two records that is normal */
 #define AGREE         (10 * TIM_S)   /* clocks of sources that were restarted together */
 #define HOLES         16             /* gaps of a source that are open at once */
@@ -58,7 +59,8 @@ struct aside {
 
 struct shelf { /* what a source has set aside: a ring of records */
 	unsigned first, n;
-	bool confirmed; /* two datagrams, one after the other in the new line */
+	unsigned datagrams; /* that went on in the new line, one after the other */
+	bool fits;          /* all of them fit the old line by their sequence numbers */
 	uint8_t *bytes;
 	struct aside at[];
 };
