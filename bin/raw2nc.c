@@ -177,16 +177,32 @@ static int add(const struct cap_record *rec)
 	return cdf_packets_add(packets, rec);
 }
 
+static int beat(int64_t now)
+{
+	if (events)
+		return cdf_events_time(events, now);
+	return packets ? cdf_packets_time(packets, now) : 0;
+}
+
+/* What the reader has met so far, for the loss tables. */
+static void tell_state(void)
+{
+	if (events)
+		cdf_events_state(events, cap_state(reader));
+	else if (packets)
+		cdf_packets_state(packets, cap_state(reader));
+}
+
 static int commit(void)
 {
-	if (events) {
-		cdf_events_state(events, cap_state(reader));
-		return cdf_events_commit(events);
-	}
-	if (!packets)
-		return 0;
-	cdf_packets_state(packets, cap_state(reader));
-	return cdf_packets_commit(packets);
+	tell_state();
+	return events ? cdf_events_commit(events) : packets ? cdf_packets_commit(packets) : 0;
+}
+
+static int finish(void)
+{
+	tell_state();
+	return events ? cdf_events_close(events) : packets ? cdf_packets_close(packets) : 0;
 }
 
 static void watch_disk(void)
@@ -195,18 +211,6 @@ static void watch_disk(void)
 
 	if (fd >= 0 && pub_space_low(&space, fd))
 		cli_warn("only %lld MiB are left on the disk", (long long)(space.free >> 20));
-}
-
-static int finish(void)
-{
-	if (events) {
-		cdf_events_state(events, cap_state(reader));
-		return cdf_events_close(events);
-	}
-	if (!packets)
-		return 0;
-	cdf_packets_state(packets, cap_state(reader));
-	return cdf_packets_close(packets);
 }
 
 /* Reads to the end of the stream. Returns the last answer of cap_read(), or CAP_WAIT when stopped;
@@ -224,8 +228,8 @@ static enum cap_next read_all(bool *bad)
 			*bad = add(&rec) < 0;
 		else if (got == CAP_NEW)
 			begin();
-		else if (got == CAP_BEAT && packets)
-			*bad = cdf_packets_time(packets, rec.time) < 0;
+		else if (got == CAP_BEAT)
+			*bad = beat(rec.time) < 0;
 		if (cli_stopping())
 			return CAP_WAIT;
 		if (got == CAP_RECORD && turn % 64)

@@ -11,7 +11,7 @@
 # until_true polls with a deadline.
 set -u
 top=$(cd "${0%/*}/.." && pwd)
-: "${FYKE_BUILD:=$top/build}"
+: "${FYKE_BUILD:=$top/build}" "${FYKE_SAN:=}"
 PATH=$FYKE_BUILD/bin:$PATH
 export FYKE_BUILD
 export FYKE_CARDS="$top/etc/cards"

@@ -1,5 +1,5 @@
 /*
- * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, two-phase commits
+ * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, commits
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -384,30 +384,46 @@ static int flush_fixed(struct cdf *f)
 	return 0;
 }
 
-static int write_marker(struct cdf *f)
+/* The number of records, as every reader of netCDF finds it. */
+static int write_count(struct cdf *f)
 {
-	u64be n;
+	u64be wide;
 	u32be narrow;
 
-	wire_put(&n, f->written);
+	wire_put(&wide, f->written);
 	wire_put(&narrow, (uint32_t)f->written);
-	if (f->marker >= 0) {
-		bool wide = f->head->var[f->marker].type == CDF_I64;
-		memcpy(cdf_fixed(f, f->marker), wide ? n.b : narrow.b,
-		    wide ? sizeof n : sizeof narrow);
-		if (flush_fixed(f) < 0)
-			return -1;
-	}
 	if (f->head->kind == CDF_2)
 		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
-	return write_all(f->fd, n.b, sizeof n, 4) == sizeof n ? 0 : -1;
+	return write_all(f->fd, wide.b, sizeof wide, 4) == sizeof wide ? 0 : -1;
+}
+
+static int write_marker(struct cdf *f)
+{
+	if (f->marker < 0)
+		return 0;
+	if (f->head->var[f->marker].type == CDF_I64)
+		wire_put((u64be *)cdf_fixed(f, f->marker), f->written);
+	else
+		wire_put((u32be *)cdf_fixed(f, f->marker), (uint32_t)f->written);
+	return flush_fixed(f);
+}
+
+/* Whether there is nothing that a commit could make safe. */
+static bool nothing_new(const struct cdf *f)
+{
+	return f->gathered == 0 && f->written == f->committed &&
+	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
 }
 
 int cdf_commit(struct cdf *f)
 {
+	if (f->committed && nothing_new(f))
+		return 0;
 	int bad = flush_rows(f), error = errno;
 
 	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+		return -1;
+	if (write_count(f) < 0 || fsync(f->fd) < 0)
 		return -1;
 	if (write_marker(f) < 0 || fsync(f->fd) < 0)
 		return -1;

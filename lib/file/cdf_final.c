@@ -268,6 +268,7 @@ int cdf_final(const char *path, int fd, bool channel, bool nc4, char why[CDF_WHY
 		cdf_head_free(h);
 		return 0;
 	}
+	pub_release(fd);
 	int bad = pub_begin(&p, path, true) < 0 ? fail(reason, path, p.why)
 						: replace(h, fd, &p, channel, nc4, reason);
 	int error = errno;

@@ -59,7 +59,7 @@ static int set_storage(struct job *j, int v)
 {
 	const struct cdf_var *x = &j->h->var[v];
 	size_t chunk[CDF_RANK] = {0};
-	int shuffle, deflate, level, storage;
+	int shuffle = 0, deflate = 0, level = 0, storage = 0;
 
 	for (int i = 0; i < x->ndims; i++) {
 		size_t len = (size_t)j->h->dim[x->dim[i]].len;

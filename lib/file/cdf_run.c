@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 #include "file/cdf_final.h"
 #include "file/cdf_run.h"
 
-#define BLOCK     (1u << 20) /* bytes of rows for one write: they stay in the processor's cache */
-#define LOSS_NAME 48         /* letters of a name in the loss table */
+#define BLOCK_MAX  (1u << 20)  /* bytes of rows for one write: they stay in the cache */
+#define BLOCKS_MAX (8u << 20) /* and in all files together */
+#define LOSS_NAME  48          /* letters of a name in the loss table */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct cdf_run *r, const char *format, ...)
@@ -31,13 +33,14 @@ static int fail(struct cdf_run *r, const char *format, ...)
 }
 
 void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct card *card,
-    const char *dimension, struct cdf_loss *loss)
+    const char *dimension, struct cdf_loss *loss, unsigned nsources)
 {
 	memset(r, 0, sizeof *r);
 	r->o = o;
 	r->card = card;
 	r->dimension = dimension;
 	r->loss = loss;
+	r->block = BLOCKS_MAX / nsources < BLOCK_MAX ? BLOCKS_MAX / nsources : BLOCK_MAX;
 	r->fd = -1;
 	r->segment = -1;
 	r->last = INT64_MIN;
@@ -245,12 +248,14 @@ static void fill_tables(struct cdf_run *r)
 {
 	enum cdf_type i64 = cdf_classic(CDF_I64, r->o->classic);
 	char *name = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "loss_name"));
-	uint8_t *first = cdf_fixed(r->f, r->anchor_first);
+	uint8_t *first = cdf_fixed(r->f, r->anchor_first), *time = cdf_fixed(r->f, r->anchor_time);
 
 	for (int i = 0; i < loss_rows(r); i++)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
-	for (size_t k = 0; k < CDF_ANCHORS; k++)
+	for (size_t k = 0; k < CDF_ANCHORS; k++) {
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
+		cdf_put_real(time + 8 * k, NAN);
+	}
 }
 
 static void put_losses(struct cdf_run *r)
@@ -290,7 +295,7 @@ static int create(struct cdf_run *r, struct cdf_head *h, int64_t first)
 		cdf_head_free(h);
 		return fail(r, "%s", r->pub.why);
 	}
-	r->f = cdf_create(h, r->pub.part, r->fd, BLOCK, r->marker, r->why);
+	r->f = cdf_create(h, r->pub.part, r->fd, r->block, r->marker, r->why);
 	return r->f ? 0 : -1;
 }
 
@@ -373,12 +378,8 @@ int cdf_run_close(struct cdf_run *r)
 	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
 		bad = check(r);
-	if (!bad) {
-		r->files++;
-		r->rows += cdf_records(r->f);
-		for (int i = 0; r->loss[i].name; i++)
-			r->loss[i].base = r->loss[i].n;
-	}
+	for (int i = 0; r->loss[i].name && !bad; i++)
+		r->loss[i].base = r->loss[i].n;
 	if (!bad && (r->o->channel || r->o->nc4))
 		bad = cdf_final(r->pub.path, r->fd, r->o->channel, r->o->nc4, r->why);
 	int error = errno;

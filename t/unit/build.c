@@ -640,6 +640,14 @@ static void restart_at_the_end(void)
 	ok(run(cam_card), "a late packet just before the end");
 	is_int(count.late, 10, "is late");
 	is_int(count.restarts, 0, "and no restart");
+	fresh();
+	for (int k = 0; k < 9; k++)
+		cam_event(k);
+	for (int i = 0; i < 9; i++) /* three each of three modules: nobody else speaks any more */
+		cam(3 + (unsigned)i % 3, 9 * S + i, (102 + i / 3) * S + 7, 10);
+	ok(run(cam_card), "late packets after the last event");
+	is_int(count.late, 90, "are late");
+	is_int(count.restarts, 0, "and no restart");
 }
 
 static void wall_clock_steps(void)
