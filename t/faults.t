@@ -37,7 +37,7 @@ def same_nc(got, want):
             a, b = nc("try/" + got), nc(want)
         except OSError:
             return False
-        return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+        return a.keys() == b.keys() and all(same_values(a[k], b[k]) for k in a)
     return check
 
 
@@ -48,7 +48,7 @@ def prefix_nc(got, want):
             return True
         a, b = nc("try/" + got), nc(want)
         n = int(a["frames_written"])
-        return all(np.array_equal(a[k][:n], b[k][:n]) for k in ("time", "clock", "tack", "amplitude") if k in b)
+        return all(same_values(a[k][:n], b[k][:n]) for k in ("time", "clock", "tack", "amplitude") if k in b)
     return check
 
 
@@ -177,7 +177,7 @@ E2
 raw2nc -o final.nc --final=nc4 --quiet run.events
 raw2nc -c roach2c -o channel.nc --layout=channel --quiet boards.pcapng
 
-part=2; ! nightly || part=1000000
+part=1; ! nightly || part=1000000
 cases="simdet simdet-pipe evbuild evbuild-file evbuild-pipe raw2nc raw2nc-boards raw2nc-channel
 	raw2nc-nc4 evdump-file evdump-pipe udp2raw udp2raw-pipe udp2raw-folder"
 for case in ${FYKE_FAULTS:-$cases}; do
