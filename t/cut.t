@@ -103,7 +103,7 @@ for at in range(0, len(whole), stride):
     block = max([i for i, s in enumerate(starts) if s <= at], default=None)
     inside = block is not None and at < ends[block]
     payload = inside and starts[block] + 28 <= at < starts[block] + 28 + struct.unpack_from("<I", whole, starts[block] + 20)[0]
-    if not 0 <= code < 5 or n > len(ends):
+    if not 0 <= code <= 5 or n > len(ends):
         bad.append("flip in %d: exit %d, %d kept: %s" % (at, code, n, text[:200]))
     elif payload and (code != 1 or n != len(ends) - 1):
         bad.append("flip in %d, inside a record: exit %d, %d kept of %d: %s" % (at, code, n, len(ends) - 1, text[:200]))
