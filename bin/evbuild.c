@@ -229,16 +229,6 @@ static enum cap_next run(void)
 
 /* ---- after ---- */
 
-static enum cli_exit write_failed(void)
-{
-	if (out_error == EPIPE)
-		cli_pipe_gone();
-	else
-		cli_error("%s: cannot write: %s", output ? output : "standard output",
-		    strerror(out_error));
-	return EXIT_SYSTEM;
-}
-
 static enum cli_exit finish(enum cap_next what)
 {
 	enum cli_exit code = EXIT_DONE;
@@ -256,8 +246,13 @@ static enum cli_exit finish(enum cap_next what)
 		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
 	if (out_fd != STDOUT_FILENO)
 		check(close(out_fd));
+	if (out_error == EPIPE)
+		cli_pipe_gone();
+	else if (out_error)
+		cli_error("%s: cannot write: %s", output ? output : "standard output",
+		    strerror(out_error));
 	if (out_error)
-		return write_failed();
+		return EXIT_SYSTEM;
 	const struct cap_state *state = cap_state(in);
 	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
 		code = EXIT_DATA;

@@ -29,20 +29,19 @@
 #define SEQ_FAR       (1 << 20)      /* sequence numbers further apart say nothing about time */
 #define NO_TIME       INT64_MIN
 
-/* An event that is open, or has just left. body is what evt.h describes. */
+/* An event that is open, or has just left: a line of the cache, then the body that evt.h
+ * describes, then the mask of the slots that may hold something else than zeros. */
 struct event {
 	int64_t opened, last; /* stream time of its first and of its latest record */
 	int64_t time;         /* arrival stamp of its first record */
 	uint64_t serial;      /* which opening of this memory it is */
 	uint32_t flags;
 	uint32_t nrec;
-	uint32_t holes;        /* sequence gaps just before it that may still be filled */
-	bool first;            /* nothing tells what came before it */
-	u64le *mask, *written; /* written: slots that may hold something else than zeros */
-	i32le *offset;
-	uint8_t *slots;
+	uint32_t holes; /* sequence gaps just before it that may still be filled */
+	bool first;     /* nothing tells what came before it */
 	uint8_t body[] __attribute__((aligned(64)));
 };
+static_assert(sizeof(struct event) == 64, "one line of the cache");
 
 /* Open events in the order of their clocks, in a ring: apart from the events, for searching. */
 struct open {
@@ -81,11 +80,11 @@ struct source {
 	uint64_t seen;    /* number of the datagram that brought its last record */
 	uint64_t seq;     /* of the record that was sent last, */
 	int64_t seq_time; /* and its time */
-	struct hole hole[HOLES]; /* its last ones */
-	unsigned nholes;
 	struct shelf *shelf;
 	uint64_t records, lost;
 	bool said_stray, said_runt, said_empty;
+	unsigned nholes;
+	struct hole hole[HOLES]; /* its last ones */
 };
 
 /* The record in hand. */
@@ -107,12 +106,14 @@ struct build {
 	struct build_count n;
 
 	unsigned nsrc, nexpected, words;
-	size_t record, size; /* of a slot, of an event's body */
+	size_t record, header, size; /* of a slot, of an event's header and body */
 	uint64_t wrap;
 	int64_t reach; /* hold + window: how far off a time may be and still be in line */
 	int64_t agree;
 	bool sequence;
 	unsigned seq_shift;
+	bool big64; /* the clock is a big-endian u64 of nanoseconds, at clock_at */
+	uint32_t clock_at;
 	struct source *src;
 
 	struct open *ring;
@@ -186,14 +187,29 @@ static inline int64_t clock_of(const struct build *b, uint64_t i)
 	return b->ring[i & b->ring_mask].clock;
 }
 
-static inline bool present(const struct event *ev, unsigned s)
+static inline u64le *mask(const struct event *ev)
 {
-	return wire_get(ev->mask[s / 64]) >> (s % 64) & 1;
+	return (u64le *)(ev->body + sizeof(struct evt_head));
+}
+
+static inline i32le *offsets(const struct build *b, const struct event *ev)
+{
+	return (i32le *)(mask(ev) + b->words);
 }
 
 static inline uint8_t *slot(const struct build *b, const struct event *ev, unsigned s)
 {
-	return ev->slots + s * b->record;
+	return (uint8_t *)ev->body + b->header + s * b->record;
+}
+
+static inline u64le *written(const struct build *b, const struct event *ev)
+{
+	return (u64le *)(ev->body + b->size);
+}
+
+static inline bool present(const struct event *ev, unsigned s)
+{
+	return wire_get(mask(ev)[s / 64]) >> (s % 64) & 1;
 }
 
 /* build.c */
