@@ -284,7 +284,8 @@ static enum cli_exit write_all(void)
 	int fd = open_output();
 	if (write_packets(fd, start) < 0 || (fd != STDOUT_FILENO && close(fd) < 0)) {
 		if (errno != EPIPE)
-			cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
+			cli_die(EXIT_SYSTEM, "%s: %s",
+			    fd == STDOUT_FILENO ? "standard output" : output, strerror(errno));
 		cli_pipe_gone();
 	}
 	cap_writer_free(writer);

@@ -334,12 +334,23 @@ bool cdf_run_due(const struct cdf_run *r, int64_t arrival)
 	return r->open && arrival >= r->until;
 }
 
+static int cannot_write(struct cdf_run *r)
+{
+	return fail(r, "%s: %s: the first %llu records are safe", r->pub.path, strerror(errno),
+	    (unsigned long long)cdf_committed(r->f));
+}
+
 uint8_t *cdf_run_row(struct cdf_run *r)
 {
 	uint8_t *row = cdf_row(r->f);
 
-	if (!row)
-		cdf_run_commit(r); /* says what could be kept */
+	if (!row) {
+		int error = errno;
+		put_losses(r);
+		(void)cdf_commit(r->f); /* keeps what can be kept */
+		errno = error;
+		cannot_write(r);
+	}
 	return row;
 }
 
@@ -348,10 +359,7 @@ int cdf_run_commit(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	put_losses(r);
-	if (cdf_commit(r->f) == 0)
-		return 0;
-	return fail(r, "%s: %s: the first %llu records are safe", r->pub.path, strerror(errno),
-	    (unsigned long long)cdf_committed(r->f));
+	return cdf_commit(r->f) == 0 ? 0 : cannot_write(r);
 }
 
 static int check(struct cdf_run *r)

@@ -12,7 +12,7 @@
 #include "base/tim.h"
 #include "file/raw.h"
 
-#define AHEAD	   (8 << 20) /* bytes between two calls of fallocate and sync_file_range */
+#define AHEAD      (8 << 20) /* bytes between two calls of fallocate and sync_file_range */
 #define SYNC_EVERY (10 * TIM_S)
 
 static int fail(struct raw *f, const char *what)
