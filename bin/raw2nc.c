@@ -14,9 +14,7 @@
 #include "file/cdf_events.h"
 #include "file/cdf_final.h"
 #include "file/cdf_packets.h"
-#include "file/pub.h"
 #include "stream/cap.h"
-#include "stream/card.h"
 
 static const char *card_name, *layout = "time", *final = "none", *types = "cdf5", *names = "own";
 static int64_t every = TIM_S;
