@@ -226,10 +226,11 @@ static _Noreturn void child(cli_work *work, void *ctx, int say)
 
 	close_all_but(say);
 	(void)!nice(10);
-	int bad = work(ctx, why, sizeof why);
+	int bad = work(ctx, why, sizeof why), error = errno;
 	if (bad)
 		io_writeall(3, why, strlen(why));
-	_exit(bad ? 1 : 0);
+	/* The sentence may not have come through. */
+	_exit(!bad ? 0 : error > 0 && error < 256 ? error : EIO);
 }
 
 int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
@@ -281,9 +282,11 @@ int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 1;
-	const char *text = j->n ? j->text : "the library crashed, or took too long";
-	snprintf(why, size, "%s", j->stopped ? "stopped" : text);
-	errno = j->stopped ? EINTR : EIO;
+	int error = j->stopped ? EINTR : WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	const char *text =
+	    WIFEXITED(status) ? strerror(error) : "the library crashed, or took too long";
+	snprintf(why, size, "%s", j->stopped ? "stopped" : j->n ? j->text : text);
+	errno = error;
 	return -1;
 }
 
