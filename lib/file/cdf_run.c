@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/tim.h"
@@ -15,9 +15,10 @@
 #include "file/cdf_final.h"
 #include "file/cdf_run.h"
 
-#define BLOCK_MAX  (1u << 20)  /* bytes of rows for one write: they stay in the cache */
+#define BLOCK_MAX  (1u << 20) /* bytes of rows for one write: they stay in the cache */
 #define BLOCKS_MAX (8u << 20) /* and in all files together */
-#define LOSS_NAME  48          /* letters of a name in the loss table */
+#define LOSS_NAME  48         /* letters of a name in the loss table */
+#define NO_TIME    -1e10      /* s: 317 years before the data, where every calendar still reaches */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct cdf_run *r, const char *format, ...)
@@ -123,6 +124,7 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 	    h, "anchor_clock", i64, anchor, "device clock at the first datum of each segment");
 	cdf_text(h, r->anchor_clock, "units", "ns");
 	r->anchor_time = fixed_var(h, "anchor_time", CDF_F64, anchor, "UTC of anchor_clock");
+	cdf_number(h, r->anchor_time, "_FillValue", CDF_F64, NO_TIME);
 	r->anchor_first = fixed_var(h, "anchor_first", i64, anchor,
 	    "index of the segment's first record in this file; -1: no such segment");
 }
@@ -254,7 +256,7 @@ static void fill_tables(struct cdf_run *r)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
 	for (size_t k = 0; k < CDF_ANCHORS; k++) {
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
-		cdf_put_real(time + 8 * k, NAN);
+		cdf_put_real(time + 8 * k, NO_TIME);
 	}
 }
 
@@ -380,17 +382,32 @@ int cdf_run_close(struct cdf_run *r)
 		bad = check(r);
 	for (int i = 0; r->loss[i].name && !bad; i++)
 		r->loss[i].base = r->loss[i].n;
-	if (!bad && (r->o->channel || r->o->nc4))
-		bad = cdf_final(r->pub.path, r->fd, r->o->channel, r->o->nc4, r->why);
 	int error = errno;
 	if (close(r->fd) < 0 && !bad) {
 		error = errno;
 		bad = fail(r, "%s: %s", r->pub.path, strerror(errno));
 	}
 	r->fd = -1;
+	if (!bad && r->o->jobs && cdf_jobs_add(r->o->jobs, r->pub.path) < 0) {
+		error = errno;
+		bad = fail(r, "%s: out of memory", r->pub.path);
+	}
 	cdf_run_drop(r);
 	errno = error;
 	return bad;
+}
+
+char *cdf_run_input(const char *path, int fd, char text[CDF_WHY])
+{
+	struct stat st;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!path || !strcmp(path, "-") || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		snprintf(text, CDF_WHY, "standard input");
+	else
+		snprintf(text, CDF_WHY, "%.300s (%lld bytes)", slash ? slash + 1 : path,
+		    (long long)st.st_size);
+	return text;
 }
 
 int cdf_run_retag(struct cdf_run *r, const char *tag)
