@@ -57,6 +57,16 @@ for step in 1 -1 24 -0.0005; do
 	is "$(tail -n 1 got)" good "by $step h: the time of the events does not step" || diag <got
 done
 
+# An event with a missing record leaves after its hold in any year.
+simdet -c chec -n 120 -o holes.pcapng --drop=@30.5,@60.6 --quiet
+for year in 1970 2026 2044 2100 2250; do
+	restamp holes.pcapng step.pcapng $year-01-01T00:00:00Z
+	rm -f $year.events
+	evbuild -c chec -o $year.events --quiet step.pcapng
+	cp 1970.events want.events
+	same_events $year.events "$year: the same events leave at the same moments"
+done
+
 # In the middle of an event its rest is late, or not: but all is counted.
 for step in 1 -1; do
 	restamp chec.pcapng step.pcapng 2026-03-01T12:00:00Z $step 0.52

@@ -225,6 +225,7 @@ for f in hostile/*; do
 	bad=
 	for p in evbuild raw2nc packets evdump raw2udp; do
 		n=$((n + 1))
+		# shellcheck disable=SC3045 # dash has them too
 		(
 			[ -n "${FYKE_SAN:-}" ] || ulimit -v 2000000
 			ulimit -t 10
