@@ -129,6 +129,6 @@ tap $? "events of a silent module leave while nothing comes"
 finish "$pid" TERM
 wait $builder; is $? 0 "and the builder ends well" || diag <evbuild.err
 wait $teeing
-evbuild -c chec --hold=100ms -o again.events --quiet quiet.pcapng
+evbuild -c chec --hold=100ms -o again.events --quiet quiet.pcapng 2>err
 same again.events quiet.events "the recording gives the same bytes"
 done_testing
