@@ -31,7 +31,7 @@
 
 static struct cli_list listeners, networks;
 static int64_t count, duration, rotate, cpu = -1;
-static int64_t min_free = 1024 * MIB, rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = TIM_MS;
+static int64_t min_free = 1024 * MIB, rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 2 * TIM_MS;
 static const char *output, *dir, *until_text;
 
 /* clang-format off */
@@ -47,7 +47,7 @@ static const struct cli_option options[] = {
 	{"min-free", 0, CLI_SIZE, &min_free, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (1ms; 0: never)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms; 0: never)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
@@ -142,7 +142,8 @@ static void start(void)
 	rcv_show(rcv); /* the header: who reads a pipe knows at once what comes */
 	for (int i = 0; i < sockets.n; i++)
 		cli_ready(net_text(&sockets.at[i], text));
-	idle_begin(&idle, &sockets, nap);
+	if (idle_begin(&idle, &sockets, nap) < 0)
+		cli_die(EXIT_SYSTEM, "no timer: %s", strerror(errno));
 	if (duration)
 		ends_mono = tim_mono() + duration;
 }
