@@ -1,4 +1,5 @@
 # raw2nc.t - what stands in the files: events and packets, as the common readers see it
+# san: yes
 . "${0%/*}/lib.sh"
 need ncdump ncks ncra
 py=/usr/bin/python3
