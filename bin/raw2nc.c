@@ -281,8 +281,7 @@ int main(int argc, char **argv)
 	cdf.input = cdf_run_input(args[0], in, input);
 	io_bigpipe(in);
 	cli_filter(in);
-	reader = cap_reader_new(in);
-	if (!reader)
+	if (!(reader = cap_reader_new(in)))
 		cli_die(EXIT_SYSTEM, "out of memory");
 	enum cap_next last = read_all(&bad);
 	int error = errno;
