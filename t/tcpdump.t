@@ -77,13 +77,15 @@ if ! command -v tcpdump >/dev/null || ! sniff file -w tcpdump.pcap; then
 else
 	file=$sniffer
 	mkfifo pipe
-	evbuild -c chec -o piped.events <pipe 2>piped.err &
+	evbuild -c chec -o piped.events --status=piped.json <pipe 2>piped.err &
 	piped=$!
 	sniff piped-by -w - >pipe
 	ok "simdet to both" -- simdet -c chec -n 60 --speed=20 --drop=1% -d "$address"
 	sent=$(sed -n 's/.* \([0-9]*\) out.*/\1/p' err)
 	until_true 10 sh -c "[ \$(tcpdump -n -r tcpdump.pcap 2>/dev/null | wc -l) -ge $sent ]"
 	is "$(caught tcpdump.pcap)" "$sent" "tcpdump has caught all"
+	until_true 10 sh -c "grep -q '\"in\":$((sent * 10)),' piped.json"
+	tap $? "and passed it on"
 	kill -TERM "$file" "$sniffer"; wait "$file" "$sniffer" 2>/dev/null
 	finish "$capture" TERM
 	wait "$piped"; is $? 0 "evbuild takes tcpdump's pipe" || diag <piped.err
