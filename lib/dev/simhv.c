@@ -44,7 +44,7 @@ struct simhv {
 	bool local, interlock, interlock_closed, silent, split;
 	enum simhv_second second;
 	int64_t delay, then, dark_until;
-	int drop, half, twice, garbage, mute_set, lose;
+	int drop, half, twice, garbage, mute_set, lose_set;
 	char error[8];
 	int errors;
 	uint64_t random;
@@ -531,9 +531,9 @@ void simhv_line(struct simhv *s, const char *line, size_t n, bool cut, int64_t n
 		copy[n] = '\0';
 		wrong = take_apart(s, copy, &a);
 	}
-	if (a.board != s->o.board || take_one(&s->lose))
-		return; /* another one's in the chain, or nobody's */
 	bool is_set = !wrong && strcmp(a.cmd, "SET") == 0;
+	if (a.board != s->o.board || (is_set && take_one(&s->lose_set)))
+		return; /* another one's in the chain, or nobody's */
 	if (!wrong && s->errors > 0 && s->errors--)
 		wrong = s->error;
 	else if (!wrong)
@@ -589,14 +589,14 @@ static bool switches(struct simhv *s, const char *verb, const char *arg)
 	return false;
 }
 
-/* lose, drop, half, double, garbage, mute-set: so many times */
+/* lose-set, drop, half, double, garbage, mute-set: so many times */
 static bool counts(struct simhv *s, const char *verb, const char *arg)
 {
 	const struct {
 		const char *name;
 		int *to;
 	} count[] = {{"drop", &s->drop}, {"half", &s->half}, {"double", &s->twice},
-	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}, {"lose", &s->lose}};
+	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}, {"lose-set", &s->lose_set}};
 	long long v;
 
 	for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
@@ -649,7 +649,12 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		return 0;
 	if (strcmp(verb, "delay") == 0)
 		return tim_duration(arg, &s->delay) < 0 ? bad(why, text) : 0;
-	if (strcmp(verb, "cycle") == 0) {
+	if (strcmp(verb, "chaos") == 0) {
+		double p;
+		if (conf_real(arg, &p) < 0 || p < 0 || p > 1)
+			return bad(why, text);
+		s->o.chaos = p;
+	} else if (strcmp(verb, "cycle") == 0) {
 		int64_t time;
 		if (tim_duration(arg, &time) < 0)
 			return bad(why, text);
