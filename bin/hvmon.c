@@ -27,7 +27,7 @@ static struct tally tally = {
 static const struct cli_option options[] = {
     {"port", 'p', CLI_INT, &port, "PORT", "hvmux's TCP port on this machine", 1, 65535},
     {"server", 's', CLI_STR, &server, "SERVER", "hvmux or a supply: unix:PATH, HOST:PORT", 0, 0},
-    {"every", 0, CLI_TIME, &every, "TIME", "period (5s)", 10 * TIM_MS, TIM_DAY},
+    {"every", 0, CLI_TIME, &every, "TIME", "period (5s)", TIM_MS, TIM_DAY},
     {"count", 'n', CLI_INT, &cycles, "N", "end after N periods", 0, 0},
     {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
     {"output", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},

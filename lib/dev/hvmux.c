@@ -11,15 +11,15 @@
 #include "base/tim.h"
 
 #define PEER        96
-#define OFF_EVERY   TIM_S             /* looks at a channel that ramps down, or does not obey */
-#define OFF_QUICK   3                 /* repetitions without a wait */
-#define LIMIT_EVERY TIM_MIN           /* tries to write MAXV */
-#define STARVED     (2 * TIM_S)       /* a reading that has waited so long goes before a setting */
-#define TRIES       2                 /* of a reading */
+#define OFF_EVERY   TIM_S       /* looks at a channel that ramps down, or does not obey */
+#define OFF_QUICK   3           /* repetitions without a wait */
+#define LIMIT_EVERY TIM_MIN     /* tries to write MAXV */
+#define STARVED     (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define TRIES       2           /* of a reading */
 /* After an answer the line is left alone for a moment, a small part of what the answer took: a second
  * answer to the same question would be seen, not taken for the next one's. */
-#define SETTLE	     (60 * TIM_US)
-#define SETTLE_PART  50
+#define SETTLE      (60 * TIM_US)
+#define SETTLE_PART 50
 #define PLACES      (HV_CHANNELS + 1) /* of the cache: channels, and the board */
 
 /* ---- what is kept ---- */
@@ -772,6 +772,13 @@ static void got_reading(struct hvmux *m, struct board *b, const struct hv_reply 
 
 /* ---- meeting a supply ---- */
 
+/* Whether MAXV is ours to write: a forbidden channel is left alone altogether. */
+static bool guarded(const struct hvmux *m, int board, int channel)
+{
+	struct hvlimit l = hvlimit_of(m->o.limits, board, channel);
+	return !isinf(l.volts) && !l.forbidden;
+}
+
 static void met(struct hvmux *m, struct board *b, int64_t now)
 {
 	int n = number_of(m, b);
@@ -796,8 +803,7 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 		NOTE(m, "board %d: %s serial %s, %s channels, firmware %s", n, b->id[ID_NAME],
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS], b->id[ID_FIRMWARE]);
 		for (int ch = 0; ch < b->nch; ch++)
-			b->guard[ch] = (struct guard){
-			    .due = isinf(hvlimit_of(m->o.limits, n, ch).volts) ? INT64_MAX : now};
+			b->guard[ch] = (struct guard){.due = guarded(m, n, ch) ? now : INT64_MAX};
 	}
 	/* An OFF that came before the number of channels was known. */
 	for (struct hvmux_client *c = m->first; c; c = c->next)
