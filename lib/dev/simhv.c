@@ -671,7 +671,7 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		s->second = SIMHV_DISTURB;
 	} else if (strcmp(verb, "error") == 0 && strlen(arg) < sizeof s->error &&
 	    conf_int(more, 0, 1000000, &v) == 0) {
-		snprintf(s->error, sizeof s->error, "%s", arg);
+		snprintf(s->error, sizeof s->error, "%.7s", arg);
 		s->errors = (int)v;
 	} else {
 		return bad(why, text);
