@@ -162,7 +162,7 @@ static void cycle(void)
 	/* hvmux may have got more boards since; without an answer, those known are marked lost. */
 	if (nboards == 0 || !was_up[0])
 		if (hvask_boards(ask, &n) == HVASK_OK)
-			nboards = n;
+			nboards = n ? n : 1;
 	for (int b = 0; b < (nboards ? nboards : 1) && !cli_stopping(); b++)
 		read_one(b);
 }

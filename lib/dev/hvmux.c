@@ -534,6 +534,13 @@ static void got_before(struct hvmux *m, struct board *b, const struct hv_reply *
 	j->step++;
 }
 
+/* How far a value may be from what the supply prints of it. */
+static double half_a_digit(const char *printed)
+{
+	const char *dot = strchr(printed, '.');
+	return 0.5 * pow(10, dot ? -(double)strlen(dot + 1) : 0) + 1e-9;
+}
+
 /* A setting had no answer: what does the supply show? */
 static void got_read_back(struct hvmux *m, struct board *b, const struct hv_reply *r)
 {
@@ -545,7 +552,8 @@ static void got_read_back(struct hvmux *m, struct board *b, const struct hv_repl
 	if (r->error == HV_FINE && j->q.par == HV_ON)
 		done = hv_number(r->value[0], &got) == 0 && (unsigned)got & HV_STAT_ON;
 	else if (r->error == HV_FINE && hv_number(j->q.value, &wanted) == 0)
-		done = hv_number(r->value[0], &got) == 0 && fabs(got - wanted) < 0.05;
+		done = hv_number(r->value[0], &got) == 0 &&
+		    fabs(got - wanted) <= half_a_digit(r->value[0]);
 	else if (r->error == HV_FINE && j->q.par == HV_BDCLR)
 		done = hv_number(r->value[0], &got) == 0 && got < 0.5;
 	else if (r->error == HV_FINE)

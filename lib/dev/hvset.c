@@ -264,8 +264,17 @@ static enum hvset_end check_maxv(struct hvset *h, const struct hvset_want *w)
 
 static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 {
-	int nch;
-	enum hvask_end end = hvask_channels(h->ask, w->board, &nch);
+	int nch, boards = 0;
+	enum hvask_end end = HVASK_OK;
+
+	/* A board that is not there would only be silent. */
+	if (w->board > 0 && (end = hvask_boards(h->ask, &boards)) != HVASK_OK)
+		return because(h, w, "how many boards", end);
+	if (boards > 0 && w->board >= boards) {
+		say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
+		return HVSET_REFUSED;
+	}
+	end = hvask_channels(h->ask, w->board, &nch);
 
 	/* An OFF goes out even where the board says nothing of itself. */
 	if ((end == HVASK_ERROR || end == HVASK_REFUSED) && w->power == HVSET_OFF)
@@ -525,7 +534,7 @@ enum hvset_end hvset_all_off(struct hvset *h, int board)
 		int n;
 		if ((end = hvask_boards(h->ask, &n)) != HVASK_OK)
 			return because(h, NULL, "how many boards", end);
-		last = n - 1;
+		last = n ? n - 1 : 0;
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
