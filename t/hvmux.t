@@ -191,6 +191,29 @@ is "$(grep -c ': refused: ' audit)" 10000 "all are audited"
 is "$(LC_ALL=C grep -c '[^ -~]' audit)" 0 "without a control character"
 finish "$mux" TERM
 
+# The default sockets, where nobody else listens at port 8000: in a network of its own.
+if unshare -rn true 2>/dev/null; then
+	cat >defaults.sh <<'E'
+ip link set lo up
+export XDG_RUNTIME_DIR="$PWD/run"
+mkdir -m 700 run
+simhv -l 127.0.0.1:1470 2>sim.log & sim=$!
+hvmux -d tcp:127.0.0.1 --duration=5s 2>mux.log & mux=$!
+n=0
+until grep -q 'serial 12345' mux.log || [ $n -gt 200 ]; do n=$((n + 1)); sleep 0.02; done
+hvset -c 0 -v 11 && hvset -p 8000 -c 0 -v 12 && hvmon -n 1 && stat -c '%a %F' run/fyke/hv.sock
+kill $mux $sim
+wait
+E
+	unshare -rn sh defaults.sh >defaults.out 2>defaults.err
+	like defaults.out '^channel 0: VSET 0.0 -> 11.0 V$' "hvset finds hvmux's default socket"
+	like defaults.out '^channel 0: VSET 11.0 -> 12.0 V$' "and the port where the original's clients look"
+	like defaults.out '^hv,board=0,channel=0 vmon=0.0,.*vset=12.0' "hvmon too"
+	like defaults.out '^660 socket$' "the socket has mode 0660"
+else
+	skip "no user namespaces"
+fi
+
 # Ways of being a bad client.
 mux --clients=2 --idle=300ms
 mkfifo idle.in; exec 5<>idle.in

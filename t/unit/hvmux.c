@@ -172,6 +172,24 @@ static void order(void)
 	is_str(asked, "$BD:00,CMD:MON,CH:0,PAR:IMON", "then readings go on");
 }
 
+static void fair(void)
+{
+	char order_of[32] = "";
+
+	fresh(NULL);
+	for (int i = 0; i < 4; i++)
+		says(ro, "$BD:00,CMD:MON,CH:2,PAR:VMON");
+	for (int i = 0; i < 2; i++) {
+		says(a, "$BD:00,CMD:MON,CH:0,PAR:VMON");
+		says(b, "$BD:00,CMD:MON,CH:1,PAR:VMON");
+	}
+	for (size_t i = 0; *asked && i < sizeof order_of - 1; i++) {
+		order_of[i] = asked[strlen("$BD:00,CMD:MON,CH:")];
+		reply("#BD:00,CMD:OK,VAL:0001.0");
+	}
+	is_str(order_of, "20120122", "clients have their turns, however much one asks");
+}
+
 static void off_while_setting(void)
 {
 	fresh(NULL);
@@ -340,6 +358,7 @@ static void maxv(void)
 int main(void)
 {
 	order();
+	fair();
 	off_while_setting();
 	no_answer();
 	left();
