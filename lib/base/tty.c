@@ -15,6 +15,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "tim.h"
+
+#define RESET_PULSE     (100 * TIM_MS)
 #define PTY_MAJOR_FIRST 136 /* Documentation/admin-guide/devices.txt: UNIX98 slaves */
 #define PTY_MAJOR_LAST  143
 
@@ -246,4 +249,14 @@ void tty_close(struct tty *t)
 void tty_flush(struct tty *t)
 {
 	(void)tcflush(t->fd, TCIFLUSH);
+}
+
+void tty_reset(struct tty *t)
+{
+	int dtr = TIOCM_DTR;
+
+	if (!t->port || ioctl(t->fd, TIOCMBIC, &dtr) < 0)
+		return;
+	(void)tim_sleep_until(tim_mono() + RESET_PULSE);
+	(void)ioctl(t->fd, TIOCMBIS, &dtr);
 }

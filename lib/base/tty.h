@@ -53,4 +53,7 @@ void tty_close(struct tty *t);
 /* Throws away what has come in and was not read. */
 void tty_flush(struct tty *t);
 
+/* Drops the line that resets an Arduino (DTR) for a moment, where there is one. */
+void tty_reset(struct tty *t);
+
 #endif

@@ -57,6 +57,29 @@ void rec_string(struct rec *r, const char *key, const char *text)
 	add_field(r, &(struct rec_field){key, NULL, REC_STRING, 0, {.text = text}});
 }
 
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
+int rec_tags_add(struct rec_tags *t, const char *text)
+{
+	const char *eq = strchr(text, '=');
+	size_t n = strlen(text);
+
+	if (!eq || eq == text || !eq[1] || n >= REC_TAG_TEXT || t->n == REC_TAGS ||
+	    text[n - 1] == '\\' || eq[-1] == '\\' || has_control(text))
+		return -1;
+	char *key = t->text[t->n], *value = key + (eq - text) + 1;
+	memcpy(key, text, n + 1);
+	value[-1] = '\0';
+	t->tag[t->n++] = (struct rec_tag){key, value};
+	return 0;
+}
+
 /* ---- other names ---- */
 
 struct field_name {
@@ -165,14 +188,6 @@ static void put(struct text *t, const char *s, size_t n)
 static void put_text(struct text *t, const char *s)
 {
 	put(t, s, strlen(s));
-}
-
-static bool has_control(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return true;
-	return false;
 }
 
 /* A name, key or tag value: never empty, nothing that no escape can save. */

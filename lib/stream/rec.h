@@ -60,6 +60,17 @@ void rec_whole(struct rec *r, const char *key, const char *unit, int64_t v);
 void rec_flag(struct rec *r, const char *key, bool v);
 void rec_string(struct rec *r, const char *key, const char *text);
 
+/* Tags that a user gives as KEY=VALUE, kept as text. */
+#define REC_TAG_TEXT 128
+struct rec_tags {
+	size_t n;
+	struct rec_tag tag[REC_TAGS];
+	char text[REC_TAGS][REC_TAG_TEXT];
+};
+
+/* 0, or -1: not KEY=VALUE, too long, one too many, or nothing that line protocol can hold. */
+int rec_tags_add(struct rec_tags *t, const char *text);
+
 /* ---- writing ---- */
 
 enum rec_form { REC_LINE, REC_TSV, REC_JSON };
