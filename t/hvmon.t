@@ -8,6 +8,7 @@ need socat
 exits 2 "an unknown form" -- hvmon -O xml
 exits 2 "an unknown set of names" -- hvmon --names=nobody
 exits 2 "a label without a channel" -- hvmon --label=mesh
+exits 2 "a time of day that is none" -- hvmon --until=25:00Z
 exits 2 "two servers" -- hvmon -p 8000 -s localhost:8000
 exits 2 "a command without words" -- hvmon --on-trip=' '
 exits 3 "nobody there" -- hvmon -s 127.0.0.1:1 -n 1
@@ -70,13 +71,13 @@ tell "garbage 1"; tell "half 1"; tell "double 1"
 n=$(grep -c . mon.out)
 ok "spoilt replies do not end it" -- until_true 10 sh -c "[ \$(grep -c . mon.out) -gt $((n + 20)) ]"
 kill -TERM $mon; wait $mon
-is $? 0 "SIGTERM ends it"
+is $? 5 "SIGTERM ends it, and the gaps are told"
 is "$(grep -Evc '^(hv|hv_board),[^ ]+ [^ ]+ [0-9]{19}$' mon.out)" 0 "every line it wrote is whole"
 
 # Cheap, and of constant size.
 tell "interlock off"
 n=400; nightly && n=100000
-hvmon -s "127.0.0.1:$port" --every=1ms -n $n --status=mon.json >/dev/null 2>&1 & mon=$!
+hvmon -s "127.0.0.1:$port" --every=1ms -n $n --max-loss=1000000 --status=mon.json >/dev/null 2>&1 & mon=$!
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$mon/status 2>/dev/null; }
 until_true 10 test -s mon.json
 first=$(rss)
@@ -100,7 +101,7 @@ until_true 10 grep -q 'serial 222' mux.err
 ok "by hvmux" -- hvmon -s "unix:$tmp/hv.sock" -n 1
 is "$(grep -c '^hv,board=1,channel=[0-7]' out)" 8 "all boards are read"
 finish "$two_pid" KILL
-ok "one board away" -- hvmon -s "unix:$tmp/hv.sock" -n 1 --timeout=10s
+exits 5 "one board away" -- hvmon -s "unix:$tmp/hv.sock" -n 1 --timeout=10s
 like out '^hv_board,board=1 up=0i' "is a gap"
 is "$(grep -c '^hv,board=0' out)" 4 "and the other one is read"
 unmux
