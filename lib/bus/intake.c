@@ -10,7 +10,8 @@
 #include "base/tim.h"
 #include "stream/rec.h"
 
-#define BLOCK        (2 * REC_LINE_MAX) /* read at once: more than the longest line */
+#define BLOCK        (2 * REC_LINE_MAX) /* more than the longest line */
+#define READ         65536              /* at once: the caller has a request to look after */
 #define GROWTH       5                  /* "a b=1" with a time is so many times as long */
 #define SAME_INSTANT TIM_MS             /* a clock that goes back by more has been set */
 
@@ -108,7 +109,8 @@ static void take_lines(struct intake *t)
 
 int intake_read(struct intake *t, int fd)
 {
-	ssize_t n = read(fd, t->input + t->input_n, sizeof t->input - t->input_n);
+	size_t room = sizeof t->input - t->input_n;
+	ssize_t n = read(fd, t->input + t->input_n, room < READ ? room : READ);
 
 	if (n < 0)
 		return -1;
