@@ -29,7 +29,7 @@
 
 static const char *db, *rp, *bucket, *org, *token_file, *spool_dir, *url, *refused_path;
 static const char *precision = "ns", *gzip = "auto";
-static int64_t spool_max = 1024 * MIB, patience = 30 * TIM_S, give_up = 3 * TIM_MIN;
+static int64_t spool_max = 1024 * MIB, patience = 30 * TIM_S, give_up = -1;
 
 static const struct cli_option options[] = {
     {"url", 'u', CLI_STR, &url, "URL", "the server: http://localhost:8086", 0, 0},
@@ -43,8 +43,7 @@ static const struct cli_option options[] = {
     {"precision", 0, CLI_STR, &precision, "UNIT", "of times in lines: ns, us, ms, s (ns)", 0, 0},
     {"gzip", 0, CLI_STR, &gzip, "WHEN", "yes, no, auto: not to this machine (auto)", 0, 0},
     {"patience", 0, CLI_TIME, &patience, "TIME", "for one request (30s)", TIM_MS, TIM_H},
-    {"give-up", 0, CLI_TIME, &give_up, "TIME", "without spool, at the end of input (3m)", 0,
-	TIM_DAY},
+    {"give-up", 0, CLI_TIME, &give_up, "TIME", "after the end (3m; 5s with --spool)", 0, TIM_DAY},
     {"refused", 0, CLI_STR, &refused_path, "FILE", "append lines that were not taken", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
@@ -72,6 +71,7 @@ static bool ended;  /* nothing follows on the input */
 static bool stuck;  /* the spool's disk takes nothing */
 static bool broken; /* the spool, or the input */
 static uint64_t told;
+static int64_t ended_at;
 static int64_t stamp_unit;
 
 /* ---- options ---- */
@@ -83,6 +83,8 @@ static void read_options(void)
 		int64_t ns;
 	} unit[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}};
 	char why[INFLUX_WHY];
+	if (give_up < 0)
+		give_up = spool_dir ? 5 * TIM_S : 3 * TIM_MIN;
 	bool auto_gzip = strcmp(gzip, "auto") == 0;
 	size_t i = 0;
 
@@ -197,6 +199,7 @@ static void read_input(void)
 	if (rc == 0) {
 		intake_end(intake);
 		ended = true;
+		ended_at = tim_mono();
 	}
 	(void)put_ready();
 }
@@ -239,9 +242,10 @@ static bool worthwhile(void)
 		cli_warn("%s: %s; lines wait in %s", url, f->why, spool_dir);
 		feed_resume(feed);
 	}
-	if (!ended || !f->trouble)
-		return true;
-	return !spool_dir && tim_mono() - f->trouble_since < give_up;
+	if (stuck && cli_draining())
+		return false;
+	int64_t since = f->trouble_since > ended_at ? f->trouble_since : ended_at;
+	return !ended || !f->trouble || tim_mono() - since < give_up;
 }
 
 static bool done(void)

@@ -27,28 +27,29 @@ static bool overwrite;
 static struct tally tally = {.unit = "records"};
 
 static const struct cli_option options[] = {
-	{"output", 'o', CLI_STR, &output, "FILE", "the netCDF file", 0, 0},
-	{"card", 'c', CLI_STR, &card_name, "CARD", "the detector, for a packet stream", 0, 0},
-	{"layout", 0, CLI_STR, &layout, "time|channel", "which comes first in the file (time)", 0, 0},
-	{"final", 0, CLI_STR, &final, "nc4", "at the end, compress to netCDF-4", 0, 0},
-	{"every", 0, CLI_TIME, &every, "TIME", "make safe what came, this often (1s)", TIM_MS, TIM_DAY},
-	{"rotate", 0, CLI_TIME, &rotate, "TIME", "a new file at each multiple of this, UT", TIM_S, TIM_DAY},
-	{"dir", 0, CLI_STR, &dir, "DIR", "files named by UT, here, with a current link", 0, 0},
-	{"overwrite", 0, CLI_FLAG, &overwrite, NULL, "replace an old file", 0, 0},
-	{"types", 0, CLI_STR, &types, "cdf5|classic", "classic: CDF-2, for GDL and IDL", 0, 0},
-	{"names", 0, CLI_STR, &names, "own|toltec|kid", "variable names of ROACH packet files", 0, 0},
-	{"min-free", 0, CLI_SIZE, &min_free, "SIZE", "warn when less disk is free (1G)", 0, 0},
-	{0},
+    {"output", 'o', CLI_STR, &output, "FILE", "the netCDF file", 0, 0},
+    {"card", 'c', CLI_STR, &card_name, "CARD", "the detector, for a packet stream", 0, 0},
+    {"layout", 0, CLI_STR, &layout, "time|channel", "which comes first in the file (time)", 0, 0},
+    {"final", 0, CLI_STR, &final, "nc4", "at the end, compress to netCDF-4", 0, 0},
+    {"every", 0, CLI_TIME, &every, "TIME", "make safe what came, this often (1s)", TIM_MS, TIM_DAY},
+    {"rotate", 0, CLI_TIME, &rotate, "TIME", "a new file at each multiple of this, UT", TIM_S,
+	TIM_DAY},
+    {"dir", 0, CLI_STR, &dir, "DIR", "files named by UT, here, with a current link", 0, 0},
+    {"overwrite", 0, CLI_FLAG, &overwrite, NULL, "replace an old file", 0, 0},
+    {"types", 0, CLI_STR, &types, "cdf5|classic", "classic: CDF-2, for GDL and IDL", 0, 0},
+    {"names", 0, CLI_STR, &names, "own|toltec|kid", "variable names of ROACH packet files", 0, 0},
+    {"min-free", 0, CLI_SIZE, &min_free, "SIZE", "warn when less disk is free (1G)", 0, 0},
+    {0},
 };
 
 static const struct cli_program program = {
-	.name = "raw2nc",
-	.args = "[FILE]",
-	.about = "writes a stream of events or packets to netCDF",
-	.options = options,
-	.max_args = 1,
-	.tally = &tally,
-	.can_lose = true,
+    .name = "raw2nc",
+    .args = "[FILE]",
+    .about = "writes a stream of events or packets to netCDF",
+    .options = options,
+    .max_args = 1,
+    .tally = &tally,
+    .can_lose = true,
 };
 
 static struct cdf_options cdf;
@@ -69,7 +70,8 @@ static int choice(const char *option, const char *word, const char *const *words
 
 static void check_options(void)
 {
-	static const char *const layouts[] = {"time", "channel", NULL}, *const finals[] = {"nc4", NULL};
+	static const char *const layouts[] = {"time", "channel", NULL},
+				 *const finals[] = {"nc4", NULL};
 	static const char *const kinds[] = {"cdf5", "classic", NULL};
 	static const char *const namings[] = {"own", "toltec", "kid", NULL};
 
@@ -119,7 +121,8 @@ static void begin_events(void)
 		return;
 	}
 	if (events)
-		cli_die(EXIT_DATA, "the stream goes on with another card: one file holds one detector's events");
+		cli_die(EXIT_DATA,
+		    "the stream goes on with another card: one file holds one detector's events");
 	if (card_name)
 		cli_warn("-c %s is not used: the events have brought their card", card_name);
 	card = card_parse("the stream's card", text, strlen(text), why);
@@ -139,8 +142,9 @@ static void begin_packets(void)
 	if (packets)
 		return;
 	if (!card_name)
-		cli_die(EXIT_USAGE, "these are packets: say which detector they are of, with -c CARD "
-				    "(evbuild --list names the cards)");
+		cli_die(EXIT_USAGE,
+		    "these are packets: say which detector they are of, with -c CARD "
+		    "(evbuild --list names the cards)");
 	card = card_load(card_name, why);
 	if (!card)
 		cli_die(EXIT_USAGE, "%s", why);
@@ -154,7 +158,8 @@ static void begin(void)
 	bool is_events = cap_link(reader) == CAP_LINK_USER0;
 
 	if (is_events && strcmp(cap_name(reader), CAP_EVENTS_NAME) != 0)
-		cli_die(EXIT_DATA, "the stream is neither events (%s) nor packets", CAP_EVENTS_NAME);
+		cli_die(
+		    EXIT_DATA, "the stream is neither events (%s) nor packets", CAP_EVENTS_NAME);
 	if (is_events ? packets != NULL : events != NULL)
 		cli_die(EXIT_DATA, "events and packets in one stream: give them to two raw2nc");
 	if (is_events)

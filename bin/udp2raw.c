@@ -21,9 +21,9 @@
 #include "stream/rcv.h"
 #include "stream/ring.h"
 
-#define MIB	     (INT64_C(1) << 20)
+#define MIB          (INT64_C(1) << 20)
 #define SHOW_AFTER   (10 * TIM_MS)  /* a datagram waits so long at most before it is written */
-#define NAP_MIN	     (200 * TIM_US) /* shorter naps cost more than they save */
+#define NAP_MIN      (200 * TIM_US) /* shorter naps cost more than they save */
 #define BEAT_EVERY   TIM_S
 #define BEAT_MARGIN  (10 * TIM_MS)  /* between a datagram's stamp and its place in the queue */
 #define DRAIN_TIME   (200 * TIM_MS) /* for what is in the sockets at the end */
@@ -245,7 +245,7 @@ static void watch_space(void)
 	if (!pub_space_low(&space, space_fd))
 		return;
 	cli_warn("%s: only %lld MiB are free (--min-free): the capture stops when the disk is full",
-	    dir		 ? dir
+	    dir          ? dir
 		: output ? output
 			 : "standard output",
 	    (long long)(space.free / MIB));

@@ -313,7 +313,7 @@ static int row_v2(struct ask_reader *r, char **cell, size_t n)
 		(void)keep_columns(r, cell, n);
 		return 0;
 	}
-	if (n == r->ncolumns && strcmp(r->column[1], "error") == 0)
+	if (n > 1 && n == r->ncolumns && strcmp(r->column[1], "error") == 0)
 		return fail(r, "%.200s", cell[1]);
 	rec_begin(&rec, r->a->name, 0);
 	for (size_t i = 0; i < n && i < r->ncolumns; i++) {

@@ -96,10 +96,11 @@ static void check_old(struct feed *f, struct piece *p)
 	p->n = (size_t)(to - f->batch);
 }
 
-static int ack(struct feed *f)
+/* When the spool cannot note it, the lines are sent again after a restart, which is harmless. */
+static void ack(struct feed *f)
 {
 	f->state.handled = 0;
-	return spool_ack(f->s);
+	(void)spool_ack(f->s);
 }
 
 /* Takes a batch out of the spool as the one piece to send. */
@@ -117,8 +118,7 @@ static int load(struct feed *f)
 			check_old(f, p);
 		if (p->n > 0)
 			break;
-		if (ack(f) < 0)
-			return -1;
+		ack(f);
 	}
 	f->pieces = 1;
 	return 0;
@@ -250,8 +250,7 @@ int feed_step(struct feed *f, bool flush)
 		judge(f);
 		if (f->pieces == 0) {
 			f->since = 0;
-			if (ack(f) < 0)
-				return -1;
+			ack(f);
 		}
 	}
 	if (f->since == 0 && spool_state(f->s)->lines > 0)

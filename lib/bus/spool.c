@@ -230,18 +230,25 @@ static int put_memory(struct spool *s, const char *lines, size_t n)
 	return 0;
 }
 
-/* The oldest file makes room. What was given out of it is in the receiver's hands, not lost. */
+/* The oldest files make room; not the one that lines are given out of, nor the newest. */
 static void make_room(struct spool *s, size_t n)
 {
-	while (s->first < s->last && (int64_t)(s->state.bytes + n) > s->max) {
-		int64_t size = s->done;
-		int64_t lines = count_lines(s, s->first, s->done, &size);
-		uint64_t out = s->got > 0 ? s->got_lines : 0;
-		uint64_t lost = lines < (int64_t)out ? 0 : (uint64_t)lines - out;
-		s->state.full += lost;
-		s->state.lines -= lost;
-		s->state.bytes -= (uint64_t)(size - s->done);
-		drop_first(s);
+	char name[NAME_SIZE];
+
+	for (uint64_t i = s->first + (s->got > 0); i < s->last; i++) {
+		if ((int64_t)(s->state.bytes + n) <= s->max)
+			return;
+		int64_t from = i == s->first ? s->done : 0, size = from;
+		int64_t lines = count_lines(s, i, from, &size);
+		if (lines < 0)
+			continue; /* dropped before */
+		s->state.full += (uint64_t)lines;
+		s->state.lines -= (uint64_t)lines;
+		s->state.bytes -= (uint64_t)(size - from);
+		if (i == s->first)
+			drop_first(s);
+		else
+			(void)unlinkat(s->dir, name_of(i, name), 0);
 	}
 }
 
