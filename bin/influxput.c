@@ -236,9 +236,9 @@ static bool worthwhile(void)
 {
 	const struct feed_state *f = feed_state(feed);
 
+	if (f->denied && (!spool_dir || ended || f->stored == 0))
+		return false;
 	if (f->stopped) {
-		if (!spool_dir || ended || f->stored == 0)
-			return false;
 		cli_warn("%s: %s; lines wait in %s", url, f->why, spool_dir);
 		feed_resume(feed);
 	}
@@ -290,7 +290,7 @@ static enum cli_exit verdict(void)
 	uint64_t left = tally.held, kept = on_disk ? spool_state(spool)->lines : 0;
 	tally.lost[LOST_UNSENT].n = left - kept;
 	tally.held = kept;
-	if (f->stopped)
+	if (f->denied)
 		cli_error("%s: %s%s", url, f->why,
 		    strstr(f->why, "404 page not found") ? " (InfluxDB 1 wants --db, 2 --bucket)"
 							 : "");
@@ -299,7 +299,7 @@ static enum cli_exit verdict(void)
 	if (kept > 0)
 		cli_warn("%llu lines wait in %s for the next start", (unsigned long long)kept,
 		    spool_dir);
-	if (f->stopped)
+	if (f->denied)
 		return EXIT_REFUSED;
 	if (left > 0 || broken)
 		return EXIT_SYSTEM;

@@ -194,6 +194,7 @@ static void wait_and_retry(struct feed *f, const struct influx_result *r)
 static void good_answer(struct feed *f)
 {
 	back_ok(&f->back);
+	f->state.denied = false;
 	if (f->state.trouble)
 		f->tell(f->ctx, FEED_RECOVERED, "", NULL, 0);
 	f->state.trouble = false;
@@ -231,7 +232,7 @@ static void judge(struct feed *f)
 		break;
 	case INFLUX_DENIED:
 	case INFLUX_NO_SUCH:
-		f->state.stopped = true;
+		f->state.denied = f->state.stopped = true;
 		break;
 	case INFLUX_LATER:
 		wait_and_retry(f, r);

@@ -49,7 +49,8 @@ struct feed_state {
 	uint64_t requests, retries;
 	bool busy;    /* a request is under way */
 	bool trouble; /* the last request had no good answer */
-	bool stopped; /* 401, 403, 404: see why */
+	bool denied;  /* the last answer was 401, 403 or 404: see why */
+	bool stopped; /* for that reason, until feed_resume() */
 	const char *why;
 	int64_t trouble_since; /* tim_mono() */
 };
