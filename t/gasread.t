@@ -17,12 +17,13 @@ is "$(grep -c 'trying again' err)" 1 "said once, however often it looks"
 
 # board OPTIONS: a simulated board that starts at once; read OPTIONS: a reader for it
 board() { start sim simgas --link=port --reset=0 --delay=1ms "$@"; }
-read() { gasread -p port --settle=50ms --every=30ms --patience=300ms "$@"; }
+# (on a busy machine a beat of 30 ms is missed now and then: that is no loss of this test's)
+read() { gasread -p port --settle=50ms --every=30ms --patience=300ms --max-loss=60 "$@"; }
 stop() { finish "$pid" TERM; }
 
 # ---- a good run ----
 board
-ok "three readings" -- read -n 3
+ok "three readings" -- gasread -p port --settle=50ms --every=300ms -n 3
 is "$(grep -Ec '^gas temperature=29[0-9]\.[0-9]+,pressure=[0-9]+\.0,humidity=4[0-9]\.[0-9]+,voc=[0-9]+\.0,heating=1i [0-9]{19}$' out)" 3 \
 	"line protocol, nanoseconds, reals with a point"
 is "$(awk '{print $3}' out | sort -nc && echo sorted)" sorted "one after the other"
@@ -77,13 +78,13 @@ like err 'check the wiring|no answer in time' "says so"
 like err 'the board is reset' "and resets it, as a person would"
 stop
 start sim simgas --link=port --reset=500ms --delay=1ms --stale
-ok "a board that resets when it is opened" -- gasread -p port --settle=700ms --every=50ms -n 2
+ok "a board that resets when it is opened" -- gasread -p port --settle=700ms --every=300ms -n 2
 stop
 like sim.err '2 questions in, 2 out, 0 lost' "is not asked before it can hear"
 
 # ---- unplugged ----
 board --unplug=@3 --gone=300ms
-exits 5 "unplugged in mid-line, and plugged in again" -- read -n 6
+exits 5 "unplugged in mid-line, and plugged in again" -- read -n 6 --max-loss=0
 is "$(wc -l <out)" 6 "it goes on"
 like err 'lost \(.*no port' "and counts what it missed"
 like err 'openings 2' "with a second opening"
@@ -98,7 +99,7 @@ stop
 # ---- by USB identity: the number in the name changes ----
 start one simgas --reset=0 --delay=1ms; one=$address onepid=$pid
 start two simgas --reset=0 --delay=1ms --seed 2; two=$address twopid=$pid
-usb() { env LD_PRELOAD="$FYKE_BUILD/t/shim-usb.so" FAKE_USB=usb.txt gasread --settle=0 --every=50ms "$@"; }
+usb() { env LD_PRELOAD="$FYKE_BUILD/t/shim-usb.so" FAKE_USB=usb.txt gasread --settle=0 --every=50ms --max-loss=60 "$@"; }
 echo "2341 0043 7573 $one" >usb.txt
 ok "the board with this identity" -- usb -u 2341:0043 -n 1
 like err "$one is open" "is found"
@@ -128,7 +129,7 @@ board
 echo '+0' >offset
 FAKETIME_TIMESTAMP_FILE=$tmp/offset FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
 	LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) \
-	gasread -p port --settle=0 --every=100ms -n 20 >live.out 2>live.err & live=$!
+	gasread -p port --settle=0 --every=100ms --max-loss=20 -n 20 >live.out 2>live.err & live=$!
 until_true 5 grep -q . live.out
 echo '-3600' >offset
 until_true 5 sh -c '[ $(wc -l <live.out) -ge 10 ]'
