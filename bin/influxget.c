@@ -221,8 +221,8 @@ static enum cli_exit run(void)
 	else if (kind == ASK_V2)
 		snprintf(path, sizeof path, "api/v2/query?org=%s", where);
 	else
-		snprintf(path, sizeof path, "api/v1/export?match%%5B%%5D=%s&start=%lld&end=%lld", q,
-		    (long long)(ask.from / TIM_MS), (long long)((ask.to - 1) / TIM_MS));
+		snprintf(path, sizeof path, "api/v1/export?match%%5B%%5D=%s&start=%.3f&end=%.3f", q,
+		    (double)ask.from / 1e9, (double)(ask.to - TIM_MS) / 1e9);
 	const struct influx_result *r = request(
 	    path, kind == ASK_V2 ? text : NULL, "application/vnd.flux", accept[kind], take, reader);
 	bool whole = r->is == INFLUX_STORED && ask_end(reader) == 0;

@@ -287,6 +287,8 @@ static enum cli_exit verdict(void)
 	bool on_disk = spool_dir != NULL;
 
 	count();
+	if (influx_is_victoria(influx) && intake_state(intake)->strings)
+		cli_warn("VictoriaMetrics stores text as 0: send numbers");
 	uint64_t left = tally.held, kept = on_disk ? spool_state(spool)->lines : 0;
 	tally.lost[LOST_UNSENT].n = left - kept;
 	tally.held = kept;
