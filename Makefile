@@ -5,6 +5,10 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $(2)')
+
 B := build
 ifdef SAN
 B := build-san
@@ -40,7 +44,7 @@ USES_influxget := libcurl
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
-CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
+CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 
@@ -62,30 +66,36 @@ needed:
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
+	$(call say,CC  ,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
 $(LIB): $(LIB_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR  ,$@)
+	$(Q)ar rcs $@ $^
 
 $(B)/bin/%: $(B)/obj/bin/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Unit tests: one TAP program for each t/unit/*.c.
 $(B)/t/%: $(B)/obj/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Fuzz targets as programs that replay their corpora.
 $(B)/t/fuzz-%: $(B)/obj/t/fuzz/%.o $(B)/obj/t/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Injectors and the like that tests preload.
 $(B)/t/%.so: t/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -121,10 +131,13 @@ lint:
 
 bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
-	$(FYKE_ENV) sh t/bench/run
+	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
+
+libs-of:
+	@echo $(call libs,$(T))
 
 demo:
 	@sh scripts/deps run
@@ -153,4 +166,4 @@ uninstall:
 clean:
 	rm -rf build build-san build-fuzz
 
-.PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz demo install uninstall clean
+.PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz libs-of demo install uninstall clean

@@ -1,9 +1,8 @@
 /*
  * evbuild.c - builds one event per time slot from the packets of all sources
  *
- * The rules of matching are build.c's; here packets come in, events go out, and time passes: by
- * the packets' stamps and the heartbeats in the stream, and only where a live stream has no
- * heartbeats (tcpdump's) by the wall clock.
+ * The rules are build.c's. Time passes by the packets' stamps and by heartbeats, and only where a
+ * live stream has no heartbeats (tcpdump's) by the wall clock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +18,6 @@
 #include "stream/build.h"
 #include "stream/cap.h"
 #include "stream/card.h"
-#include "stream/evt.h"
 #include "stream/srclist.h"
 
 #define LIVE_LAG   (10 * TIM_S) /* stamps that are older when they come are no live stream's */
@@ -57,9 +55,9 @@ static struct build *build;
 static struct cap_reader *in;
 static struct cap_writer *out;
 static int out_fd = STDOUT_FILENO;
-static uint64_t refused[PKT_VERDICTS];
 static int64_t last_stamp; /* the latest that the input showed */
-static bool run_auto, lost_output;
+static bool run_auto;
+static int out_error;          /* errno of the output, 0: all is well */
 static int64_t lag = TIM_NONE; /* the oldest stamp that a read of live data brought was so old */
 
 /* ---- before ---- */
@@ -112,15 +110,16 @@ static void open_builder(void)
 		o.address = list_of.address;
 		o.naddress = list_of.naddress;
 	}
-	build = build_new(card, &o, put_event, say, NULL);
-	if (!build && errno == EFBIG)
-		cli_die(EXIT_USAGE,
-		    "%s: an event of %u sources has %zu bytes, and at most %d are possible",
-		    card->name, card->nsrc, evt_size(card->nsrc, card->record), CAP_DATA_MAX);
-	if (!build && errno == EINVAL)
-		cli_die(EXIT_USAGE, "%s: its window is longer than 2s", card->name);
+	build = build_new(card, &o, put_event, say, NULL, why);
 	if (!build)
-		cli_die(EXIT_SYSTEM, "no memory for events: %s", strerror(errno));
+		cli_die(errno == ENOMEM ? EXIT_SYSTEM : EXIT_USAGE, "%s", why);
+}
+
+/* Notes what went wrong where an event should have left. */
+static void check(int rc)
+{
+	if (rc < 0 && !out_error)
+		out_error = errno;
 }
 
 static void open_output(void)
@@ -133,50 +132,7 @@ static void open_output(void)
 	}
 	cli_no_terminal(out_fd, "events");
 	out = cap_writer_new(out_fd, CAP_LINK_USER0, program.name, CAP_EVENTS_NAME, card->text);
-}
-
-/* ---- accounting ---- */
-
-static void account(void)
-{
-	const struct build_count *n = build_count(build);
-	uint64_t bad = refused[PKT_TRUNCATED] + refused[PKT_FRAGMENT];
-	const struct tally_item lost[] = {{"late", n->late}, {"duplicate", n->duplicate},
-	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
-	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", refused[PKT_TRUNCATED]},
-	    {"fragment", refused[PKT_FRAGMENT]}};
-	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
-	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
-	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
-	    {"dropped before", n->dropped},
-	    {"other traffic", refused[PKT_NOT_IP] + refused[PKT_NOT_UDP]}};
-
-	tally.in = n->in + bad;
-	tally.out = n->out;
-	tally.held = n->held;
-	memcpy(tally.lost, lost, sizeof lost);
-	memcpy(tally.also, also, sizeof also);
-}
-
-/* Sources that never sent anything: those that nobody switched on. */
-static void report_sources(void)
-{
-	uint8_t silent[CARD_SOURCES], heard[CARD_SOURCES];
-	char a[128], b[128];
-	unsigned nsilent = 0, nheard = 0;
-
-	for (unsigned s = 0; s < card->nsrc; s++) {
-		uint64_t n = build_source_records(build, s), lost = build_source_lost(build, s);
-		bool expected = !sources || list_of.expected[s];
-		nheard += heard[s] = n + lost > 0;
-		nsilent += silent[s] = n + lost == 0 && expected;
-		if (expected)
-			cli_debug("source %u: %" PRIu64 " records, %" PRIu64 " lost", s, n, lost);
-	}
-	if (nsilent && nheard)
-		cli_note("nothing came from source %s: --sources=%s would make the events complete",
-		    srclist_text(silent, card->nsrc, a, sizeof a),
-		    srclist_text(heard, card->nsrc, b, sizeof b));
+	check(out ? 0 : -1);
 }
 
 /* ---- the stream ---- */
@@ -184,10 +140,7 @@ static void report_sources(void)
 static void begin_section(void)
 {
 	if (cap_link(in) == CAP_LINK_USER0)
-		cli_die(EXIT_DATA,
-		    "%s: these are events already: give them to raw2nc or evdump; evbuild takes "
-		    "packets",
-		    input);
+		cli_die(EXIT_DATA, "%s: these are events already, for raw2nc or evdump", input);
 }
 
 /* The first stamp after a wait tells how late live data are. */
@@ -212,7 +165,7 @@ static int64_t idle(void)
 	left = due + lag + IDLE_GRACE - tim_now();
 	if (left > 0)
 		return left < TIM_S ? left : TIM_S;
-	lost_output |= build_time(build, due) < 0;
+	check(build_time(build, due));
 	return 0;
 }
 
@@ -226,10 +179,7 @@ static int take_packet(const struct cap_record *r)
 	run_auto = false;
 	if (r->time > last_stamp)
 		last_stamp = r->time;
-	if (v == PKT_OK)
-		return build_add(build, &p);
-	refused[v]++;
-	return 0;
+	return v == PKT_OK ? build_add(build, &p) : build_skip(build, v, r->time, r->dropped);
 }
 
 /* A heartbeat goes on, but never promises more than what is held allows. */
@@ -247,28 +197,30 @@ static int take_beat(int64_t time)
 static enum cap_next run(void)
 {
 	enum cap_next what = CAP_NEW;
+	bool waited = true;
 	int64_t wait = 0;
 	unsigned n = 0;
 	struct cap_record r;
 
-	while (what != CAP_END && what != CAP_ERROR && !lost_output && !cli_stopping()) {
-		bool waited = what == CAP_WAIT;
+	while (what != CAP_END && what != CAP_ERROR && !out_error && !cli_stopping()) {
 		what = cap_read(in, &r, wait);
 		wait = 0;
 		if (what == CAP_RECORD) {
 			if (waited)
 				note_lag(r.time);
-			lost_output |= take_packet(&r) < 0;
+			waited = false;
+			check(take_packet(&r));
 		} else if (what == CAP_BEAT) {
-			lost_output |= take_beat(r.time) < 0;
+			check(take_beat(r.time));
 		} else if (what == CAP_NEW) {
 			begin_section();
 		} else if (what == CAP_WAIT) {
+			waited = true;
 			wait = idle();
-			lost_output |= cap_flush(out) < 0;
+			check(cap_flush(out));
 		}
 		if (what == CAP_WAIT || ++n % TICK_EACH == 0) {
-			account();
+			build_tally(build, &tally);
 			cli_tick();
 		}
 	}
@@ -279,35 +231,42 @@ static enum cap_next run(void)
 
 static enum cli_exit finish(enum cap_next what)
 {
-	const struct cap_state *state = cap_state(in);
-	uint64_t events;
-	int bad = lost_output;
+	enum cli_exit code = EXIT_DONE;
 
-	if (what == CAP_ERROR)
+	if (what == CAP_ERROR) {
+		code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 		cli_error("%s: %s", input, cap_why(in));
-	enum cli_exit error = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
-	bad = bad || build_flush(build) < 0;
-	events = build_count(build)->events;
+	}
+	if (!out_error)
+		check(build_flush(build));
+	uint64_t events = build_count(build)->events;
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bad = bad ||
-	    (what == CAP_ERROR ? cap_flush(out)
-			       : cap_finish(out, last_stamp, events, 0, 0, events)) < 0;
-	bad = bad || (out_fd != STDOUT_FILENO && close(out_fd) < 0);
-	if (bad && errno == EPIPE)
+	bool broken = what == CAP_ERROR || cap_state(in)->cut;
+	if (!out_error)
+		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
+	if (out_fd != STDOUT_FILENO)
+		check(close(out_fd));
+	if (out_error == EPIPE)
 		cli_pipe_gone();
-	else if (bad)
-		cli_error(
-		    "%s: cannot write: %s", output ? output : "standard output", strerror(errno));
-	if (bad)
+	else if (out_error)
+		cli_error("%s: cannot write: %s", output ? output : "standard output",
+		    strerror(out_error));
+	if (out_error)
 		return EXIT_SYSTEM;
-	if (what == CAP_ERROR)
-		return error;
-	if (!state->damaged && !state->cut && !state->skipped)
-		return EXIT_DONE;
-	cli_error("%s: %s; what is whole was kept (%" PRIu64 " damaged places, %" PRIu64
-		  " bytes skipped)",
-	    input, cap_why(in), state->damaged, state->skipped);
-	return EXIT_DATA;
+	const struct cap_state *state = cap_state(in);
+	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
+		code = EXIT_DATA;
+		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,
+		    cap_why(in), state->skipped);
+	}
+	return code;
+}
+
+static void report_sources(void)
+{
+	for (unsigned s = 0; s < card->nsrc; s++)
+		cli_debug("source %u: %" PRIu64 " records, %" PRIu64 " lost", s,
+		    build_source_records(build, s), build_source_lost(build, s));
 }
 
 int main(int argc, char **argv)
@@ -324,13 +283,13 @@ int main(int argc, char **argv)
 		input = args[0];
 	cli_filter(fd);
 	program.tally = &tally;
-	open_output();
 	in = cap_reader_new(fd);
-	if (!in || !out)
-		cli_die(EXIT_SYSTEM, "cannot begin: %s", strerror(errno));
+	if (!in)
+		cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
+	open_output();
 
 	enum cli_exit code = finish(run());
-	account();
+	build_tally(build, &tally);
 	report_sources();
 	build_free(build);
 	cap_reader_free(in);

@@ -31,18 +31,23 @@ static const struct cli_option options[] = {
     {"check", 0, CLI_FLAG, &check, NULL, "no text: verify hashes, order and end mark", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
+enum { NO_EVENT };
+static struct tally tally = {.unit = "records", .lost = {{"no event", 0}}};
+
 static const struct cli_program program = {.name = "evdump",
     .args = "[FILE]",
     .about = "packets and events as text",
+    .prints = true,
     .options = options,
-    .max_args = 1};
+    .max_args = 1,
+    .tally = &tally};
 
 static const char *input; /* for messages */
 static struct cap_reader *in;
 static struct show *show;
-static struct card *card; /* given, or of the present events */
+static struct card *given, *own; /* by -c; of the present events */
 static uint64_t packets, events;
-static uint64_t bad, holes; /* records that are none; event numbers that are missing */
+static uint64_t no_events, no_datagrams, holes; /* the last: in the event numbers */
 static uint64_t hashed, dropped, next_number;
 static bool fresh; /* a section begins: its first event says where numbers start */
 
@@ -56,30 +61,37 @@ static enum show_form form(void)
 	cli_die(EXIT_USAGE, "-O %s: there are text, json and tsv", form_text);
 }
 
-static void use_card(void)
+static void use_card(const struct card *c)
 {
-	if (show_card(show, card) < 0)
+	if (show_card(show, c) < 0)
 		cli_die(EXIT_USAGE, "-f: %s", show_why(show));
 }
 
 /* A new section: events bring their card along. */
 static void begin_section(void)
 {
-	char why[CARD_WHY];
+	char why[CARD_WHY], name[64];
 
 	fresh = true;
-	if (cap_link(in) != CAP_LINK_USER0)
+	if (cap_link(in) != CAP_LINK_USER0) {
+		if (fields && !given)
+			cli_die(EXIT_USAGE,
+			    "-f: %s holds packets: say with -c CARD what is in them", input);
+		use_card(given);
 		return;
+	}
 	if (strcmp(cap_name(in), CAP_EVENTS_NAME) != 0)
-		cli_die(EXIT_DATA, "%s: events of another version (%s, and this program reads %s)",
-		    input, *cap_name(in) ? cap_name(in) : "without a name", CAP_EVENTS_NAME);
+		cli_die(EXIT_DATA,
+		    "%s: events of another version ('%s', and this program reads %s)", input,
+		    cli_safe(name, sizeof name, cap_name(in), strlen(cap_name(in))),
+		    CAP_EVENTS_NAME);
 	const char *text = cap_text(in);
 	struct card *c = card_parse(input, text, strlen(text), why);
 	if (!c)
 		cli_die(EXIT_DATA, "%s: the card in the stream: %s", input, why);
-	card_free(card);
-	card = c;
-	use_card();
+	use_card(c);
+	card_free(own);
+	own = c;
 }
 
 static void one_event(const struct cap_record *r)
@@ -89,11 +101,13 @@ static void one_event(const struct cap_record *r)
 
 	events++;
 	if (why || (!check && show_event(show, r, &e) < 0)) {
-		if (bad++ == 0)
+		if (no_events++ == 0)
 			cli_warn("%s: %s (this is counted from now on)", input,
 			    why ? why : show_why(show));
+		tally.lost[NO_EVENT].n++;
 		return;
 	}
+	tally.out++;
 	if (!fresh && e.number != next_number)
 		holes++;
 	fresh = false;
@@ -106,7 +120,8 @@ static void one_packet(const struct cap_record *r)
 	enum pkt_verdict v = pkt_decode(r, &p);
 
 	packets++;
-	bad += v != PKT_OK;
+	tally.out++;
+	no_datagrams += v != PKT_OK;
 	if (!check)
 		show_packet(show, r, &p, v);
 }
@@ -135,6 +150,7 @@ static void read_all(void)
 		if (what == CAP_NEW)
 			begin_section();
 		if (what == CAP_RECORD) {
+			tally.in++;
 			hashed += r.hashed;
 			dropped += r.dropped;
 			if (r.link == CAP_LINK_USER0)
@@ -156,7 +172,7 @@ static void read_all(void)
 static bool verdict(bool print)
 {
 	const struct cap_state *s = cap_state(in);
-	bool damaged = s->damaged > 0, good = !damaged && !s->cut && !holes && !(bad && events);
+	bool damaged = s->damaged > 0, good = !damaged && !s->cut && !holes && !no_events;
 
 	if (!print)
 		return good;
@@ -170,11 +186,10 @@ static bool verdict(bool print)
 	    hashed, s->ended, s->sections);
 	const struct tally_item also[] = {{"damaged places", s->damaged},
 	    {"bytes skipped", s->skipped}, {"holes in the event numbers", holes},
-	    {events ? "no events" : "no UDP datagrams", bad},
-	    {"datagrams dropped before they were recorded", dropped}};
+	    {"no events", no_events}, {"no datagrams", no_datagrams}, {"dropped before", dropped}};
 	for (size_t i = 0; i < sizeof also / sizeof *also; i++)
 		if (also[i].n > 0)
-			printf(", %" PRIu64 " %s", also[i].n, also[i].name);
+			printf(", %s %" PRIu64, also[i].name, also[i].n);
 	if (damaged || s->cut)
 		printf(" (%s)", cap_why(in));
 	else if (!hashed && packets + events > 0)
@@ -190,7 +205,7 @@ int main(int argc, char **argv)
 
 	input = args[0] && strcmp(args[0], "-") != 0 ? args[0] : "standard input";
 	show = show_new(STDOUT_FILENO, form(), fields, raw);
-	if (card_name && !(card = card_load(card_name, why)))
+	if (card_name && !(given = card_load(card_name, why)))
 		cli_die(EXIT_USAGE, "%s", why);
 	int fd = cli_open_input(args[0]);
 	cli_filter(fd);
@@ -198,15 +213,17 @@ int main(int argc, char **argv)
 	in = cap_reader_new(fd);
 	if (!show || !in)
 		cli_die(EXIT_SYSTEM, "no memory");
-	if (card)
-		use_card();
 	read_all();
 	bool whole = packets + events < (uint64_t)count;
 	bool good = verdict(check) || !whole;
 	if (!good && !check)
-		cli_error("%s: %s", input, holes ? "event numbers are missing" : cap_why(in));
+		cli_error("%s: %s", input,
+		    *cap_why(in) ? cap_why(in)
+			: holes  ? "event numbers are missing"
+				 : "not every record is an event");
 	cap_reader_free(in);
 	show_free(show);
-	card_free(card);
+	card_free(given);
+	card_free(own);
 	return cli_end(good ? EXIT_DONE : EXIT_DATA);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -33,10 +34,11 @@ enum { ALSO_RESTART = SIM_FAULTS, ALSO_REFUSED };
 static const struct cli_option options[] = {
     {"card", 'c', CLI_STR, &card_name, "CARD", "the detector: a card's name or file", 0, 0},
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there", 0, 0},
-    {"output", 'o', CLI_STR, &output, "FILE", "write packets (pcapng) instead; - is stdout", 0, 0},
+    {"output", 'o', CLI_STR, &output, "FILE", "write packets there, where no file is; - is stdout",
+	0, 0},
     {"modules", 'm', CLI_STR, &modules, "N|LIST", "the first N, or a list: 0-8,10 (all)", 0, 0},
     {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 0, 0},
-    {"time", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
     {"rate", 'r', CLI_STR, &rate, "HZ|max", "events per second (the card's)", 0, 0},
     {"speed", 0, CLI_STR, &speed_text, "X|max", "send X times as fast as it runs", 0, 0},
     {"records", 0, CLI_INT, &records, "N", "records in a datagram (10, or 1)", 1, SIM_RECORDS},
@@ -63,44 +65,60 @@ static const struct cli_program program = {
     .name = "simdet", .about = "a simulated detector", .options = options, .tally = &tally};
 
 static double speed = 1; /* of sending, times the device's own; 0: as fast as it goes */
+/* Static, so that what is in use when the program dies counts as in use. */
+static struct card *card;
+static struct sim_options want;
+static struct sim *sim;
+static struct pace *pace;
+static struct cap_writer *writer;
 static FILE *truth;
 static uint64_t sent;
 
 /* ---- options ---- */
 
 /* Everything but the clock, whose start depends on when the run begins. */
-static void read_options(struct sim_options *o, const struct card *c)
+static void read_options(void)
 {
 	char why[SIM_WHY];
 
-	sim_defaults(o, c);
-	o->seed = (uint64_t)seed;
-	o->seq0 = (uint64_t)seq0;
-	o->jitter = jitter;
+	sim_defaults(&want, card);
+	want.seed = (uint64_t)seed;
+	want.seq0 = (uint64_t)seq0;
+	want.jitter = jitter;
 	if (events >= 0)
-		o->events = (uint64_t)events;
+		want.events = (uint64_t)events;
 	if (records > 0)
-		o->records = (unsigned)records;
+		want.records = (unsigned)records;
 	if (rate && strcmp(rate, "max") == 0)
 		speed = 0;
-	else if (rate && (conf_real(rate, &o->rate) < 0 || o->rate < 1e-6 || o->rate > 1e9))
+	else if (rate && (conf_real(rate, &want.rate) < 0 || want.rate < 1e-6 || want.rate > 1e9))
 		cli_die(EXIT_USAGE, "--rate: '%s' is neither max nor a number above 0 (Hz)", rate);
 	if (speed_text && pace_speed(speed_text, &speed) < 0)
 		cli_die(
 		    EXIT_USAGE, "--speed: '%s' is neither max nor a number above 0", speed_text);
-	if (duration > 0 && (double)duration * 1e-9 * o->rate < (double)o->events)
-		o->events = (uint64_t)((double)duration * 1e-9 * o->rate + 0.5);
-	if (modules && sim_modules_parse(o, modules, why) < 0)
+	if (duration > 0 && (double)duration * 1e-9 * want.rate < (double)want.events)
+		want.events = (uint64_t)((double)duration * 1e-9 * want.rate + 0.5);
+	if (modules && sim_modules_parse(&want, modules, why) < 0)
 		cli_die(EXIT_USAGE, "--modules: %s", why);
-	if (restart && sim_restart_parse(o, restart, why) < 0)
+	if (restart && sim_restart_parse(&want, restart, why) < 0)
 		cli_die(EXIT_USAGE, "--restart-at: %s", why);
 	for (enum sim_fault f = 0; f < SIM_FAULTS; f++)
-		if (fault_text[f] && sim_fault_parse(o, f, fault_text[f], why) < 0)
+		if (fault_text[f] && sim_fault_parse(&want, f, fault_text[f], why) < 0)
 			cli_die(EXIT_USAGE, "--%s: %s", sim_fault_name[f], why);
 }
 
-static void open_truth(void)
+static void begin(int64_t start)
 {
+	char why[SIM_WHY];
+
+	want.clock0 = clock0 == INT64_MIN ? sim_clock0(&want, start, SINCE) : (uint64_t)clock0;
+	sim = sim_new(&want, why);
+	if (!sim)
+		cli_die(EXIT_USAGE, "%s: cannot simulate this card so: %s", card->name, why);
+	for (int i = 0; i < SIM_FAULTS; i++)
+		tally.also[i].name = sim_fault_name[i];
+	tally.also[ALSO_RESTART].name = "restart";
+	tally.also[ALSO_REFUSED].name = "refused";
 	if (!truth_path)
 		return;
 	truth = strcmp(truth_path, "-") == 0 ? stdout : fopen(truth_path, "we");
@@ -109,31 +127,9 @@ static void open_truth(void)
 	fputs(sim_truth_head, truth);
 }
 
-static void close_truth(void)
-{
-	if (truth && truth != stdout && (ferror(truth) | fclose(truth)))
-		cli_die(EXIT_SYSTEM, "%s: %s", truth_path, strerror(errno));
-}
-
-static struct sim *begin(struct sim_options *o, int64_t start)
-{
-	char why[SIM_WHY];
-
-	o->clock0 = clock0 == INT64_MIN ? sim_clock0(o, start, SINCE) : (uint64_t)clock0;
-	struct sim *s = sim_new(o, why);
-	if (!s)
-		cli_die(EXIT_USAGE, "%s: cannot simulate this card so: %s", o->card->name, why);
-	for (int i = 0; i < SIM_FAULTS; i++)
-		tally.also[i].name = sim_fault_name[i];
-	tally.also[ALSO_RESTART].name = "restart";
-	tally.also[ALSO_REFUSED].name = "refused";
-	open_truth();
-	return s;
-}
-
 /* ---- accounting ---- */
 
-static void account(const struct sim *s, const struct sim_datagram *d, int64_t at, int error)
+static void account(const struct sim_datagram *d, int64_t at, int error)
 {
 	char line[SIM_LINE];
 
@@ -147,152 +143,157 @@ static void account(const struct sim *s, const struct sim_datagram *d, int64_t a
 	tally.out++;
 	for (int i = 0; i < SIM_FAULTS; i++)
 		tally.also[i].n += d->faults >> i & 1;
-	if (truth)
-		fwrite(line, 1, sim_truth(s, d, sent, at, line), truth);
+	size_t n = truth ? sim_truth(sim, d, sent, at, line) : 0;
+	if (n > 0)
+		fwrite(line, 1, n, truth);
 	sent++;
 }
 
-static void note_counts(const struct sim *s)
+static void note_counts(void)
 {
-	tally.also[SIM_DROP].n = sim_count(s)->dropped;
-	tally.also[ALSO_RESTART].n = sim_count(s)->restarts;
+	tally.also[SIM_DROP].n = sim_count(sim)->dropped;
+	tally.also[ALSO_RESTART].n = sim_count(sim)->restarts;
 	cli_tick();
 }
 
-static _Noreturn void no_more(void)
+/* The next datagram; false when there is none, or it is time to stop. */
+static bool next(struct sim_datagram *d)
 {
-	cli_die(EXIT_SYSTEM,
-	    "no memory for more late datagrams: give --late a shorter time or lower P");
+	if (cli_stopping())
+		return false;
+	int rc = sim_next(sim, d);
+	if (rc < 0)
+		cli_die(EXIT_SYSTEM,
+		    "too many late datagrams at once: give --late a shorter time or a lower P");
+	return rc > 0;
 }
 
 /* ---- to the network ---- */
 
-static struct pace *open_pace(struct sim_options *o)
+static void open_pace(void)
 {
 	char why[PACE_WHY];
-	struct pace *p = pace_new(dest, why);
 
-	if (!p)
+	pace = pace_new(dest, why);
+	if (!pace)
 		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "-d %s: %s", dest, why);
-	if (o->card->by == CARD_BY_ADDRESS && !pace_can_be(p, LOOPBACK))
+	want.port = (uint16_t)pace_port(pace);
+	if (card->by == CARD_BY_ADDRESS && !pace_can_be(pace, LOOPBACK))
 		cli_die(EXIT_USAGE,
-		    "the modules of %s differ in their addresses, and this machine can play "
-		    "only 127.x.x.x: send to 127.0.0.1:%u, or use -o FILE",
-		    o->card->name, pace_port(p));
-	if (o->card->by == CARD_BY_PORT && fault_text[SIM_STRANGER])
+		    "the modules of %s differ in their addresses, and this machine can play only "
+		    "127.x.x.x: send to 127.0.0.1:%u, or use -o FILE",
+		    card->name, want.port);
+	if (card->by == CARD_BY_PORT && fault_text[SIM_STRANGER])
 		cli_die(EXIT_USAGE,
-		    "strangers of %s go to a port that is not ours: only with -o FILE",
-		    o->card->name);
-	o->port = (uint16_t)pace_port(p);
-	return p;
+		    "strangers of %s go to a port that is not ours: only with -o FILE", card->name);
 }
 
-static void settle(const struct sim *s, struct pace *p, const struct sim_datagram *d, int n)
+/* Sends what waits once it is due; d has as many descriptions. */
+static void settle(const struct sim_datagram *d)
 {
+	int n = pace_send(pace);
+
 	for (int i = 0; i < n; i++)
-		account(s, &d[i], pace_sent_at(p), pace_result(p, (unsigned)i));
-	note_counts(s);
+		account(&d[i], pace_sent_at(pace), pace_result(pace, (unsigned)i));
+	note_counts();
 }
 
-static enum cli_exit send_all(struct sim_options *o)
+static enum cli_exit send_all(void)
 {
-	struct sim_datagram d[PACE_BATCH], next;
-	struct pace *p = open_pace(o);
-	struct sim *s = begin(o, tim_now());
+	static struct sim_datagram d[PACE_BATCH], now;
 	char span[TIM_TEXT];
-	int64_t t0 = tim_mono();
-	int rc = 0;
 
-	while (!cli_stopping() && (rc = sim_next(s, &next)) > 0) {
-		int64_t due = pace_due(t0, next.due, speed);
-		while (!pace_fits(p, due) && !cli_stopping())
-			settle(s, p, d, pace_send(p));
+	open_pace();
+	begin(tim_now());
+	int64_t t0 = tim_mono();
+	while (next(&now)) {
+		int64_t due = pace_due(t0, now.due, speed);
+		while (!pace_fits(pace, due) && !cli_stopping())
+			settle(d);
 		if (cli_stopping())
 			break;
-		sim_write(s, &next, pace_room(p));
-		d[pace_waiting(p)] = next;
-		pace_put(
-		    p, next.len, due, o->card->by == CARD_BY_ADDRESS ? next.address : 0, next.port);
+		sim_write(sim, &now, pace_room(pace));
+		d[pace_waiting(pace)] = now;
+		uint32_t from = card->by == CARD_BY_ADDRESS ? now.address : 0;
+		pace_put(pace, now.len, due, from, now.port);
 	}
-	if (rc < 0)
-		no_more();
-	while (pace_waiting(p) > 0 && !cli_stopping())
-		settle(s, p, d, pace_send(p));
-	tally.also[ALSO_REFUSED].n = pace_refused(p);
+	while (pace_waiting(pace) > 0 && !cli_stopping())
+		settle(d);
+	tally.also[ALSO_REFUSED].n = pace_refused(pace);
 	if (tally.also[ALSO_REFUSED].n > 0)
 		cli_warn("%s: nobody listened there for some of the datagrams", dest);
-	if (pace_behind(p) > BEHIND)
+	if (pace_behind(pace) > BEHIND)
 		cli_warn("the rate was too high for this machine: sending was up to %s late",
-		    tim_span(pace_behind(p) / TIM_MS * TIM_MS, span));
-	pace_free(p);
-	sim_free(s);
+		    tim_span(pace_behind(pace) / TIM_MS * TIM_MS, span));
+	pace_free(pace);
 	return tally.lost[0].n > 0 ? EXIT_LOSSY : EXIT_DONE;
 }
 
 /* ---- to a file ---- */
 
-static void cannot_write(void)
+static int open_output(void)
 {
-	if (errno != EPIPE)
-		cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
-	cli_pipe_gone();
-}
-
-static int open_output(const struct sim_options *o)
-{
+	struct stat st;
 	int fd = STDOUT_FILENO;
 
 	if (strcmp(output, "-") != 0) {
-		if (o->events == UINT64_MAX)
+		if (want.events == UINT64_MAX)
 			cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
-		fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+		fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+		if (fd < 0 && errno == EEXIST && stat(output, &st) == 0 && !S_ISREG(st.st_mode))
+			fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY); /* a FIFO, a device */
 	}
 	if (fd < 0)
-		cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
+		cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
+		    strerror(errno));
 	cli_no_terminal(fd, "packets");
 	return fd;
 }
 
-static enum cli_exit write_all(struct sim_options *o)
+static int write_packets(int fd, int64_t start)
 {
 	struct sim_datagram d;
-	int64_t start = FILE_START, at;
-	int rc = 0;
+	int64_t at = start;
+
+	writer = cap_writer_new(fd, CAP_LINK_RAW, "simdet", "", "");
+	if (!writer)
+		return -1;
+	while (next(&d)) {
+		uint8_t *room = cap_room(writer, SIM_HEAD + d.len);
+		if (!room)
+			return -1;
+		size_t len = sim_write_packet(sim, &d, room);
+		at = start + d.due;
+		cap_put(writer, len, len, at, 0);
+		account(&d, at, 0);
+		if (sent % PACE_BATCH == 0)
+			note_counts();
+	}
+	note_counts();
+	return cap_finish(writer, at, sent, 0, 0, sent);
+}
+
+static enum cli_exit write_all(void)
+{
+	int64_t start = FILE_START;
 
 	if (start_text && tim_parse(start_text, &start) < 0)
 		cli_die(EXIT_USAGE, "--start: '%s' is no time such as 2026-01-01T00:00:00Z",
 		    start_text);
-	struct sim *s = begin(o, start);
-	int fd = open_output(o);
-	struct cap_writer *w = cap_writer_new(fd, CAP_LINK_RAW, "simdet", "", "");
-	bool good = w != NULL;
-	at = start;
-	while (good && !cli_stopping() && (rc = sim_next(s, &d)) > 0) {
-		at = start + d.due;
-		uint8_t *room = cap_room(w, SIM_HEAD + d.len);
-		good = room != NULL;
-		if (!good)
-			break;
-		size_t len = sim_write_packet(s, &d, room);
-		cap_put(w, len, len, at, 0);
-		account(s, &d, at, 0);
-		if ((sent & 63) == 0)
-			note_counts(s);
+	begin(start);
+	int fd = open_output();
+	if (write_packets(fd, start) < 0 || (fd != STDOUT_FILENO && close(fd) < 0)) {
+		if (errno != EPIPE)
+			cli_die(EXIT_SYSTEM, "%s: %s",
+			    fd == STDOUT_FILENO ? "standard output" : output, strerror(errno));
+		cli_pipe_gone();
 	}
-	if (rc < 0)
-		no_more();
-	note_counts(s);
-	if (!good || cap_finish(w, at, sent, 0, 0, sent) < 0 ||
-	    (fd != STDOUT_FILENO && close(fd) < 0))
-		cannot_write();
-	cap_writer_free(w);
-	sim_free(s);
+	cap_writer_free(writer);
 	return EXIT_DONE;
 }
 
 int main(int argc, char **argv)
 {
-	struct sim_options o;
 	char why[CARD_WHY];
 
 	cli_begin(argc, argv, &program);
@@ -300,12 +301,14 @@ int main(int argc, char **argv)
 		cli_die(EXIT_USAGE, "say which detector: -c CARD (evbuild --list shows the cards)");
 	if (!dest == !output)
 		cli_die(EXIT_USAGE, "say where to: either -d HOST:PORT or -o FILE");
-	struct card *c = card_load(card_name, why);
-	if (!c)
+	card = card_load(card_name, why);
+	if (!card)
 		cli_die(EXIT_USAGE, "%s", why);
-	read_options(&o, c);
-	enum cli_exit code = dest ? send_all(&o) : write_all(&o);
-	close_truth();
-	card_free(c);
+	read_options();
+	enum cli_exit code = dest ? send_all() : write_all();
+	if (truth && truth != stdout && (ferror(truth) | fclose(truth)))
+		cli_die(EXIT_SYSTEM, "%s: %s", truth_path, strerror(errno));
+	sim_free(sim);
+	card_free(card);
 	return cli_end(code);
 }

@@ -17,10 +17,10 @@ done
 
 # One program stands for all from here on.
 simdet -c chec -n 2 -o run.pcapng 2>err || diag <err
-printf '[evdump]\noutput = json\ncount = 1\n[another]\nwhatever = 1\n' >lab.conf
+printf '[evdump]\nformat = json\ncount = 1\n[another]\nwhatever = 1\n' >lab.conf
 ok "options from a file" -- evdump --config=lab.conf run.pcapng
 is "$(wc -l <out)" 1 "count = 1 of the file holds"
-like out '^\{' "output = json too"
+like out '^\{' "format = json too"
 ok "the command line beats the file" -- evdump --config=lab.conf -n 2 run.pcapng
 is "$(wc -l <out)" 2 "-n 2"
 ok "the environment beats the file" -- env FYKE_EVDUMP_COUNT=3 evdump --config=lab.conf run.pcapng

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,17 +65,10 @@ static size_t nstrings;
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
 static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted;
 static int64_t last_tick;
-static bool line_shown, pipe_gone, status_broken, debug;
+static bool pipe_gone, status_broken, debug;
 static char last_error[MESSAGE_MAX];
 
 /* ---- messages ---- */
-
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
 
 static void say(enum log_level level, const char *format, va_list ap)
 {
@@ -82,7 +77,6 @@ static void say(enum log_level level, const char *format, va_list ap)
 	vsnprintf(text, sizeof text, format, ap);
 	if (level == LOG_LEVEL_ERROR)
 		memcpy(last_error, text, sizeof last_error);
-	clear_line();
 	(void)log_send(level, text);
 }
 
@@ -133,8 +127,8 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n)
 
 void cli_ready(const char *address)
 {
-	clear_line();
-	dprintf(STDERR_FILENO, "%s: ready %s\n", prog->name, address);
+	dprintf(STDERR_FILENO, "%s%s: ready %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
+	    prog->name, address);
 }
 
 const char *cli_name(void)
@@ -180,7 +174,7 @@ _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 	SAY(LOG_LEVEL_ERROR);
 	write_status("failed", last_error);
 	free_all();
-	exit(code);
+	exit((int)code);
 }
 
 void cli_pipe_gone(void)
@@ -197,6 +191,103 @@ static enum cli_exit judge(enum cli_exit code)
 	    tally_lost(prog->tally) > (uint64_t)common.max_loss)
 		return EXIT_LOSSY;
 	return code;
+}
+
+/* ---- child ---- */
+
+static void limit_child(int64_t room, int64_t seconds)
+{
+	struct rlimit cpu = {(rlim_t)seconds, (rlim_t)seconds}, core = {0, 0};
+
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_CORE, &core);
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+	struct rlimit memory = {(rlim_t)room, (rlim_t)room};
+	setrlimit(RLIMIT_AS, &memory);
+#else
+	(void)room;
+#endif
+}
+
+/* Nothing of the parent's stays open: a pipe whose reader has gone must say so, and locks go. */
+static void close_all_but(int say)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(say, 3);
+	close_range(4, ~0U, 0);
+}
+
+static _Noreturn void child(cli_work *work, void *ctx, int say)
+{
+	char why[1024] = "";
+
+	close_all_but(say);
+	(void)!nice(10);
+	int bad = work(ctx, why, sizeof why), error = errno;
+	if (bad)
+		io_writeall(3, why, strlen(why));
+	/* The sentence may not have come through. */
+	_exit(!bad ? 0 : error > 0 && error < 256 ? error : EIO);
+}
+
+int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
+    char *why, size_t size)
+{
+	int ends[2];
+
+	memset(j, 0, sizeof *j);
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		snprintf(why, size, "no child process: %s", strerror(errno));
+		return -1;
+	}
+	fflush(NULL);
+	j->pid = fork();
+	if (j->pid == 0) {
+		limit_child(room, seconds);
+		child(work, ctx, ends[1]);
+	}
+	int error = errno;
+	close(ends[1]);
+	j->said = ends[0];
+	if (j->pid > 0)
+		return 0;
+	close(ends[0]);
+	snprintf(why, size, "no child process: %s", strerror(error));
+	errno = error;
+	return -1;
+}
+
+void cli_job_stop(struct cli_job *j)
+{
+	j->stopped = true;
+	kill(j->pid, SIGKILL);
+}
+
+int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size)
+{
+	int status;
+
+	if (io_wait(j->said, timeout_ns) <= 0)
+		return 0;
+	ssize_t got = read(j->said, j->text + j->n, sizeof j->text - 1 - j->n);
+	if (got > 0) {
+		j->n += (size_t)got;
+		return 0;
+	}
+	close(j->said);
+	while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 1;
+	int error = j->stopped ? EINTR : WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	const char *text =
+	    WIFEXITED(status) ? strerror(error) : "the library crashed, or took too long";
+	snprintf(why, size, "%s", j->stopped ? "stopped" : j->n ? j->text : text);
+	errno = error;
+	return -1;
 }
 
 int cli_end(enum cli_exit code)
@@ -329,15 +420,17 @@ bool cli_draining(void)
 
 /* ---- status ---- */
 
+/* In a pipeline only the last program shows a status line: one line is all there is. The cursor
+ * stays at its start, so that the next message, whoever writes it, takes its place. */
 static void show_line(void)
 {
 	char line[TALLY_TEXT];
+	bool shown = prog->prints ? !isatty(STDOUT_FILENO) : true;
 
-	if (common.quiet || !prog->tally || !isatty(STDERR_FILENO) ||
-	    strcmp(common.log, "stderr") != 0)
+	if (common.quiet || !prog->tally || !shown || io_ispipe(STDOUT_FILENO) ||
+	    !isatty(STDERR_FILENO) || strcmp(common.log, "stderr") != 0)
 		return;
-	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s", prog->name, tally_line(prog->tally, line));
-	line_shown = true;
+	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s\r", prog->name, tally_line(prog->tally, line));
 }
 
 void cli_tick(void)
@@ -364,9 +457,13 @@ void cli_tick(void)
 
 static const char *keep(char *s)
 {
-	if (!s ||
-	    (nstrings % STRINGS_STEP == 0 &&
-		!(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
+	if (nstrings % STRINGS_STEP == 0) {
+		char **grown = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings);
+		if (!grown)
+			cli_die(EXIT_SYSTEM, "no memory");
+		strings = grown;
+	}
+	if (!s)
 		cli_die(EXIT_SYSTEM, "no memory");
 	return strings[nstrings++] = s;
 }

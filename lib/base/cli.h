@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tally.h"
 
@@ -68,6 +69,7 @@ struct cli_program {
 	int min_args, max_args;
 	struct tally
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
 };
 
@@ -116,6 +118,27 @@ void cli_no_terminal(int fd, const char *what);
 
 /* --name=INSTANCE, or "" */
 const char *cli_name(void);
+
+/* Work in a child process with at most `room` bytes of address space and `seconds` of CPU time, at
+ * a lower priority: for libraries that can crash, and for what must not delay data. work returns
+ * 0, or -1 after writing a sentence to why; it has no open files but its own. */
+typedef int cli_work(void *ctx, char *why, size_t size);
+struct cli_job {
+	pid_t pid;
+	int said;
+	size_t n;
+	bool stopped;
+	char text[512];
+};
+int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
+    char *why, size_t size); /* 0, or -1 with errno and a sentence */
+
+/* 1: done. 0: still at work after timeout_ns. -1 with errno and a sentence: work's own, or how the
+ * child ended. */
+int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size);
+
+/* Kills the child; cli_job_wait() then says "stopped". */
+void cli_job_stop(struct cli_job *j);
 
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C

@@ -280,8 +280,8 @@ int64_t tim_from_tai(int64_t tai)
 {
 	static const struct {
 		int year, month, seconds;
-	} leap[] = {
-		{2017, 1, 37}, {2015, 7, 36}, {2012, 7, 35}, {2009, 1, 34}, {2006, 1, 33}, {1999, 1, 32}};
+	} leap[] = {{2017, 1, 37}, {2015, 7, 36}, {2012, 7, 35}, {2009, 1, 34}, {2006, 1, 33},
+	    {1999, 1, 32}};
 	size_t n = sizeof leap / sizeof *leap, i = 0;
 
 	while (i < n - 1 &&

@@ -34,13 +34,14 @@ struct cdf_events {
 	const struct card *card;
 	struct tally *tally;
 	struct cdf_loss loss[LOSSES + 1];
-	bool began;            /* there was an event */
-	bool again;            /* the next event begins a segment: another stream */
-	uint64_t next;         /* number of the next event */
+	bool began;    /* there was an event */
+	bool again;    /* the next event begins a segment: another stream */
+	uint64_t next; /* number of the next event */
 
 	/* The variables of the open file, and where they stand in a row. */
 	struct {
-		size_t time, arrival, clock, number, run, segment, flags, nrec, dropped, present, offset;
+		size_t time, arrival, clock, number, run, segment, flags, nrec, dropped, present,
+		    offset;
 	} at;
 	enum cdf_type i64, u32;
 	int nfields;
@@ -49,22 +50,23 @@ struct cdf_events {
 };
 
 static const char *const loss_names[LOSSES] = {
-	[EVENTS_INCOMPLETE] = "incomplete events",
-	[RECORDS_ABSENT] = "records absent from incomplete events",
-	[EVENTS_MISSING] = "events missing in the stream",
-	[EVENTS_MALFORMED] = "malformed events, not stored",
-	[EVENTS_CONFLICT] = "events with conflicting duplicates",
-	[EVENTS_GAP] = "events after a sequence gap",
-	[DATAGRAMS_DROPPED] = "datagrams dropped before an event",
-	[KERNEL_DROPS] = "kernel drops, as of the stream's end mark",
-	[INTERFACE_DROPS] = "losses upstream, as of the stream's end mark",
-	[FILL_VALUES] = "measured values equal to the fill value",
-	[DAMAGED] = "damaged places in the stream",
-	[SKIPPED] = "bytes skipped at damaged places",
-	[CUT] = "streams cut before their end mark",
+    [EVENTS_INCOMPLETE] = "incomplete events",
+    [RECORDS_ABSENT] = "records absent from incomplete events",
+    [EVENTS_MISSING] = "events missing in the stream",
+    [EVENTS_MALFORMED] = "malformed events, not stored",
+    [EVENTS_CONFLICT] = "events with conflicting duplicates",
+    [EVENTS_GAP] = "events after a sequence gap",
+    [DATAGRAMS_DROPPED] = "datagrams dropped before an event",
+    [KERNEL_DROPS] = "kernel drops, as of the stream's end mark",
+    [INTERFACE_DROPS] = "losses upstream, as of the stream's end mark",
+    [FILL_VALUES] = "measured values equal to the fill value",
+    [DAMAGED] = "damaged places in the stream",
+    [SKIPPED] = "bytes skipped at damaged places",
+    [CUT] = "streams cut before their end mark",
 };
 
-struct cdf_events *cdf_events_new(const struct cdf_options *o, const struct card *c, struct tally *t)
+struct cdf_events *cdf_events_new(
+    const struct cdf_options *o, const struct card *c, struct tally *t)
 {
 	struct cdf_events *e = calloc(1, sizeof *e);
 
@@ -79,7 +81,7 @@ struct cdf_events *cdf_events_new(const struct cdf_options *o, const struct card
 	t->also[0].name = "incomplete";
 	t->also[1].name = "missing in the stream";
 	t->also[2].name = "segments";
-	cdf_run_init(&e->run, o, c, "event", e->loss);
+	cdf_run_init(&e->run, o, c, "event", e->loss, 1);
 	return e;
 }
 
@@ -96,8 +98,8 @@ static int per_event(struct cdf_head *h, const char *name, enum cdf_type t, int 
 
 static void put_flag_meanings(struct cdf_head *h, int v)
 {
-	static const int32_t masks[] = {EVT_INCOMPLETE, EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED, EVT_SEGMENT,
-		EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, FLAG_FILL};
+	static const int32_t masks[] = {EVT_INCOMPLETE, EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED,
+	    EVT_SEGMENT, EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, FLAG_FILL};
 
 	cdf_list(h, v, "flag_masks", CDF_I32, sizeof masks / sizeof *masks, masks);
 	cdf_text(h, v, "flag_meanings",
@@ -117,7 +119,8 @@ static void define(struct cdf_events *e, struct cdf_head *h, const int dims[2], 
 	    "arrival of the event's first datagram (UTC, kernel time stamp)");
 	p->clock = per_event(h, "clock", e->i64, 1, dims, "device clock of the event");
 	cdf_text(h, p->clock, "units", "ns");
-	p->number = per_event(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
+	p->number =
+	    per_event(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
 	p->run = per_event(h, "run", e->u32, 1, dims, "run number");
 	p->segment = per_event(h, "segment", CDF_I32, 1, dims,
 	    "segment of the device clock: a new one begins where it was restarted");
@@ -127,8 +130,8 @@ static void define(struct cdf_events *e, struct cdf_head *h, const int dims[2], 
 	p->dropped = per_event(h, "dropped", e->i64, 1, dims,
 	    "datagrams that the receiver dropped since the event before");
 	p->present = per_event(h, "present", CDF_I8, 2, dims, "1 where the source is in the event");
-	p->offset = per_event(h, "offset", CDF_I32, 2, dims,
-	    "device time of the source's record less clock");
+	p->offset = per_event(
+	    h, "offset", CDF_I32, 2, dims, "device time of the source's record less clock");
 	cdf_text(h, p->offset, "units", "ns");
 	cdf_number(h, p->offset, "_FillValue", CDF_I32, EVT_ABSENT);
 }
@@ -285,6 +288,11 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	e->tally->held--;
 	e->tally->out++;
 	return 0;
+}
+
+int cdf_events_time(struct cdf_events *e, int64_t now)
+{
+	return cdf_run_due(&e->run, now) ? cdf_run_close(&e->run) : 0;
 }
 
 void cdf_events_again(struct cdf_events *e)

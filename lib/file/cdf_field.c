@@ -11,16 +11,16 @@
 #define DOUBLES_MAX (CARD_RECORD_MAX / 8 + 1) /* 64-bit values of one field that become doubles */
 
 static const enum cdf_type natural[] = {
-	[CARD_U8] = CDF_U8,
-	[CARD_I8] = CDF_I8,
-	[CARD_U16] = CDF_U16,
-	[CARD_I16] = CDF_I16,
-	[CARD_U32] = CDF_U32,
-	[CARD_I32] = CDF_I32,
-	[CARD_U64] = CDF_U64,
-	[CARD_I64] = CDF_I64,
-	[CARD_F32] = CDF_F32,
-	[CARD_F64] = CDF_F64,
+    [CARD_U8] = CDF_U8,
+    [CARD_I8] = CDF_I8,
+    [CARD_U16] = CDF_U16,
+    [CARD_I16] = CDF_I16,
+    [CARD_U32] = CDF_U32,
+    [CARD_I32] = CDF_I32,
+    [CARD_U64] = CDF_U64,
+    [CARD_I64] = CDF_I64,
+    [CARD_F32] = CDF_F32,
+    [CARD_F64] = CDF_F64,
 };
 
 enum cdf_type cdf_classic(enum cdf_type t, bool classic)
@@ -28,12 +28,16 @@ enum cdf_type cdf_classic(enum cdf_type t, bool classic)
 	if (!classic)
 		return t;
 	switch (t) {
-	case CDF_U8: return CDF_I8;
-	case CDF_U16: return CDF_I16;
+	case CDF_U8:
+		return CDF_I8;
+	case CDF_U16:
+		return CDF_I16;
 	case CDF_U32:
 	case CDF_I64:
-	case CDF_U64: return CDF_F64;
-	default: return t;
+	case CDF_U64:
+		return CDF_F64;
+	default:
+		return t;
 	}
 }
 
@@ -96,7 +100,8 @@ static void put_attributes(
 	}
 	if (f->spare)
 		cdf_text(h, f->var, "comment",
-		    "%zu of %zu elements are overwritten by the record's trailer and always missing",
+		    "%zu of %zu elements are overwritten by the record's trailer and always "
+		    "missing",
 		    f->spare, f->count);
 }
 
@@ -134,8 +139,8 @@ int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card 
 	if (cf->count > 1)
 		all[ndims++] = axis_of(h, cf);
 	/* The card's author does not know what else stands in the file. */
-	snprintf(name, sizeof name, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "",
-	    cf->variable);
+	snprintf(
+	    name, sizeof name, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "", cf->variable);
 	f->var = cdf_var(h, name, f->type, ndims, all);
 	if (f->var < 0)
 		return -1;
@@ -154,9 +159,15 @@ void cdf_put_real(uint8_t *to, double v)
 void cdf_put_int(uint8_t *to, enum cdf_type t, int64_t v)
 {
 	switch (cdf_size(t)) {
-	case 1: *to = (uint8_t)v; break;
-	case 2: wire_put((u16be *)to, (uint16_t)v); break;
-	case 4: wire_put((u32be *)to, (uint32_t)v); break;
+	case 1:
+		*to = (uint8_t)v;
+		break;
+	case 2:
+		wire_put((u16be *)to, (uint16_t)v);
+		break;
+	case 4:
+		wire_put((u32be *)to, (uint32_t)v);
+		break;
 	default:
 		if (t == CDF_F64)
 			cdf_put_real(to, (double)v);
@@ -183,15 +194,9 @@ void cdf_field_fill(const struct cdf_field *f, uint8_t *to, size_t n)
 
 /* ---- values ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 /* How many of n values equal one; in steps that a vector's counters do not overflow. */
 #define COUNT(name, type)                                                                          \
-	CLONES static size_t name(const void *values, size_t n, type x)                            \
+	WIRE_VECTOR static size_t name(const void *values, size_t n, type x)                       \
 	{                                                                                          \
 		typedef type loose __attribute__((aligned(1)));                                    \
 		const loose *v = values;                                                           \
@@ -218,10 +223,18 @@ static size_t count_fill(const struct cdf_field *f, const void *values)
 		return 0;
 	size_t n = 0;
 	switch (card_size(f->from)) {
-	case 1: n = count1(values, f->count, (uint8_t)f->fill); break;
-	case 2: n = count2(values, f->count, (uint16_t)f->fill); break;
-	case 4: n = count4(values, f->count, (uint32_t)f->fill); break;
-	default: n = count8(values, f->count, f->fill); break;
+	case 1:
+		n = count1(values, f->count, (uint8_t)f->fill);
+		break;
+	case 2:
+		n = count2(values, f->count, (uint16_t)f->fill);
+		break;
+	case 4:
+		n = count4(values, f->count, (uint32_t)f->fill);
+		break;
+	default:
+		n = count8(values, f->count, f->fill);
+		break;
 	}
 	return n - f->spare;
 }
@@ -234,8 +247,8 @@ static void shift_down(uint8_t *to, size_t n, size_t size)
 }
 
 /* 64-bit integers and counters as doubles. */
-static size_t put_doubles(const struct cdf_field *f, const struct card *c, const uint8_t *rec,
-    uint8_t *to)
+static size_t put_doubles(
+    const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to)
 {
 	uint64_t values[DOUBLES_MAX];
 
@@ -253,7 +266,8 @@ static size_t put_doubles(const struct cdf_field *f, const struct card *c, const
 	return same - f->spare;
 }
 
-size_t cdf_field_put(const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to)
+size_t cdf_field_put(
+    const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to)
 {
 	if (cdf_size(f->type) != card_size(f->from) || (f->type == CDF_F64 && !is_real(f->from)))
 		return put_doubles(f, c, rec, to);

@@ -36,8 +36,8 @@ int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card 
 
 /* The values of one record to `to` (f->bytes), in file order. Returns how many of them equal the
  * fill value although they were measured. */
-size_t cdf_field_put(const struct cdf_field *f, const struct card *c, const uint8_t *rec,
-    uint8_t *to);
+size_t cdf_field_put(
+    const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to);
 
 /* n bytes of fill, in file order (n a multiple of the value's size). */
 void cdf_field_fill(const struct cdf_field *f, uint8_t *to, size_t n);

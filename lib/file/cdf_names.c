@@ -44,7 +44,8 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 	    c->field[n->q].type != CARD_I32 || c->field[n->i].count != c->field[n->q].count ||
 	    c->field[n->i].count < 2) {
 		snprintf(why, CDF_WHY,
-		    "card %s has no i32 fields I and Q of one length: these names are for ROACH data",
+		    "card %s has no i32 fields I and Q of one length: these names are for ROACH "
+		    "data",
 		    c->name);
 		return -1;
 	}
@@ -62,8 +63,8 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 
 /* ---- TolTEC ---- */
 
-static const char *const headers_int[] = {"ObsNum", "SubObsNum", "ScanNum", "RoachIndex", "AccumLen",
-	"ObsType", "MaxNumTones"};
+static const char *const headers_int[] = {
+    "ObsNum", "SubObsNum", "ScanNum", "RoachIndex", "AccumLen", "ObsType", "MaxNumTones"};
 static const char *const headers_real[] = {"FpgaFreq", "SampleFreq", "LoCenterFreq"};
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -86,7 +87,8 @@ static void define_toltec(struct cdf_naming *n, struct cdf_head *h)
 	cdf_text(h, v, "comment", "not in the datagrams: not known");
 	n->v_ts = cdf_var(h, "Data.Toltec.Ts", CDF_I32, 2, ts);
 	cdf_text(h, n->v_ts, "comment",
-	    "ClockTime (s), PpsCount, ClockCount, PacketCount, PpsTime (ticks), ClockTimeNs. ClockTime "
+	    "ClockTime (s), PpsCount, ClockCount, PacketCount, PpsTime (ticks), ClockTimeNs. "
+	    "ClockTime "
 	    "and PpsTime are such that int(ClockTime - 0.5) + PpsCount + (ClockCount - PpsTime) / "
 	    "FpgaFreq is the variable time. Counters are the bits of unsigned ones");
 	n->v_lo = cdf_var(h, "Data.Toltec.LoFreq", CDF_I32, 1, &time);
@@ -139,7 +141,8 @@ static void put_toltec(struct cdf_naming *n, const struct card *c, const struct 
 	/* A PPS count that does not go with the time (a garbled one) gives no such pair. */
 	if (!(fabs(behind) < 4294967296.))
 		behind = 0;
-	int64_t ts[TS] = {n->start, pps, clock, item->sequence, clock - (int64_t)rint(behind), TIM_S / 2};
+	int64_t ts[TS] = {
+	    n->start, pps, clock, item->sequence, clock - (int64_t)rint(behind), TIM_S / 2};
 	for (int k = 0; k < TS; k++)
 		cdf_put_int(row + n->ts + 4 * (size_t)k, CDF_I32, ts[k]);
 	cdf_put_int(row + n->lo, CDF_I32, 0);

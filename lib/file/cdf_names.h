@@ -14,13 +14,13 @@
 
 struct cdf_naming {
 	enum cdf_names names;
-	int i, q, pps;         /* fields of the card; pps may be -1 */
+	int i, q, pps; /* fields of the card; pps may be -1 */
 	uint32_t ntones;
-	double ticks;          /* of the clock counter in a second */
+	double ticks; /* of the clock counter in a second */
 	int v_time, v_ts, v_lo, v_recv, v_iq;
 	size_t time, ts, lo, recv, iq; /* where they stand in a row */
-	bool started;          /* start is known */
-	int64_t start;         /* UTC second at which the PPS counter was 0 */
+	bool started;                  /* start is known */
+	int64_t start;                 /* UTC second at which the PPS counter was 0 */
 };
 
 /* Finds the fields; renames variables and axes in *c, which is the caller's copy. 0, or -1 with a

@@ -39,10 +39,10 @@ struct cdf_order {
 	bool passed_any;
 	int64_t last, passed[PASSED]; /* keys handed on: the last one, and a ring of them */
 	unsigned npassed;
-	int64_t number;           /* records handed on */
-	bool segment;             /* the next one handed on begins a segment */
+	int64_t number;               /* records handed on */
+	bool segment;                 /* the next one handed on begins a segment */
 	int64_t clock, clock_arrival; /* of the last one handed on */
-	int64_t step;             /* a clock that moves by more against the arrivals has stepped */
+	int64_t step; /* a clock that moves by more against the arrivals has stepped */
 };
 
 struct cdf_order *cdf_order_new(const struct card *c, cdf_order_emit *emit, void *ctx)
@@ -128,7 +128,8 @@ static uint64_t sequence_of(const struct cdf_order *o, const uint8_t *rec)
 static int64_t key_of(const struct cdf_order *o, const uint8_t *rec, int64_t from, int64_t elapsed)
 {
 	if (o->mode == BY_SEQUENCE)
-		return plus(from, difference(sequence_of(o, rec), (uint64_t)from, o->card->seq_width));
+		return plus(
+		    from, difference(sequence_of(o, rec), (uint64_t)from, o->card->seq_width));
 	if (o->mode == BY_CLOCK)
 		return plus(from, advance(o, from, (int64_t)card_clock(o->card, rec), elapsed));
 	return from + 1;
@@ -180,8 +181,8 @@ static int64_t clock_of(struct cdf_order *o, const uint8_t *rec, int64_t arrival
 static int hand_on(struct cdf_order *o, const struct slot *s)
 {
 	bool segment = !o->passed_any || o->segment;
-	struct cdf_item item = {.rec = s->rec, .arrival = s->arrival, .dropped = s->dropped,
-		.reordered = s->reordered};
+	struct cdf_item item = {
+	    .rec = s->rec, .arrival = s->arrival, .dropped = s->dropped, .reordered = s->reordered};
 
 	if (!segment && o->mode == BY_SEQUENCE)
 		item.missing = (uint64_t)minus(s->key, o->last) - 1;
@@ -316,14 +317,25 @@ static int believe(struct cdf_order *o)
 	return take(o, &s);
 }
 
+/* The one set aside has no witness: counted, and gone. */
+static void disbelieve(struct cdf_order *o)
+{
+	if (!o->aside)
+		return;
+	int64_t behind = minus(o->top, o->slot[SLOTS - 1].key);
+	if (o->mode == BY_SEQUENCE && behind > 0 && behind < FAR)
+		o->count.late++;
+	else
+		o->count.stray++;
+	o->aside = false;
+	o->count.held--;
+}
+
 static int set_aside(struct cdf_order *o, const struct slot *s)
 {
 	struct slot *a = &o->slot[SLOTS - 1];
 
-	if (o->aside) {
-		o->count.stray++;
-		o->count.held--;
-	}
+	disbelieve(o);
 	uint8_t *mem = a->rec;
 	*a = *s;
 	a->rec = mem;
@@ -357,11 +369,7 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 	}
 	s.key = key_of(o, rec, o->top, elapsed);
 	if (!out_of_line(o, s.key, o->top, elapsed)) {
-		if (o->aside) {
-			o->aside = false;
-			o->count.stray++;
-			o->count.held--;
-		}
+		disbelieve(o);
 		return take(o, &s);
 	}
 	if (!witnesses(o, &s))
@@ -381,7 +389,11 @@ int cdf_order_flush(struct cdf_order *o)
 {
 	if (drain_all(o) < 0)
 		return -1;
-	if (o->aside && believe(o) < 0)
-		return -1;
+	/* Without a witness only one that goes on behind a gap is believed. */
+	if (o->aside && o->mode == BY_SEQUENCE && o->slot[SLOTS - 1].key > o->top) {
+		if (believe(o) < 0)
+			return -1;
+	}
+	disbelieve(o);
 	return drain_all(o);
 }

@@ -22,19 +22,19 @@
 
 struct cdf_item {
 	const uint8_t *rec;
-	int64_t arrival;   /* UTC ns */
-	uint64_t dropped;  /* datagrams the receiver lost before it */
-	int64_t clock;     /* device clock, ns, unwrapped within the segment */
-	int64_t sequence;  /* as it was sent; the running number without such a field */
-	uint64_t missing;  /* numbers missing just before this one */
-	bool segment;      /* the first of a new clock segment */
-	bool reordered;    /* came after a later one */
+	int64_t arrival;  /* UTC ns */
+	uint64_t dropped; /* datagrams the receiver lost before it */
+	int64_t clock;    /* device clock, ns, unwrapped within the segment */
+	int64_t sequence; /* as it was sent; the running number without such a field */
+	uint64_t missing; /* numbers missing just before this one */
+	bool segment;     /* the first of a new clock segment */
+	bool reordered;   /* came after a later one */
 };
 
 struct cdf_order_count {
-	uint64_t duplicate, late, stray;        /* not handed on */
-	uint64_t reordered, missing, segments;  /* found in what was */
-	uint64_t held;                          /* waiting now */
+	uint64_t duplicate, late, stray;       /* not handed on */
+	uint64_t reordered, missing, segments; /* found in what was */
+	uint64_t held;                         /* waiting now */
 };
 
 /* Takes a record; item and its rec live until it returns. 0, or -1 (errno) to stop. */

@@ -36,24 +36,25 @@ enum loss {
 	CUT,
 	LOSSES
 };
-#define OWN_LOSSES MALFORMED /* rows before this one are the source's own, later ones the stream's */
+#define OWN_LOSSES                                                                                 \
+	MALFORMED /* rows before this one are the source's own, later ones the stream's */
 
 static const char *const loss_names[LOSSES] = {
-	[MISSING] = "records missing by sequence number",
-	[DUPLICATE] = "duplicates, not stored",
-	[LATE] = "records too late, not stored",
-	[STRAY] = "records out of line, not stored",
-	[REORDERED] = "records put in order",
-	[FILL_VALUES] = "measured values equal to the fill value",
-	[MALFORMED] = "stream: datagrams of a wrong length",
-	[UNKNOWN] = "stream: records of unknown sources",
-	[NOT_DATA] = "stream: captured packets that are no whole UDP",
-	[DROPPED] = "stream: datagrams dropped by the receiver",
-	[KERNEL_DROPS] = "stream: kernel drops, as of its end mark",
-	[INTERFACE_DROPS] = "stream: other losses, as of its end mark",
-	[DAMAGED] = "stream: damaged places",
-	[SKIPPED] = "stream: bytes skipped at damaged places",
-	[CUT] = "stream: cut before its end mark",
+    [MISSING] = "records missing by sequence number",
+    [DUPLICATE] = "duplicates, not stored",
+    [LATE] = "records too late, not stored",
+    [STRAY] = "records out of line, not stored",
+    [REORDERED] = "records put in order",
+    [FILL_VALUES] = "measured values equal to the fill value",
+    [MALFORMED] = "stream: datagrams of a wrong length",
+    [UNKNOWN] = "stream: records of unknown sources",
+    [NOT_DATA] = "stream: captured packets that are no whole UDP",
+    [DROPPED] = "stream: datagrams dropped by the receiver",
+    [KERNEL_DROPS] = "stream: kernel drops, as of its end mark",
+    [INTERFACE_DROPS] = "stream: other losses, as of its end mark",
+    [DAMAGED] = "stream: damaged places",
+    [SKIPPED] = "stream: bytes skipped at damaged places",
+    [CUT] = "stream: cut before its end mark",
 };
 
 enum { T_MALFORMED, T_UNKNOWN, T_NOT_DATA, T_DUPLICATE, T_LATE, T_STRAY }; /* the tally's losses */
@@ -75,7 +76,8 @@ struct source {
 
 struct cdf_packets {
 	const struct cdf_options *o;
-	struct card card; /* a copy: --names gives its fields other names. The text is the caller's */
+	struct card
+	    card; /* a copy: --names gives its fields other names. The text is the caller's */
 	struct cdf_naming naming;
 	struct tally *tally;
 	struct source *source[CARD_SOURCES];
@@ -86,8 +88,8 @@ struct cdf_packets {
 	const char *why;
 };
 
-struct cdf_packets *cdf_packets_new(const struct cdf_options *o, const struct card *c,
-    struct tally *t, char why[CDF_WHY])
+struct cdf_packets *cdf_packets_new(
+    const struct cdf_options *o, const struct card *c, struct tally *t, char why[CDF_WHY])
 {
 	struct cdf_packets *p = calloc(1, sizeof *p);
 
@@ -140,8 +142,8 @@ static void define(struct source *s, struct cdf_head *h, struct places *p)
 
 	p->time = cdf_run_time_var(&s->run, h, "time", 0, "time of the record (UTC)");
 	cdf_text(h, p->time, "standard_name", "time");
-	p->arrival = cdf_run_time_var(&s->run, h, "arrival", 0,
-	    "arrival of the datagram (UTC, kernel time stamp)");
+	p->arrival = cdf_run_time_var(
+	    &s->run, h, "arrival", 0, "arrival of the datagram (UTC, kernel time stamp)");
 	p->clock = per_row(h, "clock", i64, "device clock, unwrapped within its segment");
 	cdf_text(h, p->clock, "units", "ns");
 	p->sequence = per_row(h, "sequence", i64, "sequence number as it was sent");
@@ -239,6 +241,7 @@ static int emit(void *ctx, const struct cdf_item *item)
 {
 	struct source *s = ctx;
 
+	s->of->tally->held++; /* until it is stored: for ever, when the file cannot be written */
 	if (cdf_run_due(&s->run, item->arrival)) {
 		take_counts(s);
 		if (cdf_run_close(&s->run) < 0)
@@ -258,6 +261,7 @@ static int emit(void *ctx, const struct cdf_item *item)
 	s->run.last = utc;
 	put_row(s, item, utc, row);
 	cdf_row_done(s->run.f);
+	s->of->tally->held--;
 	s->of->tally->out++;
 	return 0;
 }
@@ -281,7 +285,7 @@ static struct source *source_new(struct cdf_packets *p, unsigned number)
 	s->naming = p->naming;
 	for (int i = 0; i < LOSSES; i++)
 		s->loss[i].name = loss_names[i];
-	cdf_run_init(&s->run, p->o, &p->card, "time", s->loss);
+	cdf_run_init(&s->run, p->o, &p->card, "time", s->loss, p->card.nsrc);
 	s->order = cdf_order_new(&p->card, emit, s);
 	if (s->order)
 		return s;
@@ -342,7 +346,8 @@ static void say_unknown(struct cdf_packets *p, const struct pkt *k)
 	char text[PKT_TEXT];
 
 	if (!p->said_unknown)
-		p->o->say("%s is none of the card's sources (%u, from %u on): not stored, and counted",
+		p->o->say(
+		    "%s is none of the card's sources (%u, from %u on): not stored, and counted",
 		    pkt_text(&k->src, text), p->card.nsrc, p->card.first);
 	p->said_unknown = true;
 }
@@ -352,15 +357,16 @@ static void say_length(struct cdf_packets *p, const struct pkt *k)
 	char text[PKT_TEXT];
 
 	if (!p->said_length)
-		p->o->say("a datagram of %zu bytes from %s: card %s has %u%s: not stored, and counted",
+		p->o->say(
+		    "a datagram of %zu bytes from %s: card %s has %u%s: not stored, and counted",
 		    k->len, pkt_text(&k->src, text), p->card.name, p->card.record,
 		    p->card.whole ? "" : " bytes a record");
 	p->said_length = true;
 }
 
 /* The tally's counts that the orders keep: differences of one source's since before. */
-static void move_counts(struct tally *t, const struct cdf_order_count *a,
-    const struct cdf_order_count *b)
+static void move_counts(
+    struct tally *t, const struct cdf_order_count *a, const struct cdf_order_count *b)
 {
 	t->lost[T_DUPLICATE].n += b->duplicate - a->duplicate;
 	t->lost[T_LATE].n += b->late - a->late;
@@ -371,7 +377,8 @@ static void move_counts(struct tally *t, const struct cdf_order_count *a,
 	t->held += b->held - a->held;
 }
 
-static int add_record(struct cdf_packets *p, const struct pkt *k, const uint8_t *rec, uint64_t dropped)
+static int add_record(
+    struct cdf_packets *p, const struct pkt *k, const uint8_t *rec, uint64_t dropped)
 {
 	int number = card_source(&p->card, k, rec);
 
@@ -399,7 +406,8 @@ int cdf_packets_add(struct cdf_packets *p, const struct cap_record *r)
 		lose(p, NOT_DATA, T_NOT_DATA);
 		return 0;
 	}
-	bool fits = p->card.whole ? k.len == p->card.record : k.len > 0 && k.len % p->card.record == 0;
+	bool fits =
+	    p->card.whole ? k.len == p->card.record : k.len > 0 && k.len % p->card.record == 0;
 	if (!fits) {
 		say_length(p, &k);
 		lose(p, MALFORMED, T_MALFORMED);
@@ -429,7 +437,17 @@ static int each_order(struct cdf_packets *p, int (*call)(struct cdf_order *, int
 
 int cdf_packets_time(struct cdf_packets *p, int64_t now)
 {
-	return each_order(p, cdf_order_time, now);
+	if (each_order(p, cdf_order_time, now) < 0)
+		return -1;
+	for (unsigned n = 0; n < p->card.nsrc; n++) {
+		struct source *s = p->source[n];
+		if (!s || !cdf_run_due(&s->run, now) || cdf_order_count(s->order)->held)
+			continue;
+		take_counts(s);
+		if (cdf_run_close(&s->run) < 0)
+			return fail(p, s->run.why);
+	}
+	return 0;
 }
 
 static int flush(struct cdf_order *o, int64_t now)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/wire.h"
 
 #define CARD_LIST_MAX 1000
 #define CARD_PATH     4096
@@ -116,15 +117,6 @@ uint64_t card_clock_wrap(const struct card *c)
 
 /* ---- all values of a field: raw2nc's way ---- */
 
-/* Vector code where the compiler can choose it at run time. clang knows no optimize attribute, and
- * the sanitizers are not ready when the choice is made. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define VECTOR __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define VECTOR
-#endif
-
 typedef uint8_t loose8;
 #define SWAP8(v) (v)
 #define SWAP16   __builtin_bswap16
@@ -138,20 +130,21 @@ typedef uint8_t loose8;
 	{                                                                                          \
 		return swap ? SWAP##bits(v) : v;                                                   \
 	}                                                                                          \
-	VECTOR static void copy##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
-	    size_t n, bool swap, uint##bits##_t x)                                                 \
+	WIRE_VECTOR static void copy##bits(loose##bits *restrict to,                               \
+	    const loose##bits *restrict from, size_t n, bool swap, uint##bits##_t x)               \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++)                                                     \
 			to[i] = turn##bits(from[i], swap) ^ x;                                     \
 	}                                                                                          \
-	VECTOR static void pick##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
-	    size_t n, bool swap, uint##bits##_t x)                                                 \
+	WIRE_VECTOR static void pick##bits(loose##bits *restrict to,                               \
+	    const loose##bits *restrict from, size_t n, bool swap, uint##bits##_t x)               \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++)                                                     \
 			to[i] = turn##bits(from[2 * i], swap) ^ x;                                 \
 	}                                                                                          \
-	VECTOR static void zip##bits(loose##bits *restrict to, const loose##bits *restrict even,   \
-	    const loose##bits *restrict odd, size_t n, bool swap, uint##bits##_t x)                \
+	WIRE_VECTOR static void zip##bits(loose##bits *restrict to,                                \
+	    const loose##bits *restrict even, const loose##bits *restrict odd, size_t n,           \
+	    bool swap, uint##bits##_t x)                                                           \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++) {                                                   \
 			to[2 * i] = turn##bits(even[i], swap) ^ x;                                 \
@@ -267,6 +260,22 @@ void card_extract(const struct card *c, int field, const uint8_t *rec, void *to)
 
 /* ---- finding cards ---- */
 
+/* The folder at `rel` from the one that holds the running program: so an installation may be moved,
+ * and the tree is tried as it was built. */
+static bool beside_program(const char *rel, char path[CARD_PATH])
+{
+	ssize_t n = readlink("/proc/self/exe", path, CARD_PATH - 1);
+
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	char *slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash - path) + strlen(rel) + 2 > CARD_PATH)
+		return false;
+	strcpy(slash + 1, rel);
+	return true;
+}
+
 /* The folders of the card path, in order; calls each one until it returns other than 0. */
 static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 {
@@ -291,7 +300,11 @@ static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 		if (n < CARD_PATH)
 			stop = try(ctx, path);
 	}
-	return stop ? stop : try(ctx, FYKE_PREFIX "/share/fyke/cards");
+	if (!stop && beside_program("../share/fyke/cards", path))
+		stop = try(ctx, path);
+	if (!stop && beside_program("../../etc/cards", path))
+		stop = try(ctx, path);
+	return stop;
 }
 
 struct wanted {
@@ -339,8 +352,7 @@ static void unknown(const char *name, char why[CARD_WHY])
 	int n = snprintf(why, CARD_WHY, "%.60s: no such card; there are ", name);
 	if (card_list(say_name, why) == 0)
 		snprintf(why + n, CARD_WHY - (size_t)n,
-		    "none in $FYKE_CARDS, ~/.config/fyke/cards and %.80s",
-		    FYKE_PREFIX "/share/fyke/cards");
+		    "none in $FYKE_CARDS, ~/.config/fyke/cards and PREFIX/share/fyke/cards");
 }
 
 struct card *card_load(const char *name, char why[CARD_WHY])

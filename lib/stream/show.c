@@ -253,10 +253,11 @@ static void head_values(struct show *s)
 {
 	for (int k = 0; k < s->nfields; k++) {
 		const struct card_field *f = &s->card->field[s->field[k]];
-		for (size_t i = 0; i < f->count; i++)
+		for (size_t i = 0; i < f->count; i++) {
 			put(s, f->count > 1 ? "\t%s[%zu]" : "\t%s", f->name, i);
-		if (*unit(s, f))
-			put(s, "(%s)", unit(s, f));
+			if (*unit(s, f))
+				put(s, "(%s)", unit(s, f));
+		}
 	}
 }
 
@@ -487,8 +488,8 @@ static void event_columns(struct show *s, const struct cap_record *r, const stru
 		if (!evt_present(e, i))
 			continue;
 		put_time(s, r->time);
-		put(s, "\t%" PRIu64 "\t%u\t%" PRId64, e->number, i,
-		    e->clock + wire_get(e->offset[i]));
+		int64_t clock = e->clock + i32le_get(e->offset[i]);
+		put(s, "\t%" PRIu64 "\t%u\t%" PRId64, e->number, i, clock);
 		for (int k = 0; k < s->nfields; k++) {
 			put(s, "\t");
 			put_values(s, s->field[k], e->slots + i * e->slot, "\t");
@@ -559,7 +560,8 @@ static void event_json(struct show *s, const struct cap_record *r, const struct 
 	for (unsigned i = 0; i < e->nsrc; i++) {
 		if (!evt_present(e, i))
 			continue;
-		put(s, "%s%d", comma, wire_get(e->offset[i]));
+		int32_t offset = i32le_get(e->offset[i]);
+		put(s, "%s%d", comma, offset);
 		comma = ",";
 	}
 	put(s, "],\"fields\":{");

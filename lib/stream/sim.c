@@ -222,6 +222,11 @@ uint64_t sim_clock0(const struct sim_options *o, int64_t start, int64_t since)
 	return (uint64_t)((long double)ns * c->clock_den / c->clock_num);
 }
 
+static uint64_t mask(unsigned width)
+{
+	return width < 64 ? (UINT64_C(1) << width) - 1 : UINT64_MAX;
+}
+
 /* Whether a source's record comes after its restart. */
 static bool restarted(const struct sim *s, uint64_t event, int source)
 {
@@ -273,14 +278,13 @@ static struct simrec_now now_of(const struct sim *s, const struct sim_datagram *
 
 	now.sequence =
 	    restarted(s, event, d->twin) ? event - s->o.restart.event : s->o.seq0 + event;
-	if (c->seq_field >= 0 && c->seq_width < 64)
-		now.sequence &= (UINT64_C(1) << c->seq_width) - 1;
+	if (c->seq_field >= 0)
+		now.sequence &= mask(c->seq_width);
 	if (c->clock_seconds >= 0)
 		now.ticks = (uint64_t)((ns % TIM_S) * c->clock_den / c->clock_num);
 	if (d->faults & 1u << SIM_GARBLE)
 		now.ticks ^= garbled_bits(s, d);
-	if (c->clock_width < 64)
-		now.ticks &= (UINT64_C(1) << c->clock_width) - 1;
+	now.ticks &= mask(c->clock_width);
 	if (c->by == CARD_BY_FIELD)
 		now.source = d->source < 0 ? s->stranger_value : c->first + (uint32_t)d->twin;
 	return now;
@@ -637,9 +641,13 @@ struct sim *sim_new(const struct sim_options *o, char why[SIM_WHY])
 	if (find_values(s, why) < 0 || check(s, why) < 0)
 		goto bad;
 	s->ns_per_record = 1e9L / o->rate;
-	if (c->clock_field >= 0)
+	if (c->clock_field >= 0) {
 		s->ticks_per_ns = (long double)c->clock_den / c->clock_num;
-	s->ticks_per_record = s->ns_per_record * s->ticks_per_ns;
+		/* one division, so that 256 MHz / 2^19 gives 2^19 ticks and not a hair less */
+		s->ticks_per_record = 1e9L * c->clock_den / ((long double)o->rate * c->clock_num);
+		if (c->clock_seconds < 0)
+			s->o.clock0 &= mask(c->clock_width);
+	}
 	s->groups = o->events / o->records + (o->events % o->records != 0);
 	long double room = s->ns_per_record * o->records / (4 * s->modules);
 	s->spread = room < SPREAD ? (int64_t)room : SPREAD;
@@ -650,11 +658,6 @@ struct sim *sim_new(const struct sim_options *o, char why[SIM_WHY])
 bad:
 	sim_free(s);
 	return NULL;
-}
-
-bool sim_needs_loopback(const struct sim *s)
-{
-	return s->o.card->by == CARD_BY_ADDRESS;
 }
 
 void sim_free(struct sim *s)

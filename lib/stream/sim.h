@@ -104,9 +104,6 @@ struct sim;
 /* NULL with the reason in why: something that this card cannot show. */
 struct sim *sim_new(const struct sim_options *o, char why[SIM_WHY]);
 
-/* Whether sources differ in their address: only 127.0.0.0/8 can play them. */
-bool sim_needs_loopback(const struct sim *s);
-
 /* The next datagram in the order of sending. 1, 0 when the run is over, -1 with errno. */
 int sim_next(struct sim *s, struct sim_datagram *d);
 

@@ -2,6 +2,7 @@
 #include "srclist.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static int refuse(char *why, const char *item, size_t n, const char *reason)
 	return -1;
 }
 
-/* N or N-M at item (n characters); false when it is neither. */
+/* N or N-M in the n characters at item. 0, or -1. */
 static int read_range(const char *item, size_t n, unsigned long *lo, unsigned long *hi)
 {
 	char *end;
@@ -45,16 +46,12 @@ static int add_address(
 	return 0;
 }
 
-static int add_item(
+static int add_numbers(
     struct srclist *l, unsigned nsrc, const char *item, size_t n, char why[SRCLIST_WHY])
 {
 	unsigned long lo, hi;
 	char reason[96];
 
-	if (memchr(item, '.', n) || memchr(item, ':', n))
-		return add_address(l, nsrc, item, n, why);
-	if (l->naddress)
-		return refuse(why, item, n, "among addresses: either numbers or addresses");
 	if (read_range(item, n, &lo, &hi) < 0)
 		return refuse(
 		    why, item, n, "is neither a number, nor a range like 0-7, nor an address");
@@ -67,19 +64,17 @@ static int add_item(
 
 int srclist_parse(const char *text, unsigned nsrc, struct srclist *l, char why[SRCLIST_WHY])
 {
+	bool addresses = strpbrk(text, ".:") != NULL;
+
 	memset(l, 0, sizeof *l);
 	for (const char *item = text;; item++) {
 		size_t n = strcspn(item, ",");
-		if (add_item(l, nsrc, item, n, why) < 0)
+		if ((addresses ? add_address : add_numbers)(l, nsrc, item, n, why) < 0)
 			return -1;
 		item += n;
 		if (!*item)
-			break;
+			return 0;
 	}
-	for (unsigned s = l->naddress; l->naddress && s < nsrc; s++)
-		if (l->expected[s])
-			return refuse(why, text, strlen(text), "mixes numbers and addresses");
-	return 0;
 }
 
 char *srclist_text(const uint8_t *flags, unsigned n, char *buf, size_t size)
