@@ -997,14 +997,25 @@ int hvmux_waiting(const struct hvmux_client *c)
 	return (int)c->count;
 }
 
-/* MUXBDS and MUXWHY, which hvmux answers itself. */
+/* What hvmux answers itself: MUXBDS, the limits, and MUXWHY, which answer_line() fills in. */
 static bool own_answer(struct hvmux_client *c, struct slot *s)
 {
 	struct hv_reply r = {.nvalues = 1};
+	struct hvlimit l = hvlimit_of(c->m->o.limits, s->q.board, s->q.channel);
+	double most = s->q.par == HV_MUXVMAX ? l.volts
+	    : s->q.par == HV_MUXIMAX         ? l.microamps
+					     : l.ramp;
 
-	if (s->q.par != HV_MUXBDS && s->q.par != HV_MUXWHY)
+	if (s->q.par < HV_MUXBDS)
 		return false;
-	snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	if (s->q.channel < 0)
+		snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	else if (l.forbidden || c->read_only)
+		snprintf(r.value[0], HV_VALUE, "forbidden");
+	else if (isinf(most))
+		snprintf(r.value[0], HV_VALUE, "none");
+	else
+		snprintf(r.value[0], HV_VALUE, "%.3f", most);
 	answer(c, s, &r, -1);
 	return true;
 }
