@@ -79,7 +79,7 @@ else
 	mkfifo pipe
 	evbuild -c chec -o piped.events <pipe 2>piped.err &
 	piped=$!
-	sniff pipe -w - >pipe
+	sniff piped-by -w - >pipe
 	ok "simdet to both" -- simdet -c chec -n 60 --speed=20 --drop=1% -d "$address"
 	sent=$(sed -n 's/.* \([0-9]*\) out.*/\1/p' err)
 	until_true 10 sh -c "[ \$(tcpdump -n -r tcpdump.pcap 2>/dev/null | wc -l) -ge $sent ]"

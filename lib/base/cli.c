@@ -663,6 +663,15 @@ static void show_help(poptContext pc)
 	exit(cli_end(EXIT_DONE));
 }
 
+/* A standard descriptor that is closed would be the next file to be opened. What takes its place
+ * cannot be read, or written, either. */
+static void fill_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 const char *const *cli_begin(int argc, char **argv, const struct cli_program *program)
 {
 	struct poptOption own[OPTIONS_MAX] = {{0}}, shared[16] = {{0}}, table[3] = {{0}};
@@ -671,6 +680,7 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	int rc, n = 0;
 
 	prog = program;
+	fill_descriptors();
 	(void)log_open("stderr", prog->name, "");
 	catch_signals();
 
