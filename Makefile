@@ -26,8 +26,14 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf
-SRC_netcdf := $(wildcard lib/file/cdf*.c)
+MORE := netcdf erfa
+SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/sky/hour.c lib/sky/mergeday.c
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/hour.c lib/sky/mergeday.c
+USES_merge := netcdf erfa
+USES_simdas := erfa
+USES_simtel := erfa
+USES_coord := erfa
+USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
 

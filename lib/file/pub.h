@@ -4,7 +4,9 @@
  *
  * Written as .NAME.part in the same folder (O_EXCL, O_NOFOLLOW), then fsync, link or
  * renameat2(RENAME_NOREPLACE), and fsync of the folder. Handles keep a folder descriptor, so a
- * folder that is moved or unmounted is noticed.
+ * folder that is moved or unmounted is noticed. A writer at work holds a lock on its temporary
+ * file (an open-file-description lock: HDF5's flock does not meet it), so that a stale one is
+ * told from one in use.
  */
 #ifndef FYKE_PUB_H
 #define FYKE_PUB_H
@@ -12,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PUB_WHY  512
+#define PUB_WHY	 512
 #define PUB_PATH 4096
 
 struct pub {
@@ -20,8 +22,9 @@ struct pub {
 	char part[PUB_PATH]; /* path of the temporary name, for libraries that open by path */
 	char path[PUB_PATH]; /* path of the final name */
 	char part_name[256], name[256]; /* the last parts of the same */
-	char why[PUB_WHY];              /* one sentence after -1 */
+	char why[PUB_WHY];		/* one sentence after -1 */
 	bool published;
+	bool ours; /* the temporary name is ours to take away */
 };
 
 /* Prepares to write path: the folder must exist (EX: "DIR: no such folder"), and unless replace
@@ -29,22 +32,50 @@ struct pub {
  * that is locked by a living program is EBUSY. 0, or -1 with errno. Does not create the file. */
 int pub_begin(struct pub *p, const char *path, bool replace);
 
-/* Creates and opens the temporary file (write, append): a descriptor, or -1 with errno. */
+/* Creates, locks and opens the temporary file (read, write, append): a descriptor, or -1 with
+ * errno. The mode is 0666 less the umask. */
 int pub_create(struct pub *p);
+
+/* For a library that creates p->part itself: locks it through fd, a descriptor of the caller's
+ * own, open for writing, which must stay open until the end. 0, or -1 with errno. */
+int pub_hold(struct pub *p, int fd);
 
 /* Gives the file its final name: fsync of fd, then the name, then the folder. replace: takes the
  * place of an old file by rename. After it, .part is gone. 0, or -1 with errno. */
 int pub_commit(struct pub *p, int fd, bool replace);
 
+/* The same for a file that could not be finished: it is kept as NAME.cut.SUFFIX (or -1, -2 ...
+ * after NAME), and p->path says so. */
+int pub_keep(struct pub *p, int fd);
+
 /* Takes the temporary name away when nothing was published; closes the folder. */
 void pub_end(struct pub *p);
+
+/* Keeps what dead programs left: every unlocked .PREFIX_*.SUFFIX.part in dir is renamed as
+ * pub_keep() does (empty ones are removed), and kept(ctx, path) is called with the new name.
+ * Returns how many were kept, or -1 with why. */
+typedef void pub_kept(void *ctx, const char *path);
+int pub_rescue(const char *dir, const char *prefix, const char *suffix, pub_kept *kept, void *ctx,
+    char why[PUB_WHY]);
 
 /* A name for `at` in dir: PREFIX_20261120T072353Z.SUFFIX, with -1, -2 ... when it is taken. */
 int pub_name(char path[PUB_PATH], const char *dir, const char *prefix, int64_t at,
     const char *suffix, char why[PUB_WHY]);
 
 /* Makes dir/link a symbolic link to target (atomically), and dir/link.cur a text file that holds
- * the target's path (kst reads it) when cur is set. */
+ * the target's path (kst reads it) when cur is set. dir is that of path. An ordinary file that
+ * has the link's name is left alone (EEXIST). */
 int pub_current(const char *path, const char *link, bool cur, char why[PUB_WHY]);
+
+/* Watches the free space of a recorder's disk (--min-free). */
+struct pub_space {
+	int64_t min;  /* bytes; 0: do not watch */
+	int64_t free; /* as of the last look */
+	int64_t next; /* tim_mono() of the next look */
+	bool low;     /* it was below min then */
+};
+/* Looks at the disk of fd, at most once in 5 s. True when the space has just fallen below min:
+ * time for one warning. It must rise a tenth above min before it can fall again. */
+bool pub_space_low(struct pub_space *s, int fd);
 
 #endif

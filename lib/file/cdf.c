@@ -1,0 +1,492 @@
+/*
+ * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, two-phase commits
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netcdf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/wire.h"
+#include "file/cdf.h"
+
+#define BLOCK_MAX  (16u << 20)
+#define WRITE_BACK (8u << 20) /* bytes after which the kernel is asked to begin writing out */
+
+struct cdf {
+	int fd, marker;
+	struct cdf_head *head;
+	uint8_t *rows; /* gathered records */
+	size_t room, gathered;
+	uint8_t *fixed; /* the variables without the record dimension, as they stand in the file */
+	uint64_t fixed_at, fixed_size;
+	uint8_t *fixed_old;         /* the same, as they were last written */
+	uint64_t written, committed; /* records in the file, and safe */
+	uint64_t pushed;             /* offset up to which write-back was begun */
+};
+
+/* ---- byte order ---- */
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define CLONES
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+CLONES static void swap2(void *values, size_t n)
+{
+	typedef uint16_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
+	loose *v = values;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = __builtin_bswap16(v[i]);
+}
+
+CLONES static void swap4(void *values, size_t n)
+{
+	typedef uint32_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
+	loose *v = values;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = __builtin_bswap32(v[i]);
+}
+
+CLONES static void swap8(void *values, size_t n)
+{
+	typedef uint64_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
+	loose *v = values;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = __builtin_bswap64(v[i]);
+}
+
+void cdf_swap(void *values, size_t n, size_t size)
+{
+	if (size == 2)
+		swap2(values, n);
+	else if (size == 4)
+		swap4(values, n);
+	else if (size == 8)
+		swap8(values, n);
+}
+#else
+void cdf_swap(void *values, size_t n, size_t size)
+{
+	(void)values, (void)n, (void)size;
+}
+#endif
+
+/* ---- the header ---- */
+
+static int put_atts(int nc, int var, const struct cdf_atts *a)
+{
+	int bad = 0;
+
+	for (int i = 0; i < a->n && !bad; i++) {
+		const struct cdf_att *t = &a->att[i];
+		bad = nc_put_att(nc, var, t->name, (nc_type)t->type, t->n, t->data);
+	}
+	return bad;
+}
+
+static int put_tables(int nc, const struct cdf_head *h)
+{
+	int bad = 0, id;
+
+	for (int d = 0; d < h->ndims && !bad; d++)
+		bad = nc_def_dim(nc, h->dim[d].name,
+		    h->dim[d].len ? (size_t)h->dim[d].len : NC_UNLIMITED, &id);
+	for (int v = 0; v < h->nvars && !bad; v++) {
+		const struct cdf_var *x = &h->var[v];
+		bad = nc_def_var(nc, x->name, (nc_type)x->type, x->ndims, x->dim, &id);
+		if (!bad)
+			bad = put_atts(nc, v, &x->atts);
+	}
+	return bad ? bad : put_atts(nc, NC_GLOBAL, &h->atts);
+}
+
+/* Has libnetcdf write the header. The path is our own new file under its temporary name: this is
+ * the one place where it may be truncated. Records begin at a page, so that the marker and the
+ * records never share one. */
+static int write_header(const struct cdf_head *h, const char *path, char why[CDF_WHY])
+{
+	int nc, mode = NC_CLOBBER | (h->kind == CDF_2 ? NC_64BIT_OFFSET : NC_64BIT_DATA);
+	int bad = nc_create(path, mode, &nc);
+
+	if (bad) {
+		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
+		return -1;
+	}
+	bad = put_tables(nc, h);
+	if (!bad)
+		bad = nc_set_fill(nc, NC_NOFILL, &mode);
+	if (!bad)
+		bad = nc__enddef(nc, 0, 8, 0, 4096);
+	if (!bad)
+		bad = nc_sync(nc);
+	if (bad) {
+		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
+		nc_abort(nc);
+		return -1;
+	}
+	bad = nc_close(nc);
+	if (bad)
+		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
+	return bad ? -1 : 0;
+}
+
+/* Whether the header in the file says what h says; takes the places of the variables from it. */
+static bool take_places(struct cdf_head *h, const struct cdf_head *got)
+{
+	if (h->ndims != got->ndims || h->nvars != got->nvars || h->kind != got->kind)
+		return false;
+	for (int d = 0; d < h->ndims; d++)
+		if (h->dim[d].len != got->dim[d].len)
+			return false;
+	for (int v = 0; v < h->nvars; v++) {
+		if (strcmp(h->var[v].name, got->var[v].name) != 0 ||
+		    h->var[v].type != got->var[v].type || h->var[v].count != got->var[v].count ||
+		    h->var[v].record != got->var[v].record)
+			return false;
+		h->var[v].begin = got->var[v].begin;
+	}
+	h->length = got->length;
+	h->first = got->first;
+	h->recsize = got->recsize;
+	return true;
+}
+
+/* ---- creating ---- */
+
+/* Memory for the variables without the record dimension, when the file has records at all. */
+static int keep_fixed(struct cdf *f)
+{
+	const struct cdf_head *h = f->head;
+	uint64_t from = UINT64_MAX, to = 0;
+
+	for (int v = 0; v < h->nvars; v++) {
+		const struct cdf_var *x = &h->var[v];
+		uint64_t end = x->begin + x->count * cdf_size(x->type);
+		if (x->record)
+			continue;
+		from = x->begin < from ? x->begin : from;
+		to = end > to ? end : to;
+	}
+	if (h->recsize == 0 || to == 0)
+		return 0;
+	if (to - from > CDF_FIXED_MAX) {
+		errno = EFBIG;
+		return -1;
+	}
+	f->fixed_at = from;
+	f->fixed_size = to - from;
+	f->fixed = calloc(1, f->fixed_size);
+	f->fixed_old = calloc(1, f->fixed_size);
+	return f->fixed && f->fixed_old ? 0 : -1;
+}
+
+static int make_room(struct cdf *f, size_t block)
+{
+	size_t rec = f->head->recsize;
+
+	if (rec == 0)
+		return 0;
+	if (rec > BLOCK_MAX) {
+		errno = EFBIG;
+		return -1;
+	}
+	block = block > BLOCK_MAX ? BLOCK_MAX : block;
+	f->room = block > rec ? block / rec * rec : rec;
+	f->rows = calloc(1, f->room);
+	return f->rows ? 0 : -1;
+}
+
+static struct cdf *give_up(struct cdf *f, const char *path, char why[CDF_WHY])
+{
+	if (!why[0])
+		snprintf(why, CDF_WHY, "%s: %s", path, strerror(errno));
+	cdf_free(f);
+	return NULL;
+}
+
+struct cdf *cdf_create(struct cdf_head *h, const char *path, int fd, size_t block, int marker,
+    char why[CDF_WHY])
+{
+	struct cdf *f = calloc(1, sizeof *f);
+
+	why[0] = 0;
+	if (!f) {
+		cdf_head_free(h);
+		snprintf(why, CDF_WHY, "out of memory");
+		return NULL;
+	}
+	f->head = h;
+	f->fd = fd;
+	f->marker = marker;
+	if (h->bad) {
+		snprintf(why, CDF_WHY, "%s: too much for one file's header, or out of memory", path);
+		return give_up(f, path, why);
+	}
+	if (write_header(h, path, why) < 0)
+		return give_up(f, path, why);
+	struct cdf_head *got = cdf_scan(fd, why);
+	if (!got)
+		return give_up(f, path, why);
+	bool same = take_places(h, got);
+	cdf_head_free(got);
+	if (!same) {
+		snprintf(why, CDF_WHY, "%s: libnetcdf wrote another header than it was told", path);
+		return give_up(f, path, why);
+	}
+	/* The block writes below say where they go: no O_APPEND. */
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) < 0 || keep_fixed(f) < 0 ||
+	    make_room(f, block) < 0 || fsync(fd) < 0)
+		return give_up(f, path, why);
+	f->pushed = h->first;
+	return f;
+}
+
+void cdf_free(struct cdf *f)
+{
+	if (!f)
+		return;
+	cdf_head_free(f->head);
+	free(f->rows);
+	free(f->fixed);
+	free(f->fixed_old);
+	free(f);
+}
+
+/* ---- writing ---- */
+
+/* Writes all n bytes at an offset, going on after short writes; the count written. */
+static size_t write_all(int fd, const uint8_t *bytes, size_t n, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t w = pwrite(fd, bytes + done, n - done, (off_t)(at + done));
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w == 0)
+			errno = EIO;
+		if (w <= 0)
+			break;
+		done += (size_t)w;
+	}
+	return done;
+}
+
+/* Write-back begun early keeps the fsync of a commit short; it promises nothing. */
+static void push(struct cdf *f, uint64_t end)
+{
+	if (end - f->pushed < WRITE_BACK)
+		return;
+	(void)sync_file_range(f->fd, (off_t)f->pushed, (off_t)(end - f->pushed),
+	    SYNC_FILE_RANGE_WRITE);
+	f->pushed = end;
+}
+
+/* Writes the gathered rows. After a failure those that went out whole count as written, and the
+ * others stay gathered. */
+static int flush_rows(struct cdf *f)
+{
+	size_t rec = f->head->recsize;
+
+	if (f->gathered == 0)
+		return 0;
+	uint64_t at = f->head->first + f->written * rec;
+	size_t whole = write_all(f->fd, f->rows, f->gathered, at) / rec * rec;
+	bool all = whole == f->gathered;
+	int error = errno;
+	f->written += whole / rec;
+	if (!all)
+		memmove(f->rows, f->rows + whole, f->gathered - whole);
+	f->gathered -= whole;
+	errno = error;
+	if (!all)
+		return -1;
+	push(f, at + whole);
+	return 0;
+}
+
+uint8_t *cdf_row(struct cdf *f)
+{
+	if (f->head->kind == CDF_2 && cdf_records(f) >= INT32_MAX) {
+		errno = EFBIG;
+		return NULL;
+	}
+	if (f->gathered == f->room && flush_rows(f) < 0)
+		return NULL;
+	return f->rows + f->gathered;
+}
+
+void cdf_row_done(struct cdf *f)
+{
+	f->gathered += f->head->recsize;
+}
+
+size_t cdf_offset(const struct cdf *f, int var)
+{
+	return (size_t)(f->head->var[var].begin - f->head->first);
+}
+
+void *cdf_fixed(struct cdf *f, int var)
+{
+	return f->fixed ? f->fixed + (f->head->var[var].begin - f->fixed_at) : NULL;
+}
+
+int cdf_write_at(struct cdf *f, int var, uint64_t at, const void *bytes, size_t n)
+{
+	return write_all(f->fd, bytes, n, f->head->var[var].begin + at) == n ? 0 : -1;
+}
+
+/* Writes the small variables where they changed since the last time. */
+static int flush_fixed(struct cdf *f)
+{
+	size_t from = 0, to = f->fixed_size;
+
+	while (from < to && f->fixed[from] == f->fixed_old[from])
+		from++;
+	while (to > from && f->fixed[to - 1] == f->fixed_old[to - 1])
+		to--;
+	if (write_all(f->fd, f->fixed + from, to - from, f->fixed_at + from) != to - from)
+		return -1;
+	if (to > from)
+		memcpy(f->fixed_old + from, f->fixed + from, to - from);
+	return 0;
+}
+
+static int write_marker(struct cdf *f)
+{
+	u64be n;
+	u32be narrow;
+
+	wire_put(&n, f->written);
+	wire_put(&narrow, (uint32_t)f->written);
+	if (f->marker >= 0) {
+		bool wide = f->head->var[f->marker].type == CDF_I64;
+		memcpy(cdf_fixed(f, f->marker), wide ? n.b : narrow.b, wide ? sizeof n : sizeof narrow);
+		if (flush_fixed(f) < 0)
+			return -1;
+	}
+	if (f->head->kind == CDF_2)
+		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
+	return write_all(f->fd, n.b, sizeof n, 4) == sizeof n ? 0 : -1;
+}
+
+int cdf_commit(struct cdf *f)
+{
+	int bad = flush_rows(f), error = errno;
+
+	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+		return -1;
+	if (write_marker(f) < 0 || fsync(f->fd) < 0)
+		return -1;
+	f->committed = f->written;
+	errno = error;
+	return bad;
+}
+
+uint64_t cdf_records(const struct cdf *f)
+{
+	return f->written + (f->head->recsize ? f->gathered / f->head->recsize : 0);
+}
+
+uint64_t cdf_committed(const struct cdf *f)
+{
+	return f->committed;
+}
+
+const struct cdf_head *cdf_head(const struct cdf *f)
+{
+	return f->head;
+}
+
+/* ---- checking ---- */
+
+static bool say(char why[CDF_WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool say(char why[CDF_WHY], const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, CDF_WHY, format, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool counts_match(int fd, const struct cdf_head *got, const struct cdf_head *want,
+    uint64_t records, int marker, char why[CDF_WHY])
+{
+	struct stat st;
+	u64be mark;
+	u32be narrow;
+
+	if (got->ndims != want->ndims || got->nvars != want->nvars || got->first != want->first ||
+	    got->recsize != want->recsize)
+		return say(why, "its header has changed");
+	if (got->records != records)
+		return say(why, "holds %llu records instead of %llu",
+		    (unsigned long long)got->records, (unsigned long long)records);
+	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < got->first + records * got->recsize)
+		return say(why, "is shorter than its records");
+	if (marker < 0)
+		return true;
+	off_t at = (off_t)got->var[marker].begin;
+	if (pread(fd, mark.b, sizeof mark, at) != sizeof mark)
+		return say(why, "cannot be read again");
+	memcpy(narrow.b, mark.b, sizeof narrow);
+	bool wide = got->var[marker].type == CDF_I64;
+	if ((wide ? wire_get(mark) : wire_get(narrow)) != records)
+		return say(why, "its marker is not %llu", (unsigned long long)records);
+	return true;
+}
+
+/* Only after our own reader has found the header sound: libnetcdf can crash on a damaged one. */
+static bool library_agrees(const char *path, const struct cdf_head *want, uint64_t records,
+    char why[CDF_WHY])
+{
+	int nc, ndims, nvars, unlim;
+	size_t n = 0;
+	int bad = nc_open(path, NC_NOWRITE, &nc);
+
+	if (bad)
+		return say(why, "does not open again: %s", nc_strerror(bad));
+	bad = nc_inq(nc, &ndims, &nvars, NULL, &unlim);
+	if (!bad && unlim >= 0)
+		bad = nc_inq_dimlen(nc, unlim, &n);
+	int bad2 = nc_close(nc);
+	if (bad || bad2)
+		return say(why, "does not read again: %s", nc_strerror(bad ? bad : bad2));
+	if (ndims != want->ndims || nvars != want->nvars || n != records)
+		return say(why, "reads again with %zu records instead of %llu", n,
+		    (unsigned long long)records);
+	return true;
+}
+
+int cdf_verify(const char *path, const struct cdf_head *want, uint64_t records, int marker,
+    char why[CDF_WHY])
+{
+	char reason[CDF_WHY];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0) {
+		say(why, "%s: does not open again: %s", path, strerror(errno));
+		return -1;
+	}
+	struct cdf_head *got = cdf_scan(fd, reason);
+	bool good = got && counts_match(fd, got, want, records, marker, reason) &&
+	    library_agrees(path, want, records, reason);
+	cdf_head_free(got);
+	close(fd);
+	if (!good)
+		say(why, "%.200s: %.200s", path, reason);
+	return good ? 0 : -1;
+}
