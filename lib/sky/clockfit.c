@@ -24,6 +24,8 @@
 #define PRIOR_RATE  40e-6  /* spread of rates before anything is known */
 #define PRIOR_NIGHT 3e-6   /* and once the night's is */
 #define LEAST_SPAN  1200.0 /* s: a piece this long knows its rate */
+#define CERTAIN	    3.5    /* sigmas */
+#define WORST	    0.010  /* s: where the error may be larger, the time is flagged */
 
 struct pair {
 	int i;	  /* DAS edge */
@@ -183,13 +185,31 @@ static void add_point(struct sums *s, double x, double y)
 	s->xy += x * y;
 }
 
+static double weight(double spread)
+{
+	return SIGMA * SIGMA / (spread * spread);
+}
+
 static void solve(const struct sums *s, double rate, double spread, double *mean, double *slope)
 {
-	double k = SIGMA * SIGMA / (spread * spread);
+	double k = weight(spread);
 	double sxx = s->xx - s->x * s->x / s->n, sxy = s->xy - s->x * s->y / s->n;
 
 	*slope = (sxy + k * rate) / (sxx + k);
 	*mean = (s->y - *slope * s->x) / s->n; /* at x = 0 */
+}
+
+/* One sigma of the rate by the points alone, and a fit whose prior gives way where they are sure
+ * that it is wrong. */
+static double solve_piece(const struct sums *s, double rate, double spread, double *mean, double *slope)
+{
+	double sxx = s->xx - s->x * s->x / s->n;
+	double own = SIGMA / sqrt(sxx + weight(PRIOR_RATE));
+
+	solve(s, rate, PRIOR_RATE, mean, slope);
+	if (fabs(*slope - rate) < CERTAIN * hypot(own, spread))
+		solve(s, rate, spread, mean, slope);
+	return own;
 }
 
 /* The pair of DAS edge i that lies nearest to the line and is not taken; pairs of one edge stand
@@ -338,7 +358,7 @@ static bool fit_piece(struct work *w, int a, int b, double rate, double spread, 
 		if (sum.n < 3)
 			return false;
 		double at_mid;
-		solve(&sum, rate, spread, &at_mid, &l.rate);
+		s->spread = solve_piece(&sum, rate, spread, &at_mid, &l.rate);
 		l.offset = at_mid + l.rate * (w->centre - mid);
 		n = (int)sum.n;
 		s->offset = at_mid;
@@ -348,6 +368,25 @@ static bool fit_piece(struct work *w, int a, int b, double rate, double spread, 
 	s->rms = sqrt(ssq / n);
 	s->edges = n;
 	return true;
+}
+
+static double offset_of(const struct clock_segment *s, double u)
+{
+	return s->offset + s->rate * (u - s->centre);
+}
+
+/* Between which DAS times the step behind a piece lies. After a clock was set back it shows the
+ * same times again: the last edges before the step may bear later times than the first after it. */
+static double bracket_from(const struct clock_segment *s)
+{
+	double a = s->last - (s->step > 0 ? s->step : 0);
+
+	return a < s[1].first ? a : s[1].first;
+}
+
+static double bracket_to(const struct clock_segment *s)
+{
+	return s->last > s[1].first ? s->last : s[1].first;
 }
 
 static double in_bracket(const struct clock_options *o, double a, double b)
@@ -373,10 +412,14 @@ static void fit_pieces(struct work *w, struct clock_model *m, double rate, doubl
 			m->n++;
 	}
 	for (int k = 0; k < m->n; k++) {
-		m->seg[k].from = k ? m->seg[k - 1].to : -HUGE_VAL;
-		m->seg[k].to = k + 1 < m->n
-		    ? in_bracket(w->o, m->seg[k].last, m->seg[k + 1].first)
-		    : HUGE_VAL;
+		struct clock_segment *s = &m->seg[k];
+		s->from = k ? s[-1].to : -HUGE_VAL;
+		s->to = HUGE_VAL;
+		if (k + 1 == m->n)
+			continue;
+		double between = (s->last + s[1].first) / 2;
+		s->step = offset_of(s, between) - offset_of(&s[1], between);
+		s->to = in_bracket(w->o, bracket_from(s), bracket_to(s));
 	}
 }
 
@@ -459,26 +502,27 @@ double clock_offset(const struct clock_model *m, double u)
 {
 	if (m->n == 0)
 		return 0;
-	const struct clock_segment *s = segment_at(m, u);
-	return s->offset + s->rate * (u - s->centre);
+	return offset_of(segment_at(m, u), u);
+}
+
+/* Whether the piece's edges say too little about u. */
+static bool unsure(const struct clock_segment *s, double u)
+{
+	double away = u < s->first ? s->first - u : u > s->last ? u - s->last : 0;
+	double at_rate = s->spread * (u - s->centre);
+
+	return away > CLOCK_FAR ||
+	    (away > 0 && CERTAIN * sqrt(SIGMA * SIGMA / s->edges + at_rate * at_rate) > WORST);
 }
 
 int clock_state(const struct clock_model *m, double u)
 {
-	double near = HUGE_VAL;
 	int state = 0;
 
 	if (m->n == 0)
 		return CLOCK_NONE;
-	for (int k = 0; k < m->n; k++) {
-		const struct clock_segment *s = &m->seg[k];
-		double away = u < s->first ? s->first - u : u > s->last ? u - s->last : 0;
-		near = away < near ? away : near;
-		if (k + 1 < m->n) {
-			double a = s->last, b = m->seg[k + 1].first;
-			if (u >= (a < b ? a : b) - 0.05 && u <= (a < b ? b : a) + 0.05)
-				state |= CLOCK_STEP;
-		}
-	}
-	return state | (near > CLOCK_FAR ? CLOCK_AWAY : 0);
+	for (int k = 0; k + 1 < m->n; k++)
+		if (u >= bracket_from(&m->seg[k]) - 0.05 && u <= bracket_to(&m->seg[k]) + 0.05)
+			state |= CLOCK_STEP;
+	return state | (unsure(segment_at(m, u), u) ? CLOCK_AWAY : 0);
 }

@@ -32,6 +32,8 @@ struct clock_segment {
 	double first, last; /* of its edges */
 	double centre, offset, rate; /* DAS minus telescope = offset + rate (u - centre) */
 	double rms;
+	double spread; /* one sigma of the rate, from its own edges */
+	double step;   /* the clock was set back by so much at `to` (negative: forward) */
 	int edges;
 };
 
@@ -52,7 +54,7 @@ double clock_offset(const struct clock_model *m, double u);
 enum clock_state {
 	CLOCK_NONE = 1, /* no edges at all */
 	CLOCK_STEP = 2, /* between the edges that bracket a step */
-	CLOCK_AWAY = 4	/* farther than CLOCK_FAR from any edge */
+	CLOCK_AWAY = 4	/* farther than CLOCK_FAR from any edge, or too far for what few edges tell */
 };
 int clock_state(const struct clock_model *m, double u);
 

@@ -140,7 +140,7 @@ int main(void)
 	ok(fabs(clock_offset(&m, 100) - 1) < 1e-6 && fabs(clock_offset(&m, 1100) - 4) < 1e-6, "with their offsets");
 	int brackets = 0;
 	for (double u = 0; u < 1200; u++)
-		brackets += clock_state(&m, u) == CLOCK_STEP;
+		brackets += (clock_state(&m, u) & CLOCK_STEP) != 0;
 	ok(brackets > 5 && brackets < 120, "the interval that brackets it is flagged");
 	double hint = 605;
 	o.hint = &hint;
