@@ -27,8 +27,8 @@ endif
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
 MORE := netcdf erfa
-SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/sky/hour.c lib/sky/mergeday.c
-SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/hour.c lib/sky/mergeday.c
+SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/sky/hour.c lib/sky/mergehour.c lib/sky/mergeday.c
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/hour.c lib/sky/mergehour.c lib/sky/mergeday.c
 USES_merge := netcdf erfa
 USES_simdas := erfa
 USES_simtel := erfa

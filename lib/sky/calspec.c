@@ -441,6 +441,9 @@ struct calspec *calspec_read(
 	c->clock_rate = -26.3;
 	c->clock_search = 900;
 	c->crc = libdeflate_crc32(0, text, size);
+	c->text = strndup(text, size);
+	if (!c->text)
+		mistake(&r, "out of memory");
 	for (const char *at = text, *end = text + size; at < end;) {
 		const char *nl = memchr(at, '\n', (size_t)(end - at));
 		size_t len = (size_t)((nl ? nl : end) - at);
@@ -491,6 +494,7 @@ void calspec_free(struct calspec *c)
 		free(c->var[i].x);
 		free(c->var[i].y);
 	}
+	free(c->text);
 	free(c);
 }
 

@@ -74,6 +74,7 @@ struct calspec {
 	struct cal_var var[CAL_VARS];
 	struct cal_line line[CAL_LINES];
 	uint32_t crc; /* of the text, for provenance */
+	char *text;
 };
 
 struct cal_mistake {

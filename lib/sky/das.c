@@ -72,6 +72,8 @@ void das_channel(
 	const uint8_t *at = (const uint8_t *)frames + 2 * (size_t)channel;
 	size_t step = 2 * (size_t)f->channels;
 
-	for (size_t i = 0; i < n; i++, at += step)
-		values[i] = f->little ? (int16_t)(at[0] | at[1] << 8) : (int16_t)(at[0] << 8 | at[1]);
+	for (size_t i = 0; i < n; i++, at += step) {
+		unsigned v = f->little ? at[0] | (unsigned)at[1] << 8 : at[1] | (unsigned)at[0] << 8;
+		values[i] = (int16_t)v;
+	}
 }

@@ -68,7 +68,7 @@ static uint32_t bits(const uint8_t *b, unsigned at, unsigned n)
 	uint32_t v = 0;
 
 	for (unsigned i = at; i < at + n; i++)
-		v = v << 1 | ((b[i / 8] >> (7 - i % 8)) & 1u);
+		v = v << 1 | ((unsigned)b[i / 8] >> (7 - i % 8) & 1u);
 	return v;
 }
 

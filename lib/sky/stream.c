@@ -471,11 +471,12 @@ static void place_records(struct stream *s, struct stream_log *log, const uint8_
 		m->bits |= STREAM_LOG_SHORT;
 }
 
-static int read_log(struct stream *s, struct stream_log *log)
+static int read_log(struct stream *s, struct stream_log *log, int64_t minute)
 {
-	struct stream_minute *m = stream_minute(s, log->minute);
+	struct stream_minute *m = stream_minute(s, minute);
 
-	stream_forget(s, STREAM_LOG, log->minute);
+	stream_forget(s, STREAM_LOG, minute);
+	log->minute = minute;
 	memset(log->have, 0, sizeof log->have);
 	ssize_t n = fetch(s, STREAM_LOG, log->minute, s->text, LOG_MAX);
 	if (n < 0)
@@ -510,11 +511,9 @@ const struct stream_log *stream_log(struct stream *s, int64_t minute)
 		if (s->log[i]->used < oldest->used)
 			oldest = s->log[i];
 	}
-	oldest->minute = minute;
 	oldest->used = ++s->clock;
 	s->why[0] = '\0';
-	int bad = read_log(s, oldest);
-	oldest->minute = minute; /* read_log() forgot it */
+	int bad = read_log(s, oldest, minute);
 	if (!bad && !(m->bits & STREAM_LOG_MISSING) && log_edges(s, oldest) < 0)
 		bad = fail(s, "out of memory");
 	if (bad || m->bits & STREAM_LOG_MISSING) {
