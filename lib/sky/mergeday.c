@@ -49,7 +49,7 @@ struct mergeday {
 	char lock_path[PUB_PATH];
 	int from, to; /* minutes of the day */
 	int next;     /* the next to merge */
-	int hour;     /* the hour of next */
+	bool begun;   /* a minute has been merged */
 	struct hour_state h[HOURS];
 	struct growth growth;
 	int64_t looked; /* tim_mono() */
@@ -433,12 +433,14 @@ static enum mergeday_state grow(struct mergeday *d)
 	int hour = d->next / 60;
 
 	if (!has_raw(d, d->next)) {
-		int last = last_raw(d, d->next);
+		int hole = d->next, last = last_raw(d, d->next);
 		if (last < 0)
 			return MERGEDAY_WAIT;
-		say(d, MERGEDAY_WARN, "minute %04d: no raw file: going on behind the hole", d->next);
-		while (d->next < last && d->next / 60 == hour && !has_raw(d, d->next))
+		while (d->next < last && !has_raw(d, d->next))
 			d->next++;
+		if (d->begun)
+			say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: going on behind the hole",
+			    hole, d->next - 1);
 		return MERGEDAY_WORKED;
 	}
 	if (!ready(d, d->next))
@@ -455,6 +457,7 @@ static enum mergeday_state grow(struct mergeday *d)
 		return MERGEDAY_ERROR;
 	}
 	d->next++;
+	d->begun = true;
 	return MERGEDAY_WORKED;
 }
 
@@ -471,6 +474,7 @@ static enum mergeday_state close_one(struct mergeday *d)
 			return MERGEDAY_ERROR;
 		if (d->next < (i + 1) * 60)
 			d->next = (i + 1) * 60;
+		d->begun = true;
 		return MERGEDAY_WORKED;
 	}
 	return MERGEDAY_WAIT;

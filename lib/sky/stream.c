@@ -383,16 +383,39 @@ static bool is_duplicate(struct stream *s, int64_t minute)
 	    b->file[STREAM_RAW].crc == m->file[STREAM_RAW].crc;
 }
 
+/* The length of the header where a file's own size does not tell it, because it is cut: that of
+ * the nearest whole minute; -1 when there is none within an hour. */
+static int64_t header_nearby(struct stream *s, int64_t minute)
+{
+	struct das_format f = s->o.cal->das;
+	char path[STREAM_PATH];
+	struct das_shape shape;
+	int64_t size, mtime;
+
+	for (int64_t k = 1; k <= 60; k++)
+		for (int64_t m = minute - k; m <= minute + k; m += 2 * k)
+			if (stream_find(s, STREAM_RAW, m, path, &size, &mtime) &&
+			    das_shape(&f, (size_t)size, &shape) == 0 && shape.frames == shape.want)
+				return (int64_t)shape.header;
+	return -1;
+}
+
 static int judge_raw(struct stream *s, int64_t minute, ssize_t n, struct das_shape *shape)
 {
 	struct stream_minute *m = stream_minute(s, minute);
+	struct das_format format = s->o.cal->das;
 
 	m->frames = 0;
 	if (!m->file[STREAM_RAW].present) {
 		m->bits |= STREAM_RAW_MISSING;
 		return 0;
 	}
-	if (das_shape(&s->o.cal->das, (size_t)n, shape) < 0)
+	int bad = das_shape(&format, (size_t)n, shape);
+	if (format.header < 0 && (bad || shape->frames != shape->want)) {
+		format.header = header_nearby(s, minute);
+		bad = das_shape(&format, (size_t)n, shape);
+	}
+	if (bad)
 		shape->frames = 0;
 	m->bits |= (shape->frames < shape->want ? STREAM_RAW_SHORT : 0u) |
 	    (shape->frames > shape->want ? STREAM_RAW_LONG : 0u) |
