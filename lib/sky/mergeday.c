@@ -368,6 +368,38 @@ static int put_minute(struct mergeday *d, int minute)
 	return 0;
 }
 
+/* The closed hours for whose clock a minute is evidence are to be written anew. */
+static void bears_on(struct mergeday *d, int minute)
+{
+	for (int i = 0; i < HOURS; i++) {
+		struct hour_state *h = &d->h[i];
+		double away = 0;
+		for (int k = 0; k < h->result.clock.n; k++)
+			away = fmax(away, fabs(h->result.clock.seg[k].offset));
+		int extra = 1 + (int)ceil((away + 2) / 60);
+		h->dirty |= h->closed && minute >= i * 60 - MERGE_BEFORE - extra &&
+		    minute < i * 60 + 60 + MERGE_AFTER + extra;
+	}
+}
+
+/* Pointing files after the last merged minute that were looked for in vain, and have come. */
+static int look_ahead(struct mergeday *d)
+{
+	int64_t size, mtime;
+	int n = 0;
+
+	for (int m = d->next; m < d->next + EXTRA && d->o.log; m++) {
+		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+		if (!s->file[STREAM_LOG].read || s->file[STREAM_LOG].present ||
+		    !present(d, STREAM_LOG, m, &size, &mtime))
+			continue;
+		stream_forget(d->stream, STREAM_LOG, d->first + m);
+		bears_on(d, m);
+		n++;
+	}
+	return n;
+}
+
 /* Files that turned up after their minute was merged, or changed: the minute is merged again in
  * its place, and the hours whose clock it bears on are written anew. */
 static int look_for_late(struct mergeday *d)
@@ -395,11 +427,10 @@ static int look_for_late(struct mergeday *d)
 		refresh(d, m, m + 1);
 		if (h->file && put_minute(d, m) < 0)
 			return -1;
-		for (int i = 0; i < HOURS; i++)
-			d->h[i].dirty |= d->h[i].closed && m >= i * 60 - MERGE_BEFORE - EXTRA &&
-			    m < i * 60 + 60 + MERGE_AFTER + EXTRA;
+		bears_on(d, m);
 		back++;
 	}
+	back += look_ahead(d);
 	for (int i = 0; i < HOURS; i++)
 		if (d->h[i].dirty && build(d, i, false) < 0)
 			return -1;
