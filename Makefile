@@ -5,6 +5,10 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $(2)')
+
 B := build
 ifdef SAN
 B := build-san
@@ -26,9 +30,10 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf erfa
-SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/sky/hour.c lib/sky/mergehour.c lib/sky/mergeday.c
-SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/hour.c lib/sky/mergehour.c lib/sky/mergeday.c
+MORE := netcdf libserialport libcurl erfa
+SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES)
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c $(SKY_FILES)
 USES_merge := netcdf erfa
 USES_simdas := erfa
 USES_simtel := erfa
@@ -36,11 +41,17 @@ USES_coord := erfa
 USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
+SRC_libserialport := lib/base/tty.c
+USES_gasread := libserialport
+USES_tty := libserialport
+SRC_libcurl := lib/bus/influx.c
+USES_influxput := libcurl
+USES_influxget := libcurl
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
-CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -DFYKE_PREFIX='"$(PREFIX)"' -MMD -MP \
+CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 
@@ -60,31 +71,38 @@ needed:
 	@$(if $(filter-out $(BUILD),$(PROGS)),echo "left out for want of $(filter-out $(BASE),$(LACK)) \
 	    (scripts/deps installs it): $(filter-out $(BUILD),$(PROGS))")
 
-$(B)/%.o: %.c
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
+	$(call say,CC  ,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
-$(LIB): $(LIB_SRC:%.c=$(B)/%.o)
+$(LIB): $(LIB_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR  ,$@)
+	$(Q)ar rcs $@ $^
 
-$(B)/bin/%: $(B)/bin/%.o $(LIB)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+$(B)/bin/%: $(B)/obj/bin/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Unit tests: one TAP program for each t/unit/*.c.
-$(B)/t/%: $(B)/t/unit/%.o $(LIB)
+$(B)/t/%: $(B)/obj/t/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Fuzz targets as programs that replay their corpora.
-$(B)/t/fuzz-%: $(B)/t/fuzz/%.o $(B)/t/fuzz/replay.o $(LIB)
+$(B)/t/fuzz-%: $(B)/obj/t/fuzz/%.o $(B)/obj/t/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDHARD) $(LDFLAGS) -o $@ $^ $(call libs,$*)
 
 # Injectors and the like that tests preload.
 $(B)/t/%.so: t/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -120,10 +138,13 @@ lint:
 
 bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
-	$(FYKE_ENV) sh t/bench/run
+	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
+
+libs-of:
+	@echo $(call libs,$(T))
 
 demo:
 	@sh scripts/deps run
@@ -142,6 +163,7 @@ install: all
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)
@@ -152,4 +174,4 @@ uninstall:
 clean:
 	rm -rf build build-san build-fuzz
 
-.PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz demo install uninstall clean
+.PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz libs-of demo install uninstall clean

@@ -11,7 +11,7 @@
 # until_true polls with a deadline.
 set -u
 top=$(cd "${0%/*}/.." && pwd)
-: "${FYKE_BUILD:=$top/build}"
+: "${FYKE_BUILD:=$top/build}" "${FYKE_SAN:=}"
 PATH=$FYKE_BUILD/bin:$PATH
 export FYKE_BUILD
 export FYKE_CARDS="$top/etc/cards"
@@ -25,7 +25,7 @@ tap_end() {
 	for tap_p in $tap_pids; do kill -TERM "$tap_p" 2>/dev/null; done
 	for tap_p in $tap_pids; do wait "$tap_p" 2>/dev/null; done
 	cd /
-	[ -n "${FYKE_KEEP:-}" ] && echo "# kept: $tmp" || rm -rf "$tmp"
+	if [ -n "${FYKE_KEEP:-}" ]; then echo "# kept: $tmp"; else rm -rf "$tmp"; fi
 }
 trap tap_end EXIT
 trap 'exit 99' INT TERM HUP

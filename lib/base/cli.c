@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,17 +65,10 @@ static size_t nstrings;
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
 static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted;
 static int64_t last_tick;
-static bool line_shown, pipe_gone, status_broken, debug;
+static bool pipe_gone, status_broken, debug;
 static char last_error[MESSAGE_MAX];
 
 /* ---- messages ---- */
-
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
 
 static void say(enum log_level level, const char *format, va_list ap)
 {
@@ -82,7 +77,6 @@ static void say(enum log_level level, const char *format, va_list ap)
 	vsnprintf(text, sizeof text, format, ap);
 	if (level == LOG_LEVEL_ERROR)
 		memcpy(last_error, text, sizeof last_error);
-	clear_line();
 	(void)log_send(level, text);
 }
 
@@ -133,8 +127,8 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n)
 
 void cli_ready(const char *address)
 {
-	clear_line();
-	dprintf(STDERR_FILENO, "%s: ready %s\n", prog->name, address);
+	dprintf(STDERR_FILENO, "%s%s: ready %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
+	    prog->name, address);
 }
 
 const char *cli_name(void)
@@ -180,7 +174,7 @@ _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 	SAY(LOG_LEVEL_ERROR);
 	write_status("failed", last_error);
 	free_all();
-	exit(code);
+	exit((int)code);
 }
 
 void cli_pipe_gone(void)
@@ -197,6 +191,93 @@ static enum cli_exit judge(enum cli_exit code)
 	    tally_lost(prog->tally) > (uint64_t)common.max_loss)
 		return EXIT_LOSSY;
 	return code;
+}
+
+/* ---- child ---- */
+
+static void limit_child(int64_t room, int64_t seconds)
+{
+	struct rlimit cpu = {(rlim_t)seconds, (rlim_t)seconds}, core = {0, 0};
+
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_CORE, &core);
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+	struct rlimit memory = {(rlim_t)room, (rlim_t)room};
+	setrlimit(RLIMIT_AS, &memory);
+#else
+	(void)room;
+#endif
+}
+
+static _Noreturn void child(cli_work *work, void *ctx, int say)
+{
+	char why[1024] = "";
+	int bad = work(ctx, why, sizeof why);
+
+	if (bad)
+		io_writeall(say, why, strlen(why));
+	_exit(bad ? 1 : 0);
+}
+
+/* Waits until the child has closed its end; takes what it said. True when it was stopped. */
+static bool hear(pid_t pid, int said, char *text, size_t size)
+{
+	bool stopped = false;
+	size_t n = 0;
+
+	for (;;) {
+		int got = io_wait(said, 500 * TIM_MS);
+		if (got > 0) {
+			ssize_t r = read(said, text + n, size - 1 - n);
+			if (r <= 0)
+				break;
+			n += (size_t)r;
+		}
+		cli_tick();
+		if (cli_stopping() && !stopped) {
+			kill(pid, SIGKILL);
+			stopped = true;
+		}
+	}
+	text[n] = 0;
+	return stopped;
+}
+
+int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size)
+{
+	int ends[2], status;
+	char text[1024];
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		snprintf(why, size, "no child process: %s", strerror(errno));
+		return -1;
+	}
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		limit_child(room, seconds);
+		child(work, ctx, ends[1]);
+	}
+	int error = errno;
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		snprintf(why, size, "no child process: %s", strerror(error));
+		errno = error;
+		return -1;
+	}
+	bool stopped = hear(pid, ends[0], text, sizeof text);
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	errno = stopped ? EINTR : EIO;
+	snprintf(why, size, "%s",
+	    text[0]       ? text
+		: stopped ? "stopped"
+			  : "the library crashed, or took too long");
+	return -1;
 }
 
 int cli_end(enum cli_exit code)
@@ -329,15 +410,17 @@ bool cli_draining(void)
 
 /* ---- status ---- */
 
+/* In a pipeline only the last program shows a status line: one line is all there is. The cursor
+ * stays at its start, so that the next message, whoever writes it, takes its place. */
 static void show_line(void)
 {
 	char line[TALLY_TEXT];
+	bool shown = prog->prints ? !isatty(STDOUT_FILENO) : true;
 
-	if (common.quiet || !prog->tally || !isatty(STDERR_FILENO) ||
-	    strcmp(common.log, "stderr") != 0)
+	if (common.quiet || !prog->tally || !shown || io_ispipe(STDOUT_FILENO) ||
+	    !isatty(STDERR_FILENO) || strcmp(common.log, "stderr") != 0)
 		return;
-	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s", prog->name, tally_line(prog->tally, line));
-	line_shown = true;
+	dprintf(STDERR_FILENO, "\r\033[K%s: %.150s\r", prog->name, tally_line(prog->tally, line));
 }
 
 void cli_tick(void)
@@ -364,9 +447,13 @@ void cli_tick(void)
 
 static const char *keep(char *s)
 {
-	if (!s ||
-	    (nstrings % STRINGS_STEP == 0 &&
-		!(strings = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings))))
+	if (nstrings % STRINGS_STEP == 0) {
+		char **grown = realloc(strings, (nstrings + STRINGS_STEP) * sizeof *strings);
+		if (!grown)
+			cli_die(EXIT_SYSTEM, "no memory");
+		strings = grown;
+	}
+	if (!s)
 		cli_die(EXIT_SYSTEM, "no memory");
 	return strings[nstrings++] = s;
 }

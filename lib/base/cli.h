@@ -68,6 +68,7 @@ struct cli_program {
 	int min_args, max_args;
 	struct tally
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
 	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
 	const char *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */
@@ -118,6 +119,13 @@ void cli_no_terminal(int fd, const char *what);
 
 /* --name=INSTANCE, or "" */
 const char *cli_name(void);
+
+/* Runs work in a child process with at most `room` bytes of address space and `seconds` of CPU
+ * time: for libraries that can crash. work returns 0, or -1 after writing a sentence to why. 0, or
+ * -1 with errno and a sentence: work's own, or how the child ended. Ticks while it waits; when the
+ * program is to stop, so is the child. */
+typedef int cli_work(void *ctx, char *why, size_t size);
+int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size);
 
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C

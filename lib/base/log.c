@@ -189,13 +189,14 @@ static int send_tcp(enum log_level level, const char *text)
 }
 
 /* "program[instance]: text"; with the time in front where no person is watching a terminal. */
-static int send_line(int fd, bool timed, const char *text)
+static int send_line(int fd, bool person, const char *text)
 {
 	char line[RECORD_MAX], when[TIM_TEXT];
 	bool named = lg.instance && *lg.instance;
 
+	/* On a terminal the line takes the place of a status line, this program's or another's. */
 	int n = snprintf(line, sizeof line, "%s%s%s%s%s%s: %s",
-	    timed ? tim_text(tim_now(), 3, when) : "", timed ? " " : "", lg.program,
+	    person ? "\r\033[K" : tim_text(tim_now(), 3, when), person ? "" : " ", lg.program,
 	    named ? "[" : "", named ? lg.instance : "", named ? "]" : "", text);
 	if (n >= (int)sizeof line)
 		n = sizeof line - 1;
@@ -210,13 +211,13 @@ static int deliver(enum log_level level, const char *text)
 		syslog((int)level, "%s%s%s", lg.instance, *lg.instance ? ": " : "", text);
 		return 0;
 	case TO_FILE:
-		return send_line(lg.fd, true, text);
+		return send_line(lg.fd, false, text);
 	case TO_TCP:
 		return send_tcp(level, text);
 	case TO_STDERR:
 		break;
 	}
-	return send_line(STDERR_FILENO, !isatty(STDERR_FILENO), text);
+	return send_line(STDERR_FILENO, isatty(STDERR_FILENO), text);
 }
 
 int log_send(enum log_level level, const char *text)

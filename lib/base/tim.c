@@ -274,3 +274,18 @@ bad:
 	errno = EINVAL;
 	return -1;
 }
+
+/* IERS Bulletin C: TAI - UTC from these days on. */
+int64_t tim_from_tai(int64_t tai)
+{
+	static const struct {
+		int year, month, seconds;
+	} leap[] = {{2017, 1, 37}, {2015, 7, 36}, {2012, 7, 35}, {2009, 1, 34}, {2006, 1, 33},
+	    {1999, 1, 32}};
+	size_t n = sizeof leap / sizeof *leap, i = 0;
+
+	while (i < n - 1 &&
+	    tai < tim_join(leap[i].year, leap[i].month, 1, 0, 0, 0, 0) + leap[i].seconds * TIM_S)
+		i++;
+	return tai - leap[i].seconds * TIM_S;
+}

@@ -50,6 +50,10 @@ int tim_duration(const char *s, int64_t *ns);
 /* 51ms, 1.5s, 2h: the shortest text that tim_duration() reads back. Returns buf. */
 char *tim_span(int64_t ns, char buf[TIM_TEXT]);
 
+/* UTC of a TAI reading (ns since 1970-01-01 00:00:00 TAI), by the leap seconds of 1999 to 2017:
+ * 37 s since then. During a leap second the last second of the day comes twice. */
+int64_t tim_from_tai(int64_t tai);
+
 /* The next instant (after now) at which a UTC clock shows HH:MMZ or HH:MM:SSZ. */
 int tim_until(const char *s, int64_t now, int64_t *t);
 

@@ -1,5 +1,5 @@
 /*
- * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, two-phase commits
+ * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, commits
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,8 @@
 
 #define BLOCK_MAX  (16u << 20)
 #define WRITE_BACK (8u << 20) /* bytes after which the kernel is asked to begin writing out */
+#define AHEAD_MIN  (1u << 20) /* disk that is asked for ahead of the data: a quarter of the file */
+#define AHEAD_MAX  (64u << 20)
 
 struct cdf {
 	int fd, marker;
@@ -24,15 +26,17 @@ struct cdf {
 	size_t room, gathered;
 	uint8_t *fixed; /* the variables without the record dimension, as they stand in the file */
 	uint64_t fixed_at, fixed_size;
-	uint8_t *fixed_old;         /* the same, as they were last written */
+	uint8_t *fixed_old;          /* the same, as they were last written */
 	uint64_t written, committed; /* records in the file, and safe */
 	uint64_t pushed;             /* offset up to which write-back was begun */
+	uint64_t reserved; /* offset up to which disk was asked for; UINT64_MAX: not to be had */
 };
 
 /* ---- byte order ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((target_clones("avx2", "default")))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
+#define CLONES __attribute__((optimize("O3"), target_clones("avx2", "default")))
 #else
 #define CLONES
 #endif
@@ -99,8 +103,8 @@ static int put_tables(int nc, const struct cdf_head *h)
 	int bad = 0, id;
 
 	for (int d = 0; d < h->ndims && !bad; d++)
-		bad = nc_def_dim(nc, h->dim[d].name,
-		    h->dim[d].len ? (size_t)h->dim[d].len : NC_UNLIMITED, &id);
+		bad = nc_def_dim(
+		    nc, h->dim[d].name, h->dim[d].len ? (size_t)h->dim[d].len : NC_UNLIMITED, &id);
 	for (int v = 0; v < h->nvars && !bad; v++) {
 		const struct cdf_var *x = &h->var[v];
 		bad = nc_def_var(nc, x->name, (nc_type)x->type, x->ndims, x->dim, &id);
@@ -214,8 +218,8 @@ static struct cdf *give_up(struct cdf *f, const char *path, char why[CDF_WHY])
 	return NULL;
 }
 
-struct cdf *cdf_create(struct cdf_head *h, const char *path, int fd, size_t block, int marker,
-    char why[CDF_WHY])
+struct cdf *cdf_create(
+    struct cdf_head *h, const char *path, int fd, size_t block, int marker, char why[CDF_WHY])
 {
 	struct cdf *f = calloc(1, sizeof *f);
 
@@ -229,7 +233,8 @@ struct cdf *cdf_create(struct cdf_head *h, const char *path, int fd, size_t bloc
 	f->fd = fd;
 	f->marker = marker;
 	if (h->bad) {
-		snprintf(why, CDF_WHY, "%s: too much for one file's header, or out of memory", path);
+		snprintf(
+		    why, CDF_WHY, "%s: too much for one file's header, or out of memory", path);
 		return give_up(f, path, why);
 	}
 	if (write_header(h, path, why) < 0)
@@ -288,9 +293,24 @@ static void push(struct cdf *f, uint64_t end)
 {
 	if (end - f->pushed < WRITE_BACK)
 		return;
-	(void)sync_file_range(f->fd, (off_t)f->pushed, (off_t)(end - f->pushed),
-	    SYNC_FILE_RANGE_WRITE);
+	(void)sync_file_range(
+	    f->fd, (off_t)f->pushed, (off_t)(end - f->pushed), SYNC_FILE_RANGE_WRITE);
 	f->pushed = end;
+}
+
+/* Asks for disk ahead of the data, beyond the end of the file: a third less work for each write. */
+static void reserve(struct cdf *f, uint64_t end)
+{
+	if (end <= f->reserved)
+		return;
+	uint64_t ahead = end / 4 < AHEAD_MIN ? AHEAD_MIN
+	    : end / 4 > AHEAD_MAX            ? AHEAD_MAX
+					     : end / 4;
+	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)ahead) == 0)
+		f->reserved = end + ahead;
+	else
+		f->reserved =
+		    UINT64_MAX; /* the write itself will say what is wrong, if it matters */
 }
 
 /* Writes the gathered rows. After a failure those that went out whole count as written, and the
@@ -302,6 +322,7 @@ static int flush_rows(struct cdf *f)
 	if (f->gathered == 0)
 		return 0;
 	uint64_t at = f->head->first + f->written * rec;
+	reserve(f, at + f->gathered);
 	size_t whole = write_all(f->fd, f->rows, f->gathered, at) / rec * rec;
 	bool all = whole == f->gathered;
 	int error = errno;
@@ -363,35 +384,61 @@ static int flush_fixed(struct cdf *f)
 	return 0;
 }
 
-static int write_marker(struct cdf *f)
+/* The number of records, as every reader of netCDF finds it. */
+static int write_count(struct cdf *f)
 {
-	u64be n;
+	u64be wide;
 	u32be narrow;
 
-	wire_put(&n, f->written);
+	wire_put(&wide, f->written);
 	wire_put(&narrow, (uint32_t)f->written);
-	if (f->marker >= 0) {
-		bool wide = f->head->var[f->marker].type == CDF_I64;
-		memcpy(cdf_fixed(f, f->marker), wide ? n.b : narrow.b, wide ? sizeof n : sizeof narrow);
-		if (flush_fixed(f) < 0)
-			return -1;
-	}
 	if (f->head->kind == CDF_2)
 		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
-	return write_all(f->fd, n.b, sizeof n, 4) == sizeof n ? 0 : -1;
+	return write_all(f->fd, wide.b, sizeof wide, 4) == sizeof wide ? 0 : -1;
+}
+
+static int write_marker(struct cdf *f)
+{
+	if (f->marker < 0)
+		return 0;
+	if (f->head->var[f->marker].type == CDF_I64)
+		wire_put((u64be *)cdf_fixed(f, f->marker), f->written);
+	else
+		wire_put((u32be *)cdf_fixed(f, f->marker), (uint32_t)f->written);
+	return flush_fixed(f);
+}
+
+/* Whether there is nothing that a commit could make safe. */
+static bool nothing_new(const struct cdf *f)
+{
+	return f->gathered == 0 && f->written == f->committed &&
+	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
 }
 
 int cdf_commit(struct cdf *f)
 {
+	if (f->committed && nothing_new(f))
+		return 0;
 	int bad = flush_rows(f), error = errno;
 
 	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+		return -1;
+	if (write_count(f) < 0 || fsync(f->fd) < 0)
 		return -1;
 	if (write_marker(f) < 0 || fsync(f->fd) < 0)
 		return -1;
 	f->committed = f->written;
 	errno = error;
 	return bad;
+}
+
+int cdf_trim(struct cdf *f)
+{
+	struct stat st;
+
+	if (f->reserved == 0)
+		return 0;
+	return fstat(f->fd, &st) < 0 || ftruncate(f->fd, st.st_size) < 0 ? -1 : 0;
 }
 
 uint64_t cdf_records(const struct cdf *f)
@@ -450,8 +497,8 @@ static bool counts_match(int fd, const struct cdf_head *got, const struct cdf_he
 }
 
 /* Only after our own reader has found the header sound: libnetcdf can crash on a damaged one. */
-static bool library_agrees(const char *path, const struct cdf_head *want, uint64_t records,
-    char why[CDF_WHY])
+static bool library_agrees(
+    const char *path, const struct cdf_head *want, uint64_t records, char why[CDF_WHY])
 {
 	int nc, ndims, nvars, unlim;
 	size_t n = 0;
@@ -471,8 +518,8 @@ static bool library_agrees(const char *path, const struct cdf_head *want, uint64
 	return true;
 }
 
-int cdf_verify(const char *path, const struct cdf_head *want, uint64_t records, int marker,
-    char why[CDF_WHY])
+int cdf_verify(
+    const char *path, const struct cdf_head *want, uint64_t records, int marker, char why[CDF_WHY])
 {
 	char reason[CDF_WHY];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

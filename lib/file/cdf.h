@@ -14,9 +14,9 @@
  * A file's life:  cdf_head_new .. cdf_dim, cdf_var, cdf_text ..  cdf_create  (pub_commit)
  *                 { cdf_row .. cdf_row_done } .. cdf_commit ..  cdf_finish
  *
- * cdf_commit() is two-phase: records and small variables, fsync; then the number of records and
- * the marker variable, fsync. So no reader, with or without knowledge of the marker, is ever
- * shown a record that is not whole on the disk.
+ * cdf_commit(): records and small variables, fsync; the number of records, fsync; the marker
+ * variable, fsync. So whatever happens to the machine, the marker counts no more than the header,
+ * and no reader, with or without knowledge of the marker, is shown a record that is not whole.
  */
 #ifndef FYKE_CDF_H
 #define FYKE_CDF_H
@@ -25,14 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CDF_WHY       512
-#define CDF_RANK      8         /* dimensions of a variable */
-#define CDF_NAME      256       /* bytes of a name, with its NUL */
-#define CDF_DIMS_MAX  1024      /* in one file, here and below: what is more is refused */
-#define CDF_VARS_MAX  4096
-#define CDF_ATTS_MAX  1024      /* of one variable */
-#define CDF_HEAD_MAX  (16u << 20) /* bytes of a header */
-#define CDF_FIXED_MAX (8u << 20)  /* bytes of all variables without the record dimension that a
+#define CDF_WHY      512
+#define CDF_RANK     8    /* dimensions of a variable */
+#define CDF_NAME     256  /* bytes of a name, with its NUL */
+#define CDF_DIMS_MAX 1024 /* in one file, here and below: what is more is refused */
+#define CDF_VARS_MAX 4096
+#define CDF_ATTS_MAX 1024        /* of one variable */
+#define CDF_HEAD_MAX (16u << 20) /* bytes of a header */
+#define CDF_FIXED_MAX                                                                              \
+	(8u << 20) /* bytes of all variables without the record dimension that a
                                    * file with records may have */
 
 enum cdf_kind { CDF_2 = 2, CDF_5 = 5 };
@@ -91,7 +92,7 @@ struct cdf_head {
 	uint64_t length;  /* bytes of the header */
 	uint64_t first;   /* where record 0 begins */
 	uint64_t recsize; /* bytes of a record with its padding */
-	bool bad;         /* out of memory, or a definition beyond the limits: cdf_create() says so */
+	bool bad; /* out of memory, or a definition beyond the limits: cdf_create() says so */
 };
 
 /* ---- defining ---- */
@@ -116,8 +117,8 @@ void cdf_list(struct cdf_head *h, int var, const char *name, enum cdf_type type,
 
 /* From the first bytes of a file of `size` bytes in all. Trusts nothing: every length is compared
  * with what is there. *more is set when the header goes on behind n. NULL with a sentence. */
-struct cdf_head *cdf_parse(const void *bytes, size_t n, uint64_t size, bool *more,
-    char why[CDF_WHY]);
+struct cdf_head *cdf_parse(
+    const void *bytes, size_t n, uint64_t size, bool *more, char why[CDF_WHY]);
 
 /* The header of an open file. NULL with a sentence. */
 struct cdf_head *cdf_scan(int fd, char why[CDF_WHY]);
@@ -134,8 +135,8 @@ struct cdf;
  * caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least one
  * record). marker: index of an I64 or I32 variable without
  * dimensions, or -1. NULL with a sentence. */
-struct cdf *cdf_create(struct cdf_head *h, const char *path, int fd, size_t block, int marker,
-    char why[CDF_WHY]);
+struct cdf *cdf_create(
+    struct cdf_head *h, const char *path, int fd, size_t block, int marker, char why[CDF_WHY]);
 
 /* Room for the next record, recsize bytes; padding is 0 and must be left so. NULL with errno when
  * the gathered ones could not be written. cdf_row_done() counts it in. */
@@ -160,13 +161,16 @@ uint64_t cdf_records(const struct cdf *f);   /* rows counted in */
 uint64_t cdf_committed(const struct cdf *f); /* rows that are safe */
 const struct cdf_head *cdf_head(const struct cdf *f);
 
+/* At the end: gives back the disk that was reserved ahead of the data. 0, or -1 with errno. */
+int cdf_trim(struct cdf *f);
+
 /* Frees without writing anything more. */
 void cdf_free(struct cdf *f);
 
 /* Opens the file at path by libnetcdf and by ourselves and counts: records, dimensions,
  * variables, bytes, and the marker. 0, or -1 with a sentence. */
-int cdf_verify(const char *path, const struct cdf_head *want, uint64_t records, int marker,
-    char why[CDF_WHY]);
+int cdf_verify(
+    const char *path, const struct cdf_head *want, uint64_t records, int marker, char why[CDF_WHY]);
 
 /* ---- byte order ---- */
 

@@ -31,15 +31,19 @@ size_t cdf_size(enum cdf_type t)
 	switch (t) {
 	case CDF_I8:
 	case CDF_CHAR:
-	case CDF_U8: return 1;
+	case CDF_U8:
+		return 1;
 	case CDF_I16:
-	case CDF_U16: return 2;
+	case CDF_U16:
+		return 2;
 	case CDF_I32:
 	case CDF_F32:
-	case CDF_U32: return 4;
+	case CDF_U32:
+		return 4;
 	case CDF_F64:
 	case CDF_I64:
-	case CDF_U64: return 8;
+	case CDF_U64:
+		return 8;
 	}
 	return 0;
 }
@@ -85,7 +89,7 @@ static void *grow(void **table, int *n, size_t size, int max)
 			return NULL;
 		*table = more;
 	}
-	void *new = (char *)*table + (size_t)*n * size;
+	void *new = (char *)*table + (size_t)*n *size;
 	memset(new, 0, size);
 	(*n)++;
 	return new;
@@ -125,7 +129,8 @@ static bool measure(const struct cdf_head *h, struct cdf_var *v)
 			return false;
 		if (len == 0)
 			v->record = true;
-		else if (__builtin_mul_overflow(v->count, len, &v->count) || v->count > INT64_MAX / 16)
+		else if (__builtin_mul_overflow(v->count, len, &v->count) ||
+		    v->count > INT64_MAX / 16)
 			return false;
 	}
 	return true;
@@ -155,8 +160,8 @@ static struct cdf_atts *atts_of(const struct cdf_head *h, int var)
 	return var >= 0 && var < h->nvars ? &h->var[var].atts : NULL;
 }
 
-void cdf_list(struct cdf_head *h, int var, const char *name, enum cdf_type type, size_t n,
-    const void *values)
+void cdf_list(
+    struct cdf_head *h, int var, const char *name, enum cdf_type type, size_t n, const void *values)
 {
 	struct cdf_atts *a = atts_of(h, var);
 	struct cdf_att *t = a ? grow((void **)&a->att, &a->n, sizeof *t, CDF_ATTS_MAX) : NULL;
@@ -208,16 +213,36 @@ void cdf_number(struct cdf_head *h, int var, const char *name, enum cdf_type typ
 
 	switch (type) {
 	case CDF_I8:
-	case CDF_CHAR: x.i8 = (int8_t)value; break;
-	case CDF_I16: x.i16 = (int16_t)value; break;
-	case CDF_I32: x.i32 = (int32_t)value; break;
-	case CDF_F32: x.f32 = (float)value; break;
-	case CDF_F64: x.f64 = value; break;
-	case CDF_U8: x.u8 = (uint8_t)value; break;
-	case CDF_U16: x.u16 = (uint16_t)value; break;
-	case CDF_U32: x.u32 = (uint32_t)value; break;
-	case CDF_I64: x.i64 = (int64_t)value; break;
-	case CDF_U64: x.u64 = (uint64_t)value; break;
+	case CDF_CHAR:
+		x.i8 = (int8_t)value;
+		break;
+	case CDF_I16:
+		x.i16 = (int16_t)value;
+		break;
+	case CDF_I32:
+		x.i32 = (int32_t)value;
+		break;
+	case CDF_F32:
+		x.f32 = (float)value;
+		break;
+	case CDF_F64:
+		x.f64 = value;
+		break;
+	case CDF_U8:
+		x.u8 = (uint8_t)value;
+		break;
+	case CDF_U16:
+		x.u16 = (uint16_t)value;
+		break;
+	case CDF_U32:
+		x.u32 = (uint32_t)value;
+		break;
+	case CDF_I64:
+		x.i64 = (int64_t)value;
+		break;
+	case CDF_U64:
+		x.u64 = (uint64_t)value;
+		break;
 	}
 	cdf_list(h, var, name, type, 1, &x);
 }
@@ -443,7 +468,8 @@ static bool lay_out(struct reader *r, uint64_t size)
 				return refuse(r, "the records do not hang together");
 			if (__builtin_add_overflow(rec, padded(x), &rec) || rec > INT64_MAX / 2)
 				return refuse(r, "a record is larger than any file");
-		} else if (x->begin < after || __builtin_add_overflow(x->begin, padded(x), &after)) {
+		} else if (x->begin < after ||
+		    __builtin_add_overflow(x->begin, padded(x), &after)) {
 			return refuse(r, "two variables overlap");
 		}
 	}
@@ -462,7 +488,8 @@ static bool lay_out(struct reader *r, uint64_t size)
 	return true;
 }
 
-struct cdf_head *cdf_parse(const void *bytes, size_t n, uint64_t size, bool *more, char why[CDF_WHY])
+struct cdf_head *cdf_parse(
+    const void *bytes, size_t n, uint64_t size, bool *more, char why[CDF_WHY])
 {
 	const uint8_t *magic = bytes;
 	struct reader r = {.at = bytes, .end = (const uint8_t *)bytes + n, .more = more};

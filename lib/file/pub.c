@@ -69,6 +69,13 @@ static int lock(int fd)
 	return fcntl(fd, F_OFD_SETLK, &all);
 }
 
+void pub_release(int fd)
+{
+	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	(void)fcntl(fd, F_OFD_SETLK, &all);
+}
+
 static bool same_file(const struct pub *p, int fd)
 {
 	struct stat a, b;
@@ -130,6 +137,20 @@ static int set_names(struct pub *p, const char *path, const char *dir, const cha
 	return 0;
 }
 
+/* Whether a living program writes the file that would be replaced: it has its lock from when it
+ * was created under its temporary name. */
+static bool in_use(const struct pub *p)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	bool held = fcntl(fd, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
 static int check_name(struct pub *p, bool replace)
 {
 	struct stat st;
@@ -143,6 +164,8 @@ static int check_name(struct pub *p, bool replace)
 		return fail(p->why, EEXIST, "%s: exists, and is not overwritten", p->path);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return fail(p->why, EEXIST, "%s: is not an ordinary file", p->path);
+	if (in_use(p))
+		return fail(p->why, EBUSY, "%s: another program is writing this file", p->path);
 	return 0;
 }
 
@@ -285,6 +308,21 @@ int pub_keep(struct pub *p, int fd)
 		return fail(p->why, ENAMETOOLONG, "%s: the name is too long", kept);
 	p->published = true;
 	return unsure ? -1 : committed(p);
+}
+
+int pub_rename(struct pub *p, const char *path)
+{
+	char dir[PUB_PATH];
+	const char *name = split(path, dir);
+
+	if (strlen(name) > NAME_MAX - strlen("..part") || strlen(path) >= PUB_PATH)
+		return fail(p->why, ENAMETOOLONG, "%.64s...: the name is too long", name);
+	if (rename_free(p->dirfd, p->name, name) < 0)
+		return fail(p->why, errno, "%s: cannot be renamed to %s: %s", p->path, name,
+		    strerror(errno));
+	strcpy(p->path, path);
+	strcpy(p->name, name);
+	return committed(p);
 }
 
 void pub_end(struct pub *p)

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PUB_WHY	 512
+#define PUB_WHY  512
 #define PUB_PATH 4096
 
 struct pub {
@@ -22,15 +22,19 @@ struct pub {
 	char part[PUB_PATH]; /* path of the temporary name, for libraries that open by path */
 	char path[PUB_PATH]; /* path of the final name */
 	char part_name[256], name[256]; /* the last parts of the same */
-	char why[PUB_WHY];		/* one sentence after -1 */
+	char why[PUB_WHY];              /* one sentence after -1 */
 	bool published;
 	bool ours; /* the temporary name is ours to take away */
 };
 
 /* Prepares to write path: the folder must exist (EX: "DIR: no such folder"), and unless replace
  * is set, the final name must be free (EEXIST). A stale .part of a dead program is removed; one
- * that is locked by a living program is EBUSY. 0, or -1 with errno. Does not create the file. */
+ * that is locked by a living program is EBUSY, and so is a file to be replaced that somebody still
+ * writes. 0, or -1 with errno. Does not create the file. */
 int pub_begin(struct pub *p, const char *path, bool replace);
+
+/* Gives up the lock of a finished file that its own writer is about to replace. */
+void pub_release(int fd);
 
 /* Creates, locks and opens the temporary file (read, write, append): a descriptor, or -1 with
  * errno. The mode is 0666 less the umask. */
@@ -47,6 +51,9 @@ int pub_commit(struct pub *p, int fd, bool replace);
 /* The same for a file that could not be finished: it is kept as NAME.cut.SUFFIX (or -1, -2 ...
  * after NAME), and p->path says so. */
 int pub_keep(struct pub *p, int fd);
+
+/* Gives a published file another name in the same folder, which must be free. 0, or -1 with errno. */
+int pub_rename(struct pub *p, const char *path);
 
 /* Takes the temporary name away when nothing was published; closes the folder. */
 void pub_end(struct pub *p);

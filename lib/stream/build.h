@@ -1,18 +1,27 @@
 /*
  * build.h - the event builder: records of many sources into one event per time slot
  *
- * The rules (evbuild(1), POLICY):
- * - A record joins the open event whose clock is nearest and within the window, if its source is
- *   not there yet; else it opens an event. An event's clock is that of the record that opened it.
- * - Events leave in the order of their clocks: as soon as the first one is complete, or when it
- *   has been open for the hold time by the arrival stamps, or when too many are open.
- * - A record older than the last event that left is late: counted, not stored.
- * - The same source and time again is a duplicate: the first is kept, contents are compared.
- * - A source whose clock jumps out of line is set aside until its next datagram tells whether it
- *   was a stray (counted) or the clock restarted: then everything open leaves, and a new segment
- *   begins with what was set aside. Nothing of it is lost.
- * - The only clock is the arrival stamps. build_time() with a later stamp never changes which
- *   events come out, only when.
+ * The rules (POLICY in evbuild(1)):
+ * 1 A record joins the open event whose clock is nearest to its own time, within the window, if
+ *   that source is not in it yet; else the neighbour on the other side; else it opens an event,
+ *   whose clock is its time.
+ * 2 The same source and time again is a duplicate, or a conflict when the bytes differ. The first
+ *   one is kept, also when its event has just left.
+ * 3 Events leave in the order of their clocks: the first one as soon as it is complete, or the
+ *   hold time after its first record (or after the last record of an event before it), or when
+ *   too many are open, or at the end. Where sequence numbers show that something is missing just
+ *   before a complete event, it waits too, but never for more than 64 younger ones.
+ * 4 A record that is not after the last event that left is late: counted, not stored.
+ * 5 A clock that wraps is unwrapped by the sequence number where that explains it, else by the
+ *   arrival stamps.
+ * 6 A record whose time is out of line (far behind what has left, or ahead by more than hold +
+ *   window and not explained by its arrival) is set aside until the same source's next ones tell:
+ *   back in line, and it was late or a stray; going on in the new line, and when more sources do so
+ *   than still keep to the old one, the clock was restarted: everything open leaves, a new segment
+ *   begins, and what was set aside comes first in it. Nothing of it is lost. Where sequence numbers
+ *   fit the old line, the records may be late: then it takes sixteen datagrams in a row.
+ * 7 The only clock is the arrival stamps. A stamp that steps back by more than a second moves the
+ *   stream's clock on, not back.
  */
 #ifndef FYKE_BUILD_H
 #define FYKE_BUILD_H
@@ -20,15 +29,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/tally.h"
 #include "card.h"
 #include "pkt.h"
 
 struct build_options {
-	int64_t window, hold; /* ns */
+	int64_t window, hold; /* ns; the window fits an event's offsets: at most 2 s */
 	uint32_t run;
-	uint32_t open_max;       /* events open at once; 0: from 64 MiB */
-	const uint8_t *expected; /* nsrc flags: sources that make an event complete; NULL: all that
-	                          * the card counts */
+	uint32_t open_max; /* events open at once; 0: from 64 MiB */
+	/* nsrc flags: sources that make an event complete, others are unknown; NULL: all of them. */
+	const uint8_t *expected;
+	/* Senders that are sources 0, 1, ... whatever the card says; naddress 0: the card's rule. */
+	const struct pkt_addr *address;
+	unsigned naddress;
 };
 
 /* Records, but for the last group. in = out + held + the losses (DESIGN accounting). A datagram
@@ -36,11 +49,13 @@ struct build_options {
 struct build_count {
 	uint64_t in, out, held;
 	uint64_t late, duplicate, conflict, stray, unknown, malformed, empty;
+	uint64_t truncated, fragments;                   /* datagrams that are not all there */
 	uint64_t events, complete, incomplete, overflow; /* events that left */
-	uint64_t gaps, missing; /* sequence jumps, and numbers missing in them */
+	uint64_t gaps, missing; /* sequence jumps, and numbers still missing in them */
 	uint64_t reordered;     /* came after a later one of the same source, still in time */
 	uint64_t restarts;      /* segments begun after the first */
 	uint64_t dropped;       /* sum of the packets' drop counts */
+	uint64_t foreign;       /* other traffic: no UDP; not counted as in */
 };
 
 struct build;
@@ -49,26 +64,43 @@ struct build;
  * the drop counts since the event before. Returns 0, or -1 (errno) to stop the builder. */
 typedef int build_emit(void *ctx, const uint8_t *body, size_t size, int64_t time, uint64_t dropped);
 
-/* Something worth a line, said once per source or cause: text is escaped. */
+/* Something worth a line, said once per source or cause: printable ASCII. */
 typedef void build_say(void *ctx, const char *text);
 
-struct build *build_new(const struct card *c, const struct build_options *o, build_emit *emit,
-    build_say *say, void *ctx);
+#define BUILD_WHY 256
 
-/* A datagram. 0, or -1 with errno when emit() failed. */
+/* c, o->expected and o->address must live as long as the builder. NULL with the reason in why:
+ * EINVAL for a card or options that cannot be, or ENOMEM. */
+struct build *build_new(const struct card *c, const struct build_options *o, build_emit *emit,
+    build_say *say, void *ctx, char why[BUILD_WHY]);
+
+/* Run number of the events that leave from now on. */
+void build_run(struct build *b, uint32_t run);
+
+/* A datagram. 0, or -1 with errno when emit() failed or there is no memory. */
 int build_add(struct build *b, const struct pkt *p);
 
-/* The stream's clock has reached now (a heartbeat, or idle time): what is past its hold leaves. */
+/* A captured record that pkt_decode() refused: it is counted, and its stamp is time that passes. */
+int build_skip(struct build *b, enum pkt_verdict why, int64_t time, uint64_t dropped);
+
+/* The stream's clock has reached now (a heartbeat, or idle time), and nothing earlier follows:
+ * what is past its hold leaves. It never changes which events come out, only when. */
 int build_time(struct build *b, int64_t now);
 
-/* When the first open event will be past its hold, TIM_NONE when nothing is open. */
+/* The stamp at which the first open event will be past its hold, TIM_NONE when nothing is open. */
 int64_t build_due(const struct build *b);
+
+/* First arrival of the oldest thing that is still held, TIM_NONE when nothing is: no event that
+ * comes later has an earlier time. */
+int64_t build_oldest(const struct build *b);
 
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);
 
 const struct build_count *build_count(const struct build *b);
+void build_tally(const struct build *b, struct tally *t);              /* the same for people */
 uint64_t build_source_records(const struct build *b, unsigned source); /* stored, per source */
+uint64_t build_source_lost(const struct build *b, unsigned source); /* late, stray, duplicate ... */
 void build_free(struct build *b);
 
 #endif

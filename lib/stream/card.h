@@ -3,6 +3,9 @@
  *
  * A card says how long a record is, who sent it (source number), when (device clock), which one
  * in a row (sequence), and which values it holds. Nothing else in fyke knows an instrument.
+ *
+ * cardtext.c reads and checks the text: whatever a struct card says about offsets, counts and
+ * strides stays inside the record. card.c finds cards and takes records apart.
  */
 #ifndef FYKE_CARD_H
 #define FYKE_CARD_H
@@ -13,12 +16,14 @@
 
 #include "pkt.h"
 
-#define CARD_WHY        256
-#define CARD_FIELDS     32
-#define CARD_PIECES     16 /* at= lines of one field */
-#define CARD_SOURCES    1024
-#define CARD_RECORD_MAX 65507 /* a UDP payload */
-#define CARD_TEXT_MAX   65535 /* the file: it must fit an if_description */
+#define CARD_WHY         256
+#define CARD_FIELDS      32
+#define CARD_PIECES      16 /* at= lines of one field */
+#define CARD_SOURCES     1024
+#define CARD_RECORD_MAX  65507     /* a UDP payload */
+#define CARD_TEXT_MAX    65535     /* the file: it must fit an if_description */
+#define CARD_DECODED_MAX (4 << 20) /* all elements of all fields of all sources of an event */
+#define CARD_BYTE_LAST   255       /* address_byte: the last one, of IPv4 and of IPv6 */
 
 enum card_type {
 	CARD_U8,
@@ -33,6 +38,15 @@ enum card_type {
 	CARD_F64
 };
 
+/* How card_extract() moves the values of a piece. */
+enum card_move {
+	CARD_EACH, /* one by one */
+	CARD_COPY, /* a contiguous run to a contiguous run */
+	CARD_PICK, /* every second value of a contiguous run (I of I, Q, I, Q ...) */
+	CARD_ZIP,  /* this piece and the next: even and odd elements of one run */
+	CARD_DONE  /* the second piece of a zip */
+};
+
 /* at = OFFSET TYPE [COUNT [STRIDE [FIRST [STEP]]]]: value k stands stride*k bytes after offset in
  * the record and is element first + step*k of the field. */
 struct card_piece {
@@ -40,7 +54,9 @@ struct card_piece {
 	uint32_t count;
 	uint32_t stride; /* bytes */
 	uint32_t first, step;
-	bool big; /* byte order of this piece */
+	bool big;  /* byte order of this piece */
+	bool swap; /* that is not the host's */
+	enum card_move move;
 };
 
 struct card_field {
@@ -53,11 +69,14 @@ struct card_field {
 	uint32_t covered; /* elements that some piece covers */
 	int npieces;
 	struct card_piece piece[CARD_PIECES];
-	uint64_t xor ;        /* applied to the raw bits first */
+	uint64_t xor, mask;   /* raw bits ^ xor, then (raw >> shift) & mask: bits `shift` to */
+	unsigned shift, bits; /* `shift + bits - 1`; unsigned types only, for others all bits */
 	double scale, offset; /* value = raw * scale + offset */
 	bool scaled;          /* scale or offset was given */
-	bool has_fill;
-	int64_t fill;
+	bool has_fill;        /* given, or chosen because covered < count */
+	int64_t fill;         /* integer types: its value (u64: its bits) */
+	uint64_t fill_bits;   /* the element itself, any type, in the low card_size(type) bytes */
+	uint32_t gap_first, gap_count; /* the range that holds every uncovered element */
 };
 
 enum card_by { CARD_BY_ADDRESS, CARD_BY_PORT, CARD_BY_FIELD };
@@ -77,7 +96,7 @@ struct card {
 	enum card_by
 	    by; /* source number = (address byte | destination port | field) [mod modulo] - first */
 	uint32_t modulo;       /* 0: none */
-	uint32_t address_byte; /* which byte of the address: 3 is the last of IPv4 */
+	uint32_t address_byte; /* which byte of the address, from 0, or CARD_BYTE_LAST */
 	uint32_t first, nsrc;
 	int source_field; /* index, for CARD_BY_FIELD, else -1 */
 
@@ -86,6 +105,7 @@ struct card {
 	double clock_unit;             /* ns a tick */
 	uint32_t clock_num, clock_den; /* the same as a ratio: ns = ticks * num / den, exact */
 	unsigned clock_width;          /* bits: the counter wraps at 2^width */
+	uint64_t clock_wrap;           /* the clock in ns wraps here; 0: never */
 	enum card_tie tie;
 
 	int seq_field; /* -1: none */
@@ -105,22 +125,25 @@ struct card *card_parse(const char *name, const char *text, size_t n, char why[C
 void card_free(struct card *c);
 
 /* Calls each(ctx, name, title, path) for every card in the path, sorted, first one of a name
- * wins. Returns how many. */
+ * wins; title is the reason where a card is refused. Returns how many. */
 typedef void card_each(void *ctx, const char *name, const char *title, const char *path);
 int card_list(card_each *each, void *ctx);
 
 /* The source number of a datagram (of its record at rec, for CARD_BY_FIELD), or -1: unknown. */
 int card_source(const struct card *c, const struct pkt *p, const uint8_t *rec);
 
-/* Element of a one-element field, raw bits with xor applied, sign-extended for signed types. */
+/* Element of a one-element field: raw bits with xor, shift and mask applied, sign-extended for
+ * signed types (f32, f64: the bits). */
 int64_t card_value(const struct card *c, int field, const uint8_t *rec);
 
-/* The device clock in ns, modulo 2^width ticks; *wrap_ns is that modulus (0: does not wrap). */
+/* The device clock in ns, below card_clock_wrap() (0: it does not wrap); 0 for a card without a
+ * clock. Fractions of a ns are cut off after the exact product, so they never add up; where
+ * 2^width ticks are no whole number of ns, the wrap is cut to one. */
 uint64_t card_clock(const struct card *c, const uint8_t *rec);
 uint64_t card_clock_wrap(const struct card *c);
 
-/* Copies a field out of a record in host order, xor applied, elements in their order, uncovered
- * ones set to fill: count elements of card_size(type) bytes at to. Vectorised. */
+/* Copies a field out of a record in host order, xor, shift and mask applied, elements in their
+ * order, uncovered ones set to fill: count elements of card_size(type) bytes at to. Vectorised. */
 void card_extract(const struct card *c, int field, const uint8_t *rec, void *to);
 size_t card_size(enum card_type t);
 

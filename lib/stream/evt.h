@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire.h"
+#include "base/wire.h"
 
 #define EVT_MAGIC   UINT32_C(0x656b7966) /* "fyke" in the file */
 #define EVT_VERSION 1
@@ -39,11 +39,12 @@ struct evt_head {
 };
 static_assert(sizeof(struct evt_head) == 36, "fyke-events(5)");
 
+/* The first four say why an incomplete event left; a complete one never has them. */
 enum evt_flag {
 	EVT_INCOMPLETE = 1 << 0, /* sources that were expected are missing */
-	EVT_HELD = 1 << 1,       /* left at the hold time or at idle */
+	EVT_HELD = 1 << 1,       /* left at the hold time */
 	EVT_OVERFLOW = 1 << 2,   /* left early: too many events were open */
-	EVT_FLUSHED = 1 << 3,    /* left at the end of the input or of the program */
+	EVT_FLUSHED = 1 << 3,    /* left at the end of the input, of the program or of a segment */
 	EVT_SEGMENT = 1 << 4,    /* first event after the device clock was restarted or stepped */
 	EVT_DUPLICATE = 1 << 5,  /* a second record of a source came, with the same bytes */
 	EVT_CONFLICT =
@@ -51,6 +52,7 @@ enum evt_flag {
 	EVT_GAP = 1 << 7,  /* a source's sequence number jumped just before this event */
 	EVT_DROPS = 1 << 8 /* datagrams were dropped by the receiver just before (epb_dropcount) */
 };
+#define EVT_FLAGS 9
 
 /* A decoded body: pointers into the block. */
 struct evt {

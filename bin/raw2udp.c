@@ -1,0 +1,176 @@
+/* raw2udp.c - replays recorded packets as UDP datagrams, with their spacing and their senders */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/tim.h"
+#include "stream/cap.h"
+#include "stream/pace.h"
+#include "stream/pkt.h"
+
+#define LOOK_UP (500 * TIM_MS) /* between looks at the clock while nothing comes */
+
+static const char *dest, *speed_text;
+static int64_t count = INT64_MAX;
+
+enum { SEND_ERROR, FIRST_VERDICT };
+static struct tally tally = {.unit = "packets"};
+enum { ALSO_REFUSED, ALSO_OTHER_SENDER, ALSO_DROPPED };
+
+static const struct cli_option options[] = {
+    {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there; port 0: each packet's own port", 0, 0},
+    {"speed", 0, CLI_STR, &speed_text, "X|max", "X times as fast as it was recorded", 0, 0},
+    {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many packets", 0, 0},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+
+static const struct cli_program program = {.name = "raw2udp",
+    .args = "[FILE]",
+    .about = "replays recorded packets as UDP datagrams",
+    .options = options,
+    .max_args = 1,
+    .tally = &tally,
+    .can_lose = true};
+
+static struct pace *pace;
+static bool own_ports;
+static double speed = 1; /* 0: as fast as it goes */
+static int64_t began, recorded_from = TIM_NONE;
+
+static void name_counts(void)
+{
+	tally.lost[SEND_ERROR].name = "send error";
+	for (int v = PKT_OK + 1; v < PKT_VERDICTS; v++)
+		tally.lost[FIRST_VERDICT + v - 1].name = pkt_verdict_text((enum pkt_verdict)v);
+	tally.also[ALSO_REFUSED].name = "refused";
+	tally.also[ALSO_OTHER_SENDER].name = "from another sender";
+	tally.also[ALSO_DROPPED].name = "dropped before they were recorded";
+}
+
+static void open_pace(void)
+{
+	char why[PACE_WHY];
+
+	if (!dest)
+		cli_die(EXIT_USAGE, "say where to: -d HOST:PORT");
+	pace = pace_new(dest, why);
+	if (!pace)
+		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "-d %s: %s", dest, why);
+	own_ports = pace_port(pace) == 0;
+}
+
+/* The loopback address that a packet came from, or 0 where it cannot be sent from again. */
+static uint32_t sender(const struct pkt *p)
+{
+	char from[PKT_TEXT];
+	uint32_t a;
+
+	memcpy(&a, p->src.addr, sizeof a);
+	a = ntohl(a);
+	if (p->src.family == 4 && pace_can_be(pace, a))
+		return a;
+	if (tally.also[ALSO_OTHER_SENDER].n++ == 0)
+		cli_warn("%s cannot be a sender here (only 127.x.x.x to 127.x.x.x can): this "
+			 "machine's own "
+			 "address stands in for it, and for others like it",
+		    pkt_text_addr(&p->src, from));
+	return 0;
+}
+
+static void settle(int n)
+{
+	for (int i = 0; i < n; i++) {
+		int error = pace_result(pace, (unsigned)i);
+		if (!error)
+			tally.out++;
+		else if (tally.lost[SEND_ERROR].n++ == 0)
+			cli_warn(
+			    "%s: a datagram could not be sent: %s (this is counted from now on)",
+			    dest, strerror(error));
+	}
+	tally.held = pace_waiting(pace);
+	cli_tick();
+}
+
+static void replay(const struct cap_record *r)
+{
+	struct pkt p;
+
+	if (r->link == CAP_LINK_USER0)
+		cli_die(EXIT_USAGE,
+		    "these are events, and what is sent again is packets: give the file of "
+		    "udp2raw that they were built from");
+	tally.in++;
+	tally.also[ALSO_DROPPED].n += r->dropped;
+	enum pkt_verdict v = pkt_decode(r, &p);
+	if (v != PKT_OK) {
+		tally.lost[FIRST_VERDICT + v - 1].n++;
+		return;
+	}
+	if (recorded_from == TIM_NONE) {
+		recorded_from = p.time;
+		began = tim_mono();
+	}
+	int64_t due = pace_due(began, p.time - recorded_from, speed);
+	tally.held = pace_waiting(pace) + 1; /* this one too */
+	while (!pace_fits(pace, due) && !cli_stopping()) {
+		settle(pace_send(pace));
+		tally.held++;
+	}
+	if (cli_stopping())
+		return;
+	memcpy(pace_room(pace), p.data, p.len);
+	pace_put(pace, p.len, due, sender(&p), own_ports ? p.dst.port : 0);
+	tally.held = pace_waiting(pace);
+}
+
+/* What was cut or damaged in the input, as an exit status. */
+static enum cli_exit verdict(const struct cap_reader *in, const char *name)
+{
+	const struct cap_state *s = cap_state(in);
+
+	if (!s->damaged && !s->skipped && !s->cut)
+		return EXIT_DONE;
+	cli_error("%s: %s; everything that was whole has been sent", name, cap_why(in));
+	return EXIT_DATA;
+}
+
+int main(int argc, char **argv)
+{
+	const char *const *args = cli_begin(argc, argv, &program);
+	const char *name = args[0] && strcmp(args[0], "-") != 0 ? args[0] : "standard input";
+	struct cap_record record;
+	enum cap_next what = CAP_WAIT;
+
+	name_counts();
+	if (speed_text && pace_speed(speed_text, &speed) < 0)
+		cli_die(
+		    EXIT_USAGE, "--speed: '%s' is neither max nor a number above 0", speed_text);
+	open_pace();
+	int fd = cli_open_input(args[0]);
+	cli_filter(fd);
+	struct cap_reader *in = cap_reader_new(fd);
+	if (!in)
+		cli_die(EXIT_SYSTEM, "no memory");
+
+	while (!cli_stopping() && tally.in < (uint64_t)count && what != CAP_END) {
+		what = cap_read(in, &record, pace_waiting(pace) > 0 ? 0 : LOOK_UP);
+		if (what == CAP_ERROR)
+			cli_die(
+			    errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", name, cap_why(in));
+		if (what == CAP_RECORD)
+			replay(&record);
+		else if (what == CAP_WAIT)
+			settle(pace_send(pace));
+	}
+	while (pace_waiting(pace) > 0 && !cli_stopping())
+		settle(pace_send(pace));
+	tally.also[ALSO_REFUSED].n = pace_refused(pace);
+	if (tally.also[ALSO_REFUSED].n > 0)
+		cli_warn("%s: nobody listened there for some of the datagrams", dest);
+	enum cli_exit code = verdict(in, name);
+	cap_reader_free(in);
+	pace_free(pace);
+	return cli_end(code);
+}

@@ -1,0 +1,51 @@
+/*
+ * cdf_order.h - the records of one source put in order: by sequence number, else by device clock
+ *
+ * - In order and without a gap a record passes straight through.
+ * - After a gap, later records wait for what is missing: for at most 64 of them, or 100 ms by the
+ *   arrival stamps. Without sequence numbers nobody can know of a gap: each waits so, 16 of them.
+ * - What comes twice is a duplicate, what comes after its place was passed is late: both counted,
+ *   not handed on.
+ * - A number (or clock) far out of line is set aside until the next record of the source tells
+ *   whether it was a stray (counted) or the source has started anew or come back after a long gap.
+ * - A device clock that steps against the arrival stamps begins a new segment.
+ *
+ * Only what stands in the stream decides: the same input always gives the same output.
+ */
+#ifndef FYKE_CDF_ORDER_H
+#define FYKE_CDF_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stream/card.h"
+
+struct cdf_item {
+	const uint8_t *rec;
+	int64_t arrival;  /* UTC ns */
+	uint64_t dropped; /* datagrams the receiver lost before it */
+	int64_t clock;    /* device clock, ns, unwrapped within the segment */
+	int64_t sequence; /* as it was sent; the running number without such a field */
+	uint64_t missing; /* numbers missing just before this one */
+	bool segment;     /* the first of a new clock segment */
+	bool reordered;   /* came after a later one */
+};
+
+struct cdf_order_count {
+	uint64_t duplicate, late, stray;       /* not handed on */
+	uint64_t reordered, missing, segments; /* found in what was */
+	uint64_t held;                         /* waiting now */
+};
+
+/* Takes a record; item and its rec live until it returns. 0, or -1 (errno) to stop. */
+typedef int cdf_order_emit(void *ctx, const struct cdf_item *item);
+
+struct cdf_order;
+struct cdf_order *cdf_order_new(const struct card *c, cdf_order_emit *emit, void *ctx);
+int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint64_t dropped);
+int cdf_order_time(struct cdf_order *o, int64_t now); /* the stream has come to this time */
+int cdf_order_flush(struct cdf_order *o);             /* nothing more comes */
+const struct cdf_order_count *cdf_order_count(const struct cdf_order *o);
+void cdf_order_free(struct cdf_order *o);
+
+#endif

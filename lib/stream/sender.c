@@ -1,0 +1,132 @@
+/* sender.c - the event builder's senders: source numbers, strangers, datagrams that are no records */
+#include "buildin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "srclist.h"
+
+/* ---- senders ---- */
+
+static bool same_host(const struct pkt_addr *a, const struct pkt_addr *x)
+{
+	return a->family == x->family && memcmp(a->addr, x->addr, a->family == 4 ? 4 : 16) == 0;
+}
+
+/* Source of a sender by --sources=ADDRESS,...; mostly they send in turn. */
+static int listed_source(struct build *b, const struct pkt_addr *from)
+{
+	for (unsigned k = 0; k < b->o.naddress; k++) {
+		unsigned i = (b->guess + k) % b->o.naddress;
+		if (!same_host(&b->o.address[i], from))
+			continue;
+		b->guess = i + 1;
+		return (int)i;
+	}
+	return -1;
+}
+
+int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec)
+{
+	int s = b->o.naddress ? listed_source(b, &p->src) : card_source(b->card, p, rec);
+	return s >= 0 && b->o.expected && !b->o.expected[s] ? -1 : s;
+}
+
+/* Whether this sender has not been spoken of yet. */
+static bool new_stranger(struct build *b, const struct pkt_addr *from)
+{
+	for (unsigned i = 0; i < b->nstrangers; i++)
+		if (same_host(&b->stranger[i], from))
+			return false;
+	if (b->nstrangers == STRANGERS_MAX)
+		return false;
+	b->stranger[b->nstrangers++] = *from;
+	return true;
+}
+
+/* "addresses ending in .0 to .31, .100 to .131": where the card's sources may send from. */
+static void text_expected(const struct card *c, char *buf, size_t size)
+{
+	const char *dot = c->by == CARD_BY_ADDRESS ? "." : "";
+	unsigned limit = c->by == CARD_BY_ADDRESS ? 255 : 65535, lo = c->first;
+	size_t n = 0;
+
+	*buf = '\0';
+	if (c->by == CARD_BY_ADDRESS && c->address_byte != CARD_BYTE_LAST)
+		n = (size_t)snprintf(buf, size, " (byte %u of the address", c->address_byte);
+	else if (c->by != CARD_BY_FIELD)
+		n = (size_t)snprintf(
+		    buf, size, " (%s", c->by == CARD_BY_PORT ? "ports" : "addresses that end in");
+	for (int k = 0; n > 0 && n < size && lo <= limit && k < 4; k++, lo += c->modulo) {
+		unsigned hi = lo + c->nsrc - 1;
+		n += (size_t)snprintf(buf + n, size - n, "%s %s%u to %s%u", k ? "," : "", dot, lo,
+		    dot, hi > limit ? limit : hi);
+		if (!c->modulo)
+			break;
+	}
+	if (n > 0 && n < size)
+		snprintf(buf + n, size - n, ")");
+}
+
+void sender_unknown(struct build *b, const struct pkt *p)
+{
+	const struct card *c = b->card;
+	char from[PKT_TEXT], range[200];
+
+	if (!new_stranger(b, &p->src))
+		return;
+	pkt_text(&p->src, from);
+	if (b->o.naddress || b->o.expected) {
+		build_sayf(b, "%s: not one of --sources; its records are counted as unknown", from);
+		return;
+	}
+	text_expected(c, range, sizeof range);
+	build_sayf(b,
+	    "%s: an unknown source: %s has sources 0 to %u%s; its records are counted as unknown",
+	    from, c->name, c->nsrc - 1, range);
+}
+
+/* A datagram that is no whole number of records. */
+void sender_refuse(struct build *b, const struct pkt *p)
+{
+	const struct card *c = b->card;
+	char from[PKT_TEXT];
+	uint64_t *counter = p->len ? &b->n.malformed : &b->n.empty;
+
+	b->n.in++;
+	++*counter;
+	int s = c->by == CARD_BY_FIELD && !b->o.naddress ? -1 : sender_source(b, p, NULL);
+	if (s >= 0)
+		b->src[s].lost++;
+	bool *said = s < 0 ? NULL : p->len ? &b->src[s].said_runt : &b->src[s].said_empty;
+	if (said ? *said : !new_stranger(b, &p->src))
+		return;
+	if (said)
+		*said = true;
+	pkt_text(&p->src, from);
+	if (p->len)
+		build_sayf(b, "%s: a datagram of %zu bytes, but %s has %s %u: counted as malformed",
+		    from, p->len, c->name, c->whole ? "records of" : "whole records of", c->record);
+	else
+		build_sayf(b, "%s: an empty datagram: counted", from);
+}
+
+void sender_report(struct build *b)
+{
+	uint8_t silent[CARD_SOURCES], heard[CARD_SOURCES];
+	char who[128], list[128];
+	unsigned nsilent = 0, nheard = 0;
+
+	for (unsigned s = 0; s < b->nsrc; s++) {
+		bool any = b->src[s].records + b->src[s].lost > 0;
+		bool expected = !b->o.expected || b->o.expected[s];
+		nheard += heard[s] = any;
+		nsilent += silent[s] = !any && expected;
+	}
+	if (nsilent && nheard)
+		build_sayf(b,
+		    "nothing came from source %s, so no event is complete: --sources=%s would "
+		    "not wait for it",
+		    srclist_text(silent, b->nsrc, who, sizeof who),
+		    srclist_text(heard, b->nsrc, list, sizeof list));
+}

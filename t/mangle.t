@@ -1,0 +1,154 @@
+# mangle.t - loss, duplicates and disorder on the network: evbuild's counters are the truth's
+# san: yes
+. "${0%/*}/lib.sh"
+. "$top/t/lib-chain.sh"
+
+# What the counters must be, reckoned from simdet's truth: a record that is sent first and in time
+# is stored; again, it is a duplicate, with other bytes a conflict; late, it is late. Sequence
+# numbers that are not stored between two that are, are missing. A copy of a late record may be
+# called either, and a late one from before a restart a stray.
+cat >mangled.py <<'E2'
+import subprocess
+import sys
+from chain import *
+
+SOURCES = {"chec": 32, "roach2c": 13, "./tubes.card": 3}
+RECORD = {"chec": 144, "roach2c": 8192, "./tubes.card": 25}
+
+
+def reckon(card, sent, caught, restart):
+    n = dict.fromkeys(("in", "out", "late", "duplicate", "conflict", "unknown source", "malformed",
+                       "empty", "reordered", "gaps", "missing", "restarts"), 0)
+    stored, too_late, newest, numbers, per_event, copies, across = {}, set(), {}, {}, {}, 0, 0
+    begun, last = False, -1
+    n["restarts"] = int(any(t.event >= restart for t in sent))
+    for t, p in zip(sent, caught):
+        assert len(p.data) == t.bytes
+        n["in"] += max(t.records, 1)
+        if t.records == 0:
+            n["empty" if t.bytes == 0 else "malformed"] += 1
+        elif t.source < 0:
+            n["unknown source"] += t.records
+        for k in range(t.records if t.source >= 0 else 0):
+            key = t.source, t.event + k
+            segment = key[1] >= restart
+            data = p.data[k * RECORD[card]:(k + 1) * RECORD[card]]
+            begun |= segment
+            if "late" in t.fault and key[1] <= last:
+                copies += key in too_late
+                across += begun and not segment
+                too_late.add(key)
+                n["late"] += 1
+            elif key in stored:
+                n["duplicate" if stored[key] == data else "conflict"] += 1
+            else:
+                stored[key] = data
+                per_event.setdefault(key[1], set()).add(t.source)
+                n["out"] += 1
+                last = max(last, key[1])
+                n["reordered"] += key[1] < newest.get((key[0], segment), -1)
+                newest[key[0], segment] = max(key[1], newest.get((key[0], segment), -1))
+                if t.sequence is not None:
+                    numbers.setdefault((key[0], segment), []).append(key[1])
+    for have in numbers.values():
+        have.sort()
+        jumps = [b - a - 1 for a, b in zip(have, have[1:]) if b > a + 1]
+        n["gaps"] += len(jumps)
+        n["missing"] += sum(jumps)
+    n["events"] = len(per_event)
+    n["complete"] = sum(len(s) == SOURCES[card] for s in per_event.values())
+    n["incomplete"] = n["events"] - n["complete"]
+    return n, per_event, copies, across
+
+
+def compare(card, restart, what):
+    sent = truth("truth.tsv")
+    want, per_event, copies, across = reckon(card, sent, packets("run.pcapng"), restart)
+    s = status("evbuild.json")
+    got = {k: s["lost"].get(k, s["also"].get(k, s.get(k))) for k in want}
+    strays = s["lost"]["stray"]
+    again = want["late"] - strays - got["late"]
+    if strays <= across and 0 <= again <= copies:
+        other = min(max(got["conflict"] - want["conflict"], 0), again)
+        want["conflict"] += other
+        want["duplicate"] += again - other
+        want["late"] = got["late"]
+    different = {k: "%d, in truth %d" % (got[k], want[k]) for k in want if got[k] != want[k]}
+    if s["held"]:
+        different["held"] = s["held"]
+    built = [set(np.flatnonzero(e.present)) for e in events("run.events")]
+    if built != [per_event[k] for k in sorted(per_event)]:
+        different["masks"] = "not those of the truth"
+    if different:
+        print(what, different)
+    return not different
+
+
+if __name__ == "__main__":
+    card, percent, seeds = sys.argv[1], sys.argv[2], range(*map(int, sys.argv[3].split("-")))
+    more = sys.argv[4:]
+    restart = int(more[more.index("--restart-at") + 1]) if "--restart-at" in more else 1 << 62
+    good = True
+    for seed in seeds:
+        command = "simdet -c CARD -o run.pcapng --truth=truth.tsv --quiet --seed=%d" % seed
+        faults = ["--%s=%s" % (f, percent) for f in ("drop", "dup", "swap", "late")]
+        for old in ("run.pcapng", "truth.tsv", "run.events"):
+            if os.path.exists(old):
+                os.unlink(old)
+        subprocess.run(command.replace("CARD", card).split() + faults + more, check=True)
+        subprocess.run(["evbuild", "-c", card, "-o", "run.events", "--status=evbuild.json", "--quiet",
+                        "--max-loss=1000000000", "run.pcapng"], check=True, stderr=subprocess.DEVNULL)
+        good &= compare(card, restart, "%s, seed %d:" % (percent, seed))
+    print("good" if good else "bad")
+E2
+
+mangled() { # mangled WORDS -- CARD PERCENT SEEDS SIMDET-OPTIONS...
+	words=$1; shift 2
+	/usr/bin/python3 mangled.py "$@" >got 2>&1
+	is "$(tail -n 1 got)" good "$words" || head -n 6 got | diag
+}
+
+last=4; ! nightly || last=100
+for p in 0.1% 1% 10%; do
+	mangled "chec, $p of everything" -- chec $p 1-$last -n 300
+	mangled "roach2c, $p of everything, while clock and sequence wrap" -- \
+		roach2c $p 1-$last -n 120 --clock0=-10000000 --seq0=-50
+done
+mangled "chec: conflicts, short ones, runts, empty ones, strangers" -- chec 1% 1-$last -n 300 \
+	--conflict=2% --short=2% --runt=2% --empty=2% --stranger=2%
+mangled "chec: the camera is restarted" -- chec 1% 1-$last -n 300 --restart-at 150
+mangled "roach2c: the boards are restarted" -- roach2c 1% 1-$last -n 120 --restart-at 60 --seq0=1000000
+
+# A card that is written here: the source is a byte of the record, and what changes places is one
+# source's own records.
+cat >tubes.card <<'E2'
+[card]
+name = tubes
+byteorder = big
+datagram = 25
+window = 5ms
+hold = 200ms
+rate = 100
+[source]
+by = field box
+first = 1
+count = 3
+[clock]
+field = ticks
+unit = 1us
+[sequence]
+field = number
+width = 9
+[field number]
+at = 0 u32
+[field ticks]
+at = 4 u32
+[field counts]
+at = 8 u32 4
+[field box]
+at = -1 u8
+E2
+mangled "a card of the test: three boxes, whose numbers wrap at 512" -- ./tubes.card 10% 1-$last -n 900
+mangled "one box" -- ./tubes.card 10% 1-$last -n 900 -m 1
+
+done_testing

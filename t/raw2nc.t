@@ -1,0 +1,221 @@
+# raw2nc.t - what stands in the files: events and packets, as the common readers see it
+. "${0%/*}/lib.sh"
+need ncdump ncks ncra
+py=/usr/bin/python3
+
+# A generator that shares nothing with fyke: pcapng (draft-ietf-opsawg-pcapng), events as
+# fyke-events(5) says, TARGET-C and ROACH2 C datagrams.
+cat >gen.py <<'E2'
+import struct, zlib, numpy as np
+T0 = 1763623433_123456789                      # 2025-11-20T07:23:53.123456789Z
+def opt(code, data): return struct.pack('<HH', code, len(data)) + data + bytes(-len(data) % 4)
+def block(kind, body):
+    return struct.pack('<II', kind, len(body) + 12) + body + struct.pack('<I', len(body) + 12)
+def header(link, name='', text=''):
+    o = (opt(2, name.encode()) if name else b'') + (opt(3, text.encode()) if text else b'')
+    return block(0x0a0d0d0a, struct.pack('<IHHq', 0x1a2b3c4d, 1, 0, -1)) + \
+        block(1, struct.pack('<HHI', link, 0, 0) + o + opt(9, b'\x09') + opt(0, b''))
+def packet(t, data, dropped=0):
+    o = opt(3, b'\x02' + struct.pack('<I', zlib.crc32(data)))
+    if dropped: o += opt(4, struct.pack('<Q', dropped))
+    return block(6, struct.pack('<IIIII', 0, t >> 32, t & 0xffffffff, len(data), len(data)) +
+                 data + bytes(-len(data) % 4) + o + opt(0, b''))
+def end(t, n, ifdrop=0, osdrop=0):
+    return block(5, struct.pack('<III', 0, t >> 32, t & 0xffffffff) +
+                 b''.join(opt(c, struct.pack('<Q', v)) for c, v in
+                          ((4, n + ifdrop + osdrop), (5, ifdrop), (7, osdrop), (8, n))) + opt(0, b''))
+def udp(src, data):
+    u = struct.pack('>HHHH', 5000, 60000, 8 + len(data), 0) + data
+    return struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(u), 0, 0, 64, 17, 0) + \
+        bytes(map(int, src.split('.'))) + bytes([127, 0, 0, 1]) + u
+def event(number, clock, slots, run=7, flags=0, nsrc=32, offs=lambda s: s):
+    size = len(next(iter(slots.values())))
+    return struct.pack('<IHHQIIqHHQ', 0x656b7966, 1, 44 + 4 * nsrc, number, run, flags, clock, nsrc,
+                       len(slots), sum(1 << s for s in slots)) + \
+        b''.join(struct.pack('<i', offs(s) if s in slots else -2**31) for s in range(nsrc)) + \
+        b''.join(slots.get(s, bytes(size)) for s in range(nsrc))
+def chec(tack, raw):                           # raw: what raw2nc should store, after the xor
+    w = (np.asarray(raw).astype('u2') ^ 0x8000).astype('>u2')
+    return struct.pack('>Q', tack) + w[:32].tobytes() + struct.pack('>Q', tack + 7) + w[32:].tobytes()
+def roach(I, Q, pps, clock, count):
+    w = np.zeros(2048, '<i4'); c = np.arange(1024)
+    w[(c & 1) * 1024 + c // 2] = I
+    w[512 + (c & 1) * 1024 + c // 2] = Q
+    b = bytearray(w.tobytes()); b[8171:] = struct.pack('>IIIIIB', 0, pps, clock % 2**32, count, 5, 6)
+    return bytes(b)
+E2
+cat >events.py <<'E2'
+import os, sys
+from gen import *
+card = open(os.environ['FYKE_CARDS'] + '/chec.card').read()
+def stream(n, first=0, clock0=5 * 10**9, t0=T0, ends=True):
+    out = header(147, 'fyke-events/1', card)
+    for i in range(n):
+        clock = clock0 + i * 100_000_000
+        mods = [m for m in range(32) if m != 9 and not (i % 10 == 3 and m == 5)]
+        slots = {m: chec(clock + m, np.arange(64) * 100 + m + i) for m in mods}
+        if i == 7: slots[2] = chec(clock + 2, [65535] + [0] * 63)
+        out += packet(t0 + i * 100_000_000 + 1000 * (i % 3),
+                      event(first + i, clock, slots, flags=1 if i % 10 == 3 else 0), dropped=2 if i == 20 else 0)
+    return out + (end(t0 + n * 100_000_000, n, 3, 2) if ends else b'')
+open('events.pcapng', 'wb').write(stream(50))
+open('two.pcapng', 'wb').write(stream(10) + stream(10, clock0=10**9, t0=T0 + 30 * 10**9))
+open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9))
+s = stream(50)
+open('cut.pcapng', 'wb').write(s[:len(s) // 2])
+b = bytearray(s); b[len(s) // 2] ^= 1
+open('flip.pcapng', 'wb').write(bytes(b))
+E2
+$py events.py || { echo "Bail out! the generator failed"; exit 1; }
+
+# ---- events ----
+
+ok "events to netCDF" -- raw2nc -o ev.nc events.pcapng
+like err '50 events in, 50 out, 0 lost' "and the accounting"
+ok "the same with the classic types" -- raw2nc -o classic.nc --types=classic events.pcapng
+ok "channel-major" -- raw2nc -o chan.nc --layout=channel events.pcapng
+ok "finished as netCDF-4" -- raw2nc -o nc4.nc --final=nc4 events.pcapng
+ok "finished as netCDF-4, channel-major" -- raw2nc -o nc4c.nc --final=nc4 --layout=channel events.pcapng
+is "$(ncdump -k ev.nc) $(ncdump -k classic.nc) $(ncdump -k chan.nc) $(ncdump -k nc4.nc)" \
+    "cdf5 64-bit offset cdf5 netCDF-4" "the kinds"
+is "$(find . -name '.*' -type f)" "" "no temporary file is left"
+cat >check.py <<'E2'
+import numpy as np, netCDF4, xarray as xr, warnings
+warnings.simplefilter('ignore')
+def want(i):
+    a = np.full((32, 64), np.nan)
+    for m in range(32):
+        if m == 9 or (i % 10 == 3 and m == 5): continue
+        a[m] = np.arange(64) * 100 + m + i
+    if i == 7: a[2] = 0; a[2, 0] = np.nan
+    return a * 0.0763
+for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
+    ds = xr.open_dataset(name)
+    amp = ds.amplitude.transpose('event', 'source', 'pixel').values
+    assert np.allclose(amp, [want(i) for i in range(50)], atol=1e-3, equal_nan=True), name
+    t = ds.time.values.astype('datetime64[ns]').astype(int)
+    assert (t == 1763623433_123456789 + np.arange(50) * 100_000_000).all(), (name, t)
+    a = ds.arrival.values.astype('datetime64[ns]').astype(int)
+    assert (a == t + 1000 * (np.arange(50) % 3)).all(), name
+    assert (ds.clock.values == 5 * 10**9 + np.arange(50) * 100_000_000).all(), name
+    assert ds.present.values.sum() == 50 * 31 - 5, name
+    off = ds.offset.transpose('event', 'source').values
+    assert off[0, 8] == 8 and np.isnan(off[0, 9]), name
+    assert ds.flags.values[3] == 1 and ds.flags.values[7] == 1 << 16 and ds.flags.values[4] == 0, name
+    assert (ds.nrec.values[:4] == [31, 31, 31, 30]).all() and (ds.run.values == 7).all(), name
+    assert (ds.number.values == np.arange(50)).all() and ds.dropped.values[20] == 2, name
+    assert ds.frames_written.values == 50, name
+    raw = netCDF4.Dataset(name); raw.set_auto_mask(False)
+    loss = {k: int(v) for k, v in zip(netCDF4.chartostring(raw['loss_name'][:]), raw['loss_count'][:])}
+    assert loss['incomplete events'] == 5 and loss['records absent from incomplete events'] == 10, loss
+    assert loss['datagrams dropped before an event'] == 2, loss
+    assert loss["kernel drops, as of the stream's end mark"] == 2, loss
+    assert loss['measured values equal to the fill value'] == 1, loss
+    assert raw['anchor_clock'][0] == 5 * 10**9 and list(raw['anchor_first'][:2]) == [0, -1]
+    assert abs(raw['anchor_time'][0] - 26633.123456789) < 1e-9
+    assert raw.Conventions.startswith('CF-') and raw.card.startswith('# chec.card') and raw.run == 7
+    assert raw.date_created == '2025-11-20T07:23:53.123456789Z'
+    print(name, 'good')
+# The full-scale sample is not lost: the raw value stands in the file.
+raw = netCDF4.Dataset('ev.nc'); raw.set_auto_maskandscale(False)
+assert raw['amplitude'][7, 2, 0] == 65535 and raw['present'][7, 2] == 1
+assert raw['tack'][4, 3] == 5_400_000_003 and raw['tack'].dtype == 'u8'
+print('raw good')
+E2
+$py check.py >got 2>&1
+is "$(tail -n 6 got)" "$(printf '%s good\n' ev.nc classic.nc chan.nc nc4.nc nc4c.nc raw)" "xarray and netCDF4 find all values" || diag <got
+ok "ncks reads one module" -- ncks -O -d source,4 -v amplitude,time ev.nc one.nc
+ok "ncra averages" -- ncra -O -v amplitude ev.nc mean.nc
+ncks -C -H -s '%f' --unpack -v amplitude -d source,4 -d pixel,1 mean.nc 2>/dev/null >out || ncdump -v amplitude mean.nc >out
+[ -s out ]; tap $? "and the mean is there"
+is "$(ncdump -h ev.nc | grep -c 'flag_m')" 2 "flags carry masks and meanings"
+is "$(ncdump -v time -t ev.nc | sed -n 's/^ time = \("[^"]*"\).*/\1/p')" '"2025-11-20 07:23:53.123457"' "ncdump decodes the time"
+is "$(ncdump -hs nc4.nc | grep -c 'amplitude:_ChunkSizes = 50, 1, 16')" 1 "netCDF-4 has explicit chunks"
+is "$(ncdump -hs nc4.nc | grep -cE 'amplitude:_(Shuffle = "true"|DeflateLevel = 1)')" 2 "shuffle and deflate 1"
+
+ok "two streams behind each other" -- raw2nc -o two.nc two.pcapng
+is "$(ncdump -v segment two.nc | tr -d ' \n' | sed 's/.*segment=//')" \
+    "0,0,0,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1;}" "two segments"
+is "$(ncdump -v anchor_first two.nc | tr -d ' \n' | sed 's/.*anchor_first=//' | cut -c1-8)" "0,10,-1," "each with its anchor"
+
+# ---- the same input gives the same bytes ----
+
+ok "again" -- raw2nc -o again.nc events.pcapng
+same again.nc ev.nc "the same bytes from a file"
+ok "from a pipe" -- sh -c 'raw2nc -o pipe1.nc <events.pcapng'
+ok "from a slow pipe, with many commits" -- sh -c 'dd if=events.pcapng bs=777 2>/dev/null | raw2nc --every=1ms -o pipe2.nc -'
+same pipe1.nc pipe2.nc "the same bytes however they come"
+ok "netCDF-4 again" -- raw2nc -o nc4again.nc --final=nc4 events.pcapng
+same nc4again.nc nc4.nc "netCDF-4 too"
+
+# ---- the reader of the page ----
+
+sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-netcdf.5" | grep -v '^\.' >reader.py
+cat >same.py <<'E2'
+import sys; sys.argv = ['reader.py', 'ev.nc']
+from reader import read
+import numpy as np, netCDF4
+d = netCDF4.Dataset('ev.nc'); d.set_auto_maskandscale(False); r = read('ev.nc')
+assert list(sorted(r)) == list(sorted(d.variables))
+for n in r: assert np.array_equal(r[n], d[n][:]) and r[n].shape == d[n].shape, n
+E2
+ok "the reader of fyke-netcdf(5), in numpy alone, agrees with netCDF4" -- $py same.py
+is "$(sed -n '/^def read/,/^    return/p' reader.py | sed 1d | wc -l)" 15 "in 15 lines"
+
+# ---- bad input ----
+
+exits 1 "a cut stream" -- raw2nc -o cut.nc cut.pcapng
+like err 'what was whole is kept' "is said"
+n=$(ncdump -v frames_written cut.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')
+[ "$n" -ge 24 ] && [ "$n" -le 25 ]; tap $? "and what was whole is there: $n events"
+exits 1 "a flipped bit" -- raw2nc -o flip.nc flip.pcapng
+is "$(ncdump -v frames_written flip.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 49 "one event is missing"
+ncdump -v loss_count flip.nc >out
+tr -d ' \n' <out | sed 's/.*loss_count=//' >line
+is "$(cut -d, -f3 line) $(cut -d, -f11 line)" "1 1" "the loss table says: 1 event missing, 1 damaged place"
+exits 1 "no stream at all" -- raw2nc -o none.nc check.py
+exits 1 "an empty input" -- raw2nc -o none.nc /dev/null
+[ ! -e none.nc ]; tap $? "and no file is made"
+exits 1 "events and packets in one" -- sh -c 'simdet --quiet -c chec -n 1 -o - | cat events.pcapng - | raw2nc -o mix.nc'
+
+# ---- files are never lost ----
+
+cp ev.nc before.nc
+exits 4 "an old file is not overwritten" -- raw2nc -o ev.nc two.pcapng
+like err 'ev.nc: exists, and is not overwritten' "and the message says so"
+same ev.nc before.nc "it is as it was"
+ok "but when asked" -- raw2nc --overwrite -o ev.nc events.pcapng
+same ev.nc before.nc "it is replaced"
+ln -s before.nc link.nc
+exits 4 "a symbolic link neither" -- raw2nc -o link.nc two.pcapng
+exits 3 "a folder that is not there" -- raw2nc -o nowhere/x.nc events.pcapng
+
+# ---- rotation ----
+
+mkdir rot
+ok "a file each 10 s of the data" -- raw2nc --rotate=10s --dir=rot rot.pcapng
+is "$(cd rot && echo chec_*)" "chec_20251120T072355Z.nc chec_20251120T072400Z.nc" "named by the time of their first event" 
+is "$(readlink rot/current)" "chec_20251120T072400Z.nc" "current is the newest"
+is "$(cat rot/current.cur)" "$(cd rot && pwd -P)/chec_20251120T072400Z.nc" "and current.cur says where it is"
+sum=0
+for f in rot/chec_*.nc; do
+	n=$(ncdump -v frames_written "$f" | sed -n 's/^ frames_written = \(.*\) ;/\1/p')
+	sum=$((sum + n))
+done
+is $sum 100 "together they hold every event"
+is "$(ncdump -v anchor_clock rot/chec_20251120T072400Z.nc | sed -n 's/^ anchor_clock = \([0-9]*\),.*/\1/p')" 5000000000 \
+    "the second one knows the segment's anchor"
+is "$(ncdump -v time rot/chec_20251120T072400Z.nc | sed -n 's/^ time = \([0-9]*\).*/\1/p')" 26640 "and its times go on"
+
+# ---- usage ----
+
+exits 2 "no output" -- raw2nc events.pcapng
+exits 2 "both outputs" -- raw2nc -o x.nc --dir=rot events.pcapng
+exits 2 "--rotate without --dir" -- raw2nc -o x.nc --rotate=1h events.pcapng
+exits 2 "a layout that is none" -- raw2nc -o x.nc --layout=row events.pcapng
+exits 2 "--names for events" -- raw2nc -o x.nc --names=kid events.pcapng
+exits 2 "packets without a card" -- sh -c 'simdet --quiet -c chec -n 1 -o - | raw2nc -o x.nc'
+like err '-c CARD' "and the message says what to do"
+exits 2 "a card that is none" -- sh -c 'simdet --quiet -c chec -n 1 -o - | raw2nc -c none -o x.nc'
+is "$(echo x*.nc)" "x*.nc" "none of these made a file"
+done_testing
