@@ -695,6 +695,11 @@ uint64_t hour_minutes(const char *path)
 
 	if (fd < 0)
 		return 0;
+	/* One that was finished as netCDF-4: all its minutes that still have a raw file. */
+	if (pread(fd, state, 4, 0) == 4 && memcmp(state, "\x89HDF", 4) == 0) {
+		close(fd);
+		return UINT64_MAX;
+	}
 	struct cdf_head *d = cdf_scan(fd, reason);
 	int v = d ? cdf_find(d, "minute_state") : -1;
 	if (v >= 0 && d->var[v].type == CDF_I8 && d->var[v].count == MINUTES &&

@@ -113,7 +113,8 @@ int hour_publish(struct hour *h);
 int hour_begin(struct hour *h, int minute);
 int hour_end(struct hour *h, int minute, int64_t frames_written);
 
-/* Which minutes an earlier file of this name holds; 0 for one that is not there or damaged. */
+/* Which minutes an earlier file of this name holds; 0 for one that is not there or damaged, all for
+ * one that was finished as netCDF-4. */
 uint64_t hour_minutes(const char *path);
 
 /* YYYYMMDD_HH.nc. Returns buf. */

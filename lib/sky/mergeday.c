@@ -14,6 +14,7 @@
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "file/cdf_final.h"
 #include "file/pub.h"
 #include "sky/hour.h"
 #include "sky/mergehour.h"
@@ -343,12 +344,20 @@ static int build(struct mergeday *d, int hour, bool provisional)
 	h->closed = !provisional;
 	if (!h->minutes)
 		return 0;
+	bool keep = provisional || d->o.nc4;
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
 	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path, &h->result,
-		provisional ? &h->file : NULL, why) < 0)
+		keep ? &h->file : NULL, why) < 0)
 		return failed(d, why);
 	h->built = true;
+	if (!provisional && d->o.nc4) {
+		int bad = cdf_final(path, hour_fd(h->file), false, true, why);
+		hour_close(h->file);
+		h->file = NULL;
+		if (bad)
+			return failed(d, why);
+	}
 	if (provisional)
 		(void)pub_current(path, "merge_current.nc", true, why);
 	else

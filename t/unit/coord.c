@@ -1,8 +1,9 @@
 /*
  * coord.c - apparent places against values of ERFA 2.0.0, for 2005-06-21T08:12:34.560 at the CSO
  *
- * With an argument it is a filter for t/coord.t: lines "FRAME EQUINOX LON LAT NS DUT1" (degrees)
- * become "RA DEC" (degrees).
+ * With an argument it is a filter for t/coord.t: lines "FRAME EQUINOX LON LAT NS DUT1 XP YP"
+ * (degrees, seconds, arcseconds) become "RA DEC RA DEC" (degrees): apparent, and ICRS (from FK4:
+ * FK5 J2000).
  */
 #include "sky/coord.h"
 
@@ -64,18 +65,25 @@ static void body(const char *name, double ra, double dec, double distance)
 
 static int filter(void)
 {
-	double equinox, lon, lat, ra, dec, dut1;
+	double equinox, lon, lat, ra, dec, r, d, dut1, xp, yp;
 	int frame, status = 0;
 	long long ns;
 	char why[COORD_WHY];
 
-	while (scanf("%d %lf %lf %lf %lld %lf", &frame, &equinox, &lon, &lat, &ns, &dut1) == 6) {
+	while (scanf("%d %lf %lf %lf %lld %lf %lf %lf", &frame, &equinox, &lon, &lat, &ns, &dut1, &xp,
+		   &yp) == 8) {
+		struct coord_site here = site;
+		enum coord_frame f = (enum coord_frame)frame;
+		here.xp = xp / 3600 * DEG;
+		here.yp = yp / 3600 * DEG;
 		if (coord_moment(&moment, ns, dut1) < 0 ||
-		    coord_apparent(&moment, &site, (enum coord_frame)frame, equinox, lon * DEG,
-			lat * DEG, &ra, &dec, why) < 0)
+		    coord_apparent(&moment, &here, f, equinox, lon * DEG, lat * DEG, &ra, &dec, why) < 0 ||
+		    coord_icrs(&moment, &here, f, equinox, lon * DEG, lat * DEG, &r, &d, why) < 0)
 			status = 1;
-		else
-			printf("%.12f %.12f\n", ra / DEG, dec / DEG);
+		else if (f == COORD_FK4)
+			coord_fk4(&moment, lon * DEG, lat * DEG, &r, &d);
+		if (!status)
+			printf("%.12f %.12f %.12f %.12f\n", ra / DEG, dec / DEG, r / DEG, d / DEG);
 	}
 	return status;
 }
