@@ -536,6 +536,14 @@ static int put_minute(struct minute_work *w)
 	return bad | hour_own(w->file, HOUR_QUALITY, w->first, w->n, w->v);
 }
 
+static const struct hk_row *any_row(const struct hk_row *row, const bool *have)
+{
+	for (int k = 0; k < 60; k++)
+		if (have[k])
+			return &row[k];
+	return NULL;
+}
+
 /* Everything of a minute but the das variables, whose raw file has been read. */
 static int write_minute(struct minute_work *w, struct check_sums *sums, double *offsets)
 {
@@ -552,9 +560,10 @@ static int write_minute(struct minute_work *w, struct check_sums *sums, double *
 			(void)stream_log(w->m->stream, w->minute);
 		if (w->m->have_enc)
 			(void)stream_enc(w->m->stream, w->minute);
-		expect_lst(w, have[0] ? &row[0] : NULL);
+		const struct hk_row *some = any_row(row, have);
+		expect_lst(w, some);
 		check_minute(w, sums);
-		*offsets = fmax(*offsets, offsets_of(have[0] ? &row[0] : NULL));
+		*offsets = fmax(*offsets, offsets_of(some));
 		bad = put_times(w) || put_log(w) || put_rows(w, row, have) || put_minute(w);
 	}
 	free(row);
