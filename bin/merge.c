@@ -42,7 +42,8 @@ static const struct cli_option options[] = {
     {"e", 0, CLI_STR, &enc, "DIR", "encoder and housekeeping minute files", 0, 0},
     {"nstart", 0, CLI_INT, &nstart, "MMMM", "first raw file (the first there is)", 0, 1439},
     {"nend", 0, CLI_INT, &nend, "MMMM", "last raw file (waits for more without it)", 0, 1439},
-    {"fixut", 0, CLI_FLAG, &fixut, NULL, "believe the pointing files' names, not their times", 0, 0},
+    {"fixut", 0, CLI_FLAG, &fixut, NULL, "believe the pointing files' names, not their times", 0,
+	0},
     {"fixnfs", 0, CLI_FLAG, &fixnfs, NULL, "bear with network disks: try again, wait longer", 0, 0},
     {"final", 0, CLI_STR, &final, "nc4", "compress a finished hour to netCDF-4", 0, 0},
     {"no-sync", 0, CLI_FLAG, &no_sync, NULL, "no clock correction, as the original", 0, 0},
@@ -83,7 +84,8 @@ static struct calspec *load_calspec(void)
 	for (int i = 0; i < n && (check || i == 0); i++)
 		cli_error("%s:%d: %s", calspec_path, bad[i].line, bad[i].why);
 	if (n > 1 && !check)
-		cli_error("%d more mistakes: merge --check -cs %s tells them all", n - 1, calspec_path);
+		cli_error(
+		    "%d more mistakes: merge --check -cs %s tells them all", n - 1, calspec_path);
 	if (check && c)
 		cli_note("%s: %d variables, %d TTL lines: good", calspec_path, c->nvars, c->nlines);
 	return c;

@@ -17,11 +17,11 @@
 #include "sky/simnight.h"
 
 #define CHANNELS 384
-#define RATE	 50
-#define FRAME	 (2 * CHANNELS)
-#define TRUTH	 10 /* doubles of a sample's truth */
+#define RATE     50
+#define FRAME    (2 * CHANNELS)
+#define TRUTH    10 /* doubles of a sample's truth */
 #define MIN_FREE (INT64_C(1) << 30)
-#define DEG	 (M_PI / 180)
+#define DEG      (M_PI / 180)
 
 static const char *out, *truth, *start_text = "2005-06-21T08:00:00Z", *order = "big";
 static const char *missing, *shortened, *torn, *duplicate, *late;
@@ -34,7 +34,8 @@ static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &out, "DIR", "the folder of the days' folders (must exist)", 0, 0},
     {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z)", 0, 0},
     {"minutes", 'n', CLI_INT, &minutes, "N", "how many minutes (60)", 1, 100000},
-    {"seed", 0, CLI_INT, &seed, "N", "which night; simtel with the same one sees the same sky", 0, 0},
+    {"seed", 0, CLI_INT, &seed, "N", "which night; simtel with the same one sees the same sky", 0,
+	0},
     {"speed", 0, CLI_REAL, &speed, "X", "times real time (0: as fast as it goes)", 0, 100000},
     {"truth", 0, CLI_STR, &truth, "DIR", "write each sample's true time and pointing there", 0, 0},
     {"header", 0, CLI_INT, &header, "BYTES", "length of a file's header (64)", 0, 65536},
@@ -58,7 +59,7 @@ static const struct cli_program program = {.name = "simdas",
 static struct night *night;
 static int64_t start;
 static uint64_t noise_seed;
-static uint8_t *file;	    /* header and frames of one minute */
+static uint8_t *file;       /* header and frames of one minute */
 static double *true_values; /* TRUTH for each frame */
 
 /* ---- samples ---- */
@@ -85,7 +86,8 @@ static void put_noise(uint8_t *frame)
 
 	for (int c = 0; c < CHANNELS; c++) {
 		if (c % 8 == 0) {
-			z = noise_seed = noise_seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+			z = noise_seed =
+			    noise_seed * UINT64_C(6364136223846793005) + 1442695040888963407;
 			z ^= z >> 29;
 		}
 		unsigned v = (unsigned)(c * 64 - 12288) + (unsigned)(z & 63);
@@ -103,7 +105,8 @@ static void put_source(uint8_t *frame, const struct night_state *s)
 		double r2 = dx * dx + dy * dy;
 		int channel = 64 * (b / 24) + b % 24;
 		if (r2 < 4000)
-			put(frame, channel, channel * 64 - 12288 + 3000 * exp(-r2 / (2 * 13.2 * 13.2)));
+			put(frame, channel,
+			    channel * 64 - 12288 + 3000 * exp(-r2 / (2 * 13.2 * 13.2)));
 	}
 }
 
@@ -138,8 +141,8 @@ static int make_minute(int64_t m)
 		double u = 60.0 * (double)m + i / (double)RATE, t = night_true(night, k, u);
 		night_at(night, t, &s);
 		put_frame(file + header + (size_t)i * FRAME, &s, i);
-		const double v[TRUTH] = {(double)(start / TIM_S) + t, u - t, s.lst, s.ra, s.dec, s.pa,
-		    s.az, s.el, s.x, s.y};
+		const double v[TRUTH] = {(double)(start / TIM_S) + t, u - t, s.lst, s.ra, s.dec,
+		    s.pa, s.az, s.el, s.x, s.y};
 		memcpy(true_values + i * TRUTH, v, sizeof v);
 	}
 	return n;
@@ -147,8 +150,8 @@ static int make_minute(int64_t m)
 
 /* ---- files ---- */
 
-static void minute_path(char *path, size_t size, int64_t m, const char *dir, const char *prefix,
-    const char *suffix)
+static void minute_path(
+    char *path, size_t size, int64_t m, const char *dir, const char *prefix, const char *suffix)
 {
 	int64_t at = start + m * TIM_MIN;
 	struct tim_parts p = tim_split(at);
@@ -237,7 +240,8 @@ static void check_options(void)
 	if (!out)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where do the days' folders stand?");
 	if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0)
-		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
+		cli_die(
+		    EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
 	if (strcmp(order, "big") != 0 && strcmp(order, "little") != 0)
 		cli_die(EXIT_USAGE, "--order=%s: big or little", order);
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

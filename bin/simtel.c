@@ -17,7 +17,7 @@
 #include "base/tim.h"
 #include "sky/simnight.h"
 
-#define HZ	    100
+#define HZ          100
 #define RECORDS_MAX (61 * HZ)
 
 static const char *out, *enc, *rpc, *start_text = "2005-06-21T08:00:00Z";
@@ -170,7 +170,8 @@ static size_t make_enc(int64_t m, char *text, size_t size)
 	    "source_epoch[year]\ttau[1]\ttemperature[degC]\thumidity[percent]\tpressure[hPa]\t"
 	    "wind_speed[m s-1]\tsource_name[1]\tpointing_file_name[1]\tut1_minus_utc[s]\t"
 	    "tai_minus_utc[s]\tlst[hour]\tcoordinate_type[1]\tgalactic_longitude[degree]\t"
-	    "galactic_latitude[degree]\tapparent_right_ascension[hour]\tapparent_declination[degree]\n");
+	    "galactic_latitude[degree]\tapparent_right_ascension[hour]\tapparent_declination["
+	    "degree]\n");
 
 	for (int i = 0; i < 60; i++) {
 		double t = 60.0 * (double)m + i;
@@ -334,7 +335,8 @@ static void check_options(void)
 	if (!out)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where does the pointing log stand?");
 	if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0)
-		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
+		cli_die(
+		    EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (!night_list_good(lists[i]))
 			cli_die(EXIT_USAGE, "'%s' is no list of minutes (480,483-485)", lists[i]);
@@ -355,7 +357,8 @@ int main(int argc, char **argv)
 			if (night_listed(late, start / TIM_MIN + m) != (pass == 1))
 				continue;
 			if (speed > 0 && pass == 0 &&
-			    tim_sleep_until(mono0 + (int64_t)(60e9 * (double)(m + 1) / speed)) < 0 &&
+			    tim_sleep_until(mono0 + (int64_t)(60e9 * (double)(m + 1) / speed)) <
+				0 &&
 			    cli_stopping())
 				break;
 			write_log(m);

@@ -184,7 +184,8 @@ static int slabs(struct job *j, int v, each *what)
 		size_t n = (size_t)(len - at < most ? len - at : most), bytes = n * (size_t)one;
 		start[0] = (size_t)at;
 		count[0] = n;
-		if (pread(j->from, j->values, bytes, (off_t)(x->begin + at * one)) != (ssize_t)bytes)
+		if (pread(j->from, j->values, bytes, (off_t)(x->begin + at * one)) !=
+		    (ssize_t)bytes)
 			return fail(j, x->name, 0);
 		cdf_swap(j->values, bytes / cdf_size(x->type), cdf_size(x->type));
 		if (what(j, v, start, count, bytes) < 0)

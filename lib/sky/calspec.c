@@ -100,7 +100,8 @@ static int set_whole(struct reader *r, const char *key, const char *value, int l
 	long long v;
 
 	if (conf_int(value, lo, hi, &v) < 0)
-		return mistake(r, "%s: '%s' is not a whole number from %d to %d", key, value, lo, hi);
+		return mistake(
+		    r, "%s: '%s' is not a whole number from %d to %d", key, value, lo, hi);
 	*to = (int)v;
 	return 0;
 }
@@ -314,8 +315,10 @@ static int read_conversion(struct reader *r, int at, struct cal_var *v)
 	if (at < r->nwords)
 		snprintf(v->about, sizeof v->about, "%s", r->word[at++]);
 	if (at < r->nwords)
-		return mistake(r, "'%.40s': nothing may stand behind the conversion but a quoted "
-				  "long name", r->word[at]);
+		return mistake(r,
+		    "'%.40s': nothing may stand behind the conversion but a quoted "
+		    "long name",
+		    r->word[at]);
 	if (v->source == CAL_DAS && v->type == CAL_SHORT && (v->ntable || v->npoly > 2))
 		return mistake(r, "a packed short is converted by its reader: poly A B only");
 	return 0;
@@ -330,7 +333,7 @@ static const char *const own[] = {"time", "ut", "jd", "time_offset", "quality", 
 
 static bool good_name(const char *s)
 {
-	if (!isalpha((unsigned char)*s) || strlen(s) >= sizeof ((struct cal_var *)0)->name)
+	if (!isalpha((unsigned char)*s) || strlen(s) >= sizeof((struct cal_var *)0)->name)
 		return false;
 	for (; *s; s++)
 		if (!isalnum((unsigned char)*s) && *s != '_')
@@ -341,8 +344,10 @@ static bool good_name(const char *s)
 static int check_name(struct reader *r, const char *name)
 {
 	if (!good_name(name))
-		return mistake(r, "'%.70s' is no name: a letter, then letters, digits and _ "
-				  "(at most 63)", name);
+		return mistake(r,
+		    "'%.70s' is no name: a letter, then letters, digits and _ "
+		    "(at most 63)",
+		    name);
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (!strcasecmp(own[i], name) || !strncasecmp(name, "clock_", 6) ||
 		    !strncasecmp(name, "check_", 6) || !strncasecmp(name, "input_", 6))
@@ -363,8 +368,9 @@ static int read_type(struct reader *r, const char *s, struct cal_var *v)
 			bool text = v->source == CAL_HK && hk_columns[v->column].text;
 			return text == (v->type == CAL_CHAR)
 			    ? 0
-			    : mistake(r, text ? "a text column has the type char"
-					      : "only text columns have the type char");
+			    : mistake(r,
+				  text ? "a text column has the type char"
+				       : "only text columns have the type char");
 		}
 	return mistake(r, "%s: a type is byte, short, int, float, double or char", s);
 }
@@ -404,7 +410,8 @@ static int read_ttl(struct reader *r)
 	if (one_channel(r, r->word[3], &l.channel) < 0 || log_field(r, r->word[5], &l.field) < 0)
 		return -1;
 	if (!l.field.flag)
-		return mistake(r, "%s: a TTL line is a bit of the log (in.1, out.6 ...)", r->word[5]);
+		return mistake(
+		    r, "%s: a TTL line is a bit of the log (in.1, out.6 ...)", r->word[5]);
 	c->line[c->nlines++] = l;
 	return 0;
 }

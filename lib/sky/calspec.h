@@ -25,7 +25,7 @@
 #define CAL_LINES    8
 #define CAL_POLY     8
 #define CAL_MISTAKES 64
-#define CAL_WHY	     240
+#define CAL_WHY      240
 #define CAL_TABLE    4096
 
 enum cal_source { CAL_DAS, CAL_LOG, CAL_HK };
@@ -45,7 +45,7 @@ struct cal_var {
 	int nchannels; /* das */
 	uint16_t *channel;
 	struct cal_field field; /* log */
-	int column;		/* hk */
+	int column;             /* hk */
 	int npoly;
 	double poly[CAL_POLY];
 	int ntable;
@@ -61,14 +61,14 @@ struct cal_line {
 
 struct calspec {
 	struct das_format das;
-	double adc_volts;	   /* full scale, +- */
-	double ttl_low, ttl_high;  /* volts: below is 0, above is 1, between is as before */
+	double adc_volts;         /* full scale, +- */
+	double ttl_low, ttl_high; /* volts: below is 0, above is 1, between is as before */
 	char site[96];
 	double longitude, latitude, height; /* degrees east, north; metres */
-	double dut1;			    /* UT1-UTC in s where nothing better is known */
+	double dut1;                        /* UT1-UTC in s where nothing better is known */
 	bool have_dut1;
-	double clock_rate;   /* of the DAS clock, ppm, where edges are few */
-	double clock_search; /* largest offset looked for, s */
+	double clock_rate;    /* of the DAS clock, ppm, where edges are few */
+	double clock_search;  /* largest offset looked for, s */
 	double channel_delay; /* between two channels of a frame, s */
 	int nvars, nlines;
 	struct cal_var var[CAL_VARS];
@@ -84,8 +84,8 @@ struct cal_mistake {
 
 /* Reads text; name is the file's path (tables are found beside it). Returns the specification,
  * or NULL with *n mistakes (at most CAL_MISTAKES, all of them where they do not hide another). */
-struct calspec *calspec_read(const char *name, const char *text, size_t size,
-    struct cal_mistake *mistakes, int *n);
+struct calspec *calspec_read(
+    const char *name, const char *text, size_t size, struct cal_mistake *mistakes, int *n);
 struct calspec *calspec_load(const char *path, struct cal_mistake *mistakes, int *n);
 void calspec_free(struct calspec *c);
 

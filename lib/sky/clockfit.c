@@ -13,23 +13,23 @@
 #include <string.h>
 
 #define LINES_MAX   24
-#define COARSE	    0.25  /* s, bins of the first vote */
-#define FINE	    0.010 /* s, bins of the second */
+#define COARSE      0.25  /* s, bins of the first vote */
+#define FINE        0.010 /* s, bins of the second */
 #define TOLERANCE   0.025 /* s: an edge belongs to a line (one DAS sample and one of the log) */
-#define RATES	    33
+#define RATES       33
 #define RATE_STEP   10e-6
-#define MIN_EDGES   4	/* for a line */
-#define STEP_COST   3.5 /* in unmatched edges */
-#define SIGMA	    6.5e-3 /* s: 20 ms and 10 ms of sampling */
+#define MIN_EDGES   4      /* for a line */
+#define STEP_COST   3.5    /* in unmatched edges */
+#define SIGMA       6.5e-3 /* s: 20 ms and 10 ms of sampling */
 #define PRIOR_RATE  40e-6  /* spread of rates before anything is known */
 #define PRIOR_NIGHT 3e-6   /* and once the night's is */
 #define LEAST_SPAN  1200.0 /* s: a piece this long knows its rate */
-#define CERTAIN	    3.5    /* sigmas */
-#define WORST	    0.010  /* s: where the error may be larger, the time is flagged */
+#define CERTAIN     3.5    /* sigmas */
+#define WORST       0.010  /* s: where the error may be larger, the time is flagged */
 
 struct pair {
-	int i;	  /* DAS edge */
-	int j;	  /* log edge */
+	int i;    /* DAS edge */
+	int j;    /* log edge */
 	double d; /* offset, less the expected drift */
 };
 
@@ -45,12 +45,12 @@ struct work {
 	struct pair *pair;
 	int npairs, room;
 	bool *das_used, *log_used;
-	int *last;    /* per bin: the DAS edge that voted last */
+	int *last; /* per bin: the DAS edge that voted last */
 	int *votes;
 	int nbins;
 	struct line line[LINES_MAX];
 	int nlines;
-	int *state; /* line of each DAS edge */
+	int *state;          /* line of each DAS edge */
 	unsigned char *from; /* back pointers, ndas x nlines */
 };
 
@@ -201,7 +201,8 @@ static void solve(const struct sums *s, double rate, double spread, double *mean
 
 /* One sigma of the rate by the points alone, and a fit whose prior gives way where they are sure
  * that it is wrong. */
-static double solve_piece(const struct sums *s, double rate, double spread, double *mean, double *slope)
+static double solve_piece(
+    const struct sums *s, double rate, double spread, double *mean, double *slope)
 {
 	double sxx = s->xx - s->x * s->x / s->n;
 	double own = SIGMA / sqrt(sxx + weight(PRIOR_RATE));
@@ -214,8 +215,8 @@ static double solve_piece(const struct sums *s, double rate, double spread, doub
 
 /* The pair of DAS edge i that lies nearest to the line and is not taken; pairs of one edge stand
  * together. NULL when none is within the tolerance. */
-static const struct pair *nearest(const struct work *w, int first, int i, const struct line *l,
-    double tolerance, bool free_only)
+static const struct pair *nearest(
+    const struct work *w, int first, int i, const struct line *l, double tolerance, bool free_only)
 {
 	const struct pair *best = NULL;
 	double least = tolerance;
@@ -319,7 +320,8 @@ static void choose_states(struct work *w)
 /* ---- pieces ---- */
 
 /* Fits the edges a..b-1 that are matched on their line; false when there are too few. */
-static bool fit_piece(struct work *w, int a, int b, double rate, double spread, struct clock_segment *s)
+static bool fit_piece(
+    struct work *w, int a, int b, double rate, double spread, struct clock_segment *s)
 {
 	struct line l = w->line[w->state[a]];
 	double mid = 0;
@@ -351,7 +353,8 @@ static bool fit_piece(struct work *w, int a, int b, double rate, double spread, 
 			const struct pair *p = nearest(w, k, i, &l, limit, false);
 			if (!p)
 				continue;
-			double d = w->das[i].at - w->log[p->j].at, e = d - at_line(w, &l, w->das[i].at);
+			double d = w->das[i].at - w->log[p->j].at,
+			       e = d - at_line(w, &l, w->das[i].at);
 			add_point(&sum, w->das[i].at - mid, d);
 			ssq += e * e;
 		}

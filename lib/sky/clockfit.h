@@ -54,7 +54,8 @@ double clock_offset(const struct clock_model *m, double u);
 enum clock_state {
 	CLOCK_NONE = 1, /* no edges at all */
 	CLOCK_STEP = 2, /* between the edges that bracket a step */
-	CLOCK_AWAY = 4	/* farther than CLOCK_FAR from any edge, or too far for what few edges tell */
+	CLOCK_AWAY =
+	    4 /* farther than CLOCK_FAR from any edge, or too far for what few edges tell */
 };
 int clock_state(const struct clock_model *m, double u);
 

@@ -9,7 +9,7 @@
 #include "base/tim.h"
 
 #define JD_1970 2440587.5
-#define MOON	9
+#define MOON    9
 
 int coord_moment(struct coord_moment *m, int64_t utc, double dut1)
 {
@@ -97,8 +97,8 @@ int coord_icrs(const struct coord_moment *m, const struct coord_site *s, enum co
 		return 0;
 	case COORD_FK4:
 		if (equinox != 0 && equinox != 1950) {
-			snprintf(why, COORD_WHY, "FK4 of equinox %g: only B1950 has a rigorous route",
-			    equinox);
+			snprintf(why, COORD_WHY,
+			    "FK4 of equinox %g: only B1950 has a rigorous route", equinox);
 			return -1;
 		}
 		coord_fk4(m, lon, lat, &r, &d);
@@ -161,8 +161,8 @@ int coord_apparent(const struct coord_moment *m, const struct coord_site *s, enu
 
 int coord_body(const char *name)
 {
-	static const char *const names[] = {"mercury", "venus", "", "mars", "jupiter", "saturn",
-	    "uranus", "neptune", "moon"};
+	static const char *const names[] = {
+	    "mercury", "venus", "", "mars", "jupiter", "saturn", "uranus", "neptune", "moon"};
 
 	for (int i = 0; i < MOON; i++)
 		if (*names[i] && !strcasecmp(names[i], name))

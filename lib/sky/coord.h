@@ -18,28 +18,28 @@
 enum coord_frame {
 	COORD_HORIZON, /* azimuth from north through east, elevation; no refraction */
 	COORD_ICRS,
-	COORD_FK5,	     /* with any equinox (IAU 1976 precession) */
-	COORD_FK4,	     /* B1950 only: ERFA has no Newcomb precession */
+	COORD_FK5, /* with any equinox (IAU 1976 precession) */
+	COORD_FK4, /* B1950 only: ERFA has no Newcomb precession */
 	COORD_GALACTIC,
-	COORD_ECLIPTIC,	     /* mean ecliptic and equinox of date */
+	COORD_ECLIPTIC,      /* mean ecliptic and equinox of date */
 	COORD_ECLIPTIC_2000, /* of J2000 */
 	COORD_APPARENT
 };
 
 struct coord_site {
 	double longitude, latitude; /* east, north */
-	double height;		    /* m */
-	double xp, yp;		    /* polar motion */
+	double height;              /* m */
+	double xp, yp;              /* polar motion */
 };
 
 /* A moment with what is the same for all positions at it. */
 struct coord_moment {
 	double utc1, utc2, tt1, tt2, ut1a, ut1b;
 	double dut1;
-	double gast;	  /* Greenwich apparent sidereal time */
-	double eo;	  /* equation of the origins */
+	double gast;      /* Greenwich apparent sidereal time */
+	double eo;        /* equation of the origins */
 	eraASTROM astrom; /* geocentric */
-	bool dubious;	  /* leap seconds of that year are not known to ERFA */
+	bool dubious;     /* leap seconds of that year are not known to ERFA */
 };
 
 /* 0, or -1 when ERFA refuses the date. */

@@ -73,7 +73,8 @@ void das_channel(
 	size_t step = 2 * (size_t)f->channels;
 
 	for (size_t i = 0; i < n; i++, at += step) {
-		unsigned v = f->little ? at[0] | (unsigned)at[1] << 8 : at[1] | (unsigned)at[0] << 8;
+		unsigned v =
+		    f->little ? at[0] | (unsigned)at[1] << 8 : at[1] | (unsigned)at[0] << 8;
 		values[i] = (int16_t)v;
 	}
 }

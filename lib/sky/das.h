@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DAS_NAME 32	   /* a buffer for a file name */
+#define DAS_NAME       32   /* a buffer for a file name */
 #define DAS_HEADER_MAX 4096 /* longest header that is found by itself */
 
 struct das_format {
 	int channels;
-	int rate;	/* frames per second */
-	bool little;	/* byte order */
+	int rate;       /* frames per second */
+	bool little;    /* byte order */
 	int64_t header; /* bytes before the first frame; -1: found from the size */
 };
 
@@ -44,7 +44,7 @@ char *das_name(int64_t minute, char buf[DAS_NAME]);
 int das_shape(const struct das_format *f, size_t size, struct das_shape *s);
 
 /* Takes n values of one channel (0..channels-1) out of `frames` frames, in host order. */
-void das_channel(const struct das_format *f, const void *frames, size_t n, int channel,
-    int16_t *values);
+void das_channel(
+    const struct das_format *f, const void *frames, size_t n, int channel, int16_t *values);
 
 #endif

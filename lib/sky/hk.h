@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HK_NAME	    32 /* a buffer for a file name */
-#define HK_WHY	    256
-#define HK_TEXT	    33 /* bytes of a text value, with its NUL */
+#define HK_NAME     32 /* a buffer for a file name */
+#define HK_WHY      256
+#define HK_TEXT     33 /* bytes of a text value, with its NUL */
 #define HK_FILE_MAX (1 << 20)
-#define HK_ROWS	    61 /* a minute with a leap second */
+#define HK_ROWS     61 /* a minute with a leap second */
 
 /* The columns, in the order in which writelog writes them. */
 struct hk_column {
@@ -28,10 +28,10 @@ extern const struct hk_column hk_columns[HK_COLUMNS];
 int hk_find(const char *name); /* or -1 */
 
 struct hk_row {
-	int64_t time;		 /* UTC, whole seconds */
-	bool leap;		 /* it was second 60 */
-	double v[HK_COLUMNS];	 /* NAN: no value */
-	char text[2][HK_TEXT];	 /* source_name, pointing_file_name */
+	int64_t time;          /* UTC, whole seconds */
+	bool leap;             /* it was second 60 */
+	double v[HK_COLUMNS];  /* NAN: no value */
+	char text[2][HK_TEXT]; /* source_name, pointing_file_name */
 };
 
 struct hk_minute {
@@ -51,7 +51,7 @@ int hk_read(const char *text, size_t n, struct hk_minute *m, char why[HK_WHY]);
 size_t hk_header(char *to, size_t size);
 size_t hk_line(const struct hk_row *r, char *to, size_t size);
 
-int64_t hk_minute(const char *name);		  /* of a file's name, or -1 */
+int64_t hk_minute(const char *name);              /* of a file's name, or -1 */
 char *hk_name(int64_t minute, char buf[HK_NAME]); /* enc_YYMMDD_MMMM.tsv */
 
 /* ---- the RPC record ---- */
@@ -62,7 +62,7 @@ char *hk_name(int64_t minute, char buf[HK_NAME]); /* enc_YYMMDD_MMMM.tsv */
 struct rpc_field {
 	const char *name;
 	int offset;
-	char type;  /* 'i' i32, 'd' f64, 's' text */
+	char type; /* 'i' i32, 'd' f64, 's' text */
 	int count; /* of an array; bytes of a text */
 };
 extern const struct rpc_field rpc_fields[];

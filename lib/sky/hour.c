@@ -15,7 +15,7 @@
 #include "file/cdf.h"
 #include "file/pub.h"
 
-#define MINUTES	  60
+#define MINUTES   60
 #define FILL_REAL 9.9692099683868690e+36 /* netCDF's default */
 #define FILL_INT  (-2147483647)
 #define FILL_BYTE (-127)
@@ -97,9 +97,12 @@ static const struct {
     {"jd", CDF_I32, DIM_TIME, "day", "MJD of the UT day: JD = 2400000.5 + jd + ut / 24"},
     {"time_offset", CDF_F64, DIM_TIME, "s", "DAS clock minus telescope clock"},
     {"quality", CDF_I16, DIM_TIME, "1", "what is wrong with a sample; 0: nothing"},
-    {"source_ra_apparent", CDF_F64, DIM_ONEHERTZ, "hour", "the source's apparent right ascension, current epoch"},
-    {"source_dec_apparent", CDF_F64, DIM_ONEHERTZ, "degree", "the source's apparent declination, current epoch"},
-    {"minute_state", CDF_I8, DIM_MINUTE, "1", "1: the minute is whole, 0: not there, or being written"},
+    {"source_ra_apparent", CDF_F64, DIM_ONEHERTZ, "hour",
+	"the source's apparent right ascension, current epoch"},
+    {"source_dec_apparent", CDF_F64, DIM_ONEHERTZ, "degree",
+	"the source's apparent declination, current epoch"},
+    {"minute_state", CDF_I8, DIM_MINUTE, "1",
+	"1: the minute is whole, 0: not there, or being written"},
     {"minute_quality", CDF_I32, DIM_MINUTE, "1", "what is wrong with a minute's input; 0: nothing"},
     {"input_raw_size", CDF_I32, DIM_MINUTE, "1", "bytes of the raw file"},
     {"input_raw_crc32", CDF_I32, DIM_MINUTE, "1", "its CRC-32"},
@@ -107,7 +110,8 @@ static const struct {
     {"input_log_crc32", CDF_I32, DIM_MINUTE, "1", "its CRC-32"},
     {"input_enc_size", CDF_I32, DIM_MINUTE, "1", "bytes of the housekeeping file"},
     {"input_enc_crc32", CDF_I32, DIM_MINUTE, "1", "its CRC-32"},
-    {"clock_pieces", CDF_I32, DIM_NONE, "1", "pieces of the clock model; 0: no edges, no correction"},
+    {"clock_pieces", CDF_I32, DIM_NONE, "1",
+	"pieces of the clock model; 0: no edges, no correction"},
     {"clock_from", CDF_F64, DIM_PIECE, "s", "nominal time from which a piece holds"},
     {"clock_to", CDF_F64, DIM_PIECE, "s", "and up to which"},
     {"clock_first_edge", CDF_F64, DIM_PIECE, "s", "its first edge"},
@@ -121,10 +125,12 @@ static const struct {
     {"clock_log_edges", CDF_I32, DIM_NONE, "1", "edges in the pointing log"},
     {"clock_matched", CDF_I32, DIM_NONE, "1", "edges seen by both"},
     {"clock_residual", CDF_F64, DIM_NONE, "s", "rms of all residuals"},
-    {"check_lst", CDF_F64, DIM_NONE, "s", "sidereal time of the log minus that of UT1 and longitude"},
+    {"check_lst", CDF_F64, DIM_NONE, "s",
+	"sidereal time of the log minus that of UT1 and longitude"},
     {"check_lst_slope", CDF_F64, DIM_NONE, "1", "its change, seconds per hour"},
     {"check_lst_rms", CDF_F64, DIM_NONE, "s", "its scatter"},
-    {"check_azel_rms", CDF_F64, DIM_NONE, "arcsecond", "requested azimuth and elevation against RA and Dec"},
+    {"check_azel_rms", CDF_F64, DIM_NONE, "arcsecond",
+	"requested azimuth and elevation against RA and Dec"},
     {"check_azel_max", CDF_F64, DIM_NONE, "arcsecond", "the largest difference"},
     {"check_verdict", CDF_I8, DIM_NONE, "1", "of the checks on this hour"},
 };
@@ -172,7 +178,7 @@ static void flag_words(struct cdf_head *d, int v, enum cdf_type type, int n, con
 		i[k] = 1 << k;
 	}
 	cdf_list(d, v, "flag_masks", type, (size_t)n,
-	    type == CDF_I8	 ? (void *)b
+	    type == CDF_I8        ? (void *)b
 		: type == CDF_I16 ? (void *)s
 				  : (void *)i);
 	cdf_text(d, v, "flag_meanings", "%s", words);
@@ -188,8 +194,8 @@ static void define_own(struct hour *h, struct cdf_head *d, const struct dims *at
 
 	for (int i = 0; i < HOUR_OWN; i++) {
 		const int dim[] = {0, at->time, at->onehertz, at->minute, at->piece};
-		int v = cdf_var(d, owns[i].name, owns[i].type, owns[i].dim != DIM_NONE,
-		    &dim[owns[i].dim]);
+		int v = cdf_var(
+		    d, owns[i].name, owns[i].type, owns[i].dim != DIM_NONE, &dim[owns[i].dim]);
 		h->own[i] = (struct slot){v, i == HOUR_UT ? -1 : fill_of(owns[i].type)};
 		if (i == HOUR_TIME) {
 			tim_text(h->spec.hour * TIM_H, 0, since);
@@ -205,7 +211,8 @@ static void define_own(struct hour *h, struct cdf_head *d, const struct dims *at
 			continue;
 		}
 		describe(d, v, owns[i].type, owns[i].unit, owns[i].about, 1, 0);
-		if (owns[i].dim == DIM_TIME || owns[i].dim == DIM_ONEHERTZ || owns[i].dim == DIM_PIECE)
+		if (owns[i].dim == DIM_TIME || owns[i].dim == DIM_ONEHERTZ ||
+		    owns[i].dim == DIM_PIECE)
 			cdf_number(d, v, "_FillValue", owns[i].type, h->own[i].fill);
 	}
 	flag_words(d, h->own[HOUR_QUALITY].id, CDF_I16, 9,
@@ -228,7 +235,8 @@ static enum cdf_type type_of(const struct cal_var *v)
 }
 
 /* The second dimension of a das variable. */
-static int channel_dim(struct hour *h, struct cdf_head *d, const struct dims *at, const struct cal_var *v)
+static int channel_dim(
+    struct hour *h, struct cdf_head *d, const struct dims *at, const struct cal_var *v)
 {
 	char name[80];
 
@@ -263,7 +271,8 @@ static void define_cal(struct hour *h, struct cdf_head *d, const struct dims *at
 			cdf_number(d, id, "_FillValue", type, h->cal[i].fill);
 		if (v->source != CAL_HK)
 			cdf_text(d, id, "ancillary_variables", "%s",
-			    packed && h->bolos && v->nchannels == h->bolos ? "flags quality" : "quality");
+			    packed && h->bolos && v->nchannels == h->bolos ? "flags quality"
+									   : "quality");
 	}
 }
 
@@ -275,7 +284,8 @@ static void define_bolos(struct hour *h, struct cdf_head *d, const struct dims *
 	if (!h->bolos)
 		return;
 	h->flags = cdf_var(d, "flags", CDF_I8, 2, both);
-	describe(d, h->flags, CDF_I8, "1", "what is wrong with a bolometer's sample; 0: good", 1, 0);
+	describe(
+	    d, h->flags, CDF_I8, "1", "what is wrong with a bolometer's sample; 0: good", 1, 0);
 	flag_words(d, h->flags, CDF_I8, 3, "ac_at_adc_rail dc_at_adc_rail missing");
 	int v = cdf_var(d, "bolo", CDF_CHAR, 2, named);
 	cdf_text(d, v, "long_name", "bolometer");
@@ -665,8 +675,9 @@ int hour_publish(struct hour *h)
 
 static int sync_it(struct hour *h)
 {
-	return fsync(h->fd) < 0 ? fail(h, "%s: does not reach the disk: %s", h->pub.path, strerror(errno))
-				: 0;
+	return fsync(h->fd) < 0
+	    ? fail(h, "%s: does not reach the disk: %s", h->pub.path, strerror(errno))
+	    : 0;
 }
 
 int hour_begin(struct hour *h, int minute)

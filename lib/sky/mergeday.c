@@ -20,18 +20,18 @@
 #include "sky/mergehour.h"
 #include "sky/stream.h"
 
-#define HOURS	  24
-#define DAY	  1440
-#define LOOK	  (2 * TIM_S) /* between two looks for late files */
-#define STILL	  (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
+#define HOURS     24
+#define DAY       1440
+#define LOOK      (2 * TIM_S) /* between two looks for late files */
+#define STILL     (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
 #define STILL_NFS (10 * TIM_S)
-#define EXTRA	  16 /* minutes of the log around an hour that count as its evidence */
+#define EXTRA     16 /* minutes of the log around an hour that count as its evidence */
 
 struct hour_state {
-	bool closed;		/* its file is final as far as is known */
-	bool dirty;		/* an input changed after that */
-	uint64_t minutes;	/* to be merged */
-	struct hour *file;	/* open while it grows */
+	bool closed;       /* its file is final as far as is known */
+	bool dirty;        /* an input changed after that */
+	uint64_t minutes;  /* to be merged */
+	struct hour *file; /* open while it grows */
 	struct merge_hour result;
 	bool built;
 };
@@ -54,7 +54,7 @@ struct mergeday {
 	struct hour_state h[HOURS];
 	struct growth growth;
 	int64_t looked; /* tim_mono() */
-	int asked;	/* minute whose companions were missed aloud */
+	int asked;      /* minute whose companions were missed aloud */
 	char why[MERGEDAY_WHY];
 	int error;
 };
@@ -108,7 +108,9 @@ static int64_t find_day(const char *raw, char why[MERGEDAY_WHY])
 	for (struct dirent *e; (e = readdir(dir));) {
 		int64_t minute = das_minute(e->d_name);
 		int64_t *seen = minute >= 0 ? &files : &folders;
-		int64_t day = minute >= 0 ? minute / DAY : is_date(e->d_name) ? day_of_date(e->d_name) : -1;
+		int64_t day = minute >= 0 ? minute / DAY
+		    : is_date(e->d_name)  ? day_of_date(e->d_name)
+					  : -1;
 		if (day < 0)
 			continue;
 		many |= *seen >= 0 && *seen != day;
@@ -149,8 +151,9 @@ static int take_lock(struct mergeday *d, char why[MERGEDAY_WHY])
 	}
 	if (fcntl(d->lock, F_OFD_SETLK, &all) == 0)
 		return 0;
-	snprintf(why, MERGEDAY_WHY, "another merge works on %04d%02d%02d in %s: wait for it, or stop it",
-	    p.year, p.month, p.day, d->o.out);
+	snprintf(why, MERGEDAY_WHY,
+	    "another merge works on %04d%02d%02d in %s: wait for it, or stop it", p.year, p.month,
+	    p.day, d->o.out);
 	errno = EBUSY;
 	return -1;
 }
@@ -159,11 +162,17 @@ static void set_up(struct mergeday *d)
 {
 	const struct calspec *c = d->o.cal;
 
-	d->setup = (struct merge_setup){.cal = c, .stream = d->stream, .day = d->first / DAY,
-	    .format = d->o.format, .sync = d->o.sync, .fixut = d->o.fixut, .have_log = d->o.log,
+	d->setup = (struct merge_setup){.cal = c,
+	    .stream = d->stream,
+	    .day = d->first / DAY,
+	    .format = d->o.format,
+	    .sync = d->o.sync,
+	    .fixut = d->o.fixut,
+	    .have_log = d->o.log,
 	    .have_enc = d->o.enc};
 	d->setup.site = (struct coord_site){.longitude = c->longitude * M_PI / 180,
-	    .latitude = c->latitude * M_PI / 180, .height = c->height};
+	    .latitude = c->latitude * M_PI / 180,
+	    .height = c->height};
 	d->from = d->o.start >= 0 ? d->o.start : 0;
 	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
 	d->next = d->from;
@@ -185,8 +194,12 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 	}
 	d->o = *o;
 	d->first = day * DAY;
-	struct stream_options so = {.dir = {o->raw, o->log, o->enc}, .cal = o->cal,
-	    .format = o->format, .day = day, .fixut = o->fixut, .fixnfs = o->fixnfs};
+	struct stream_options so = {.dir = {o->raw, o->log, o->enc},
+	    .cal = o->cal,
+	    .format = o->format,
+	    .day = day,
+	    .fixut = o->fixut,
+	    .fixnfs = o->fixnfs};
 	d->stream = take_lock(d, why) == 0 ? stream_new(&so) : NULL;
 	if (!d->stream) {
 		int e = errno;
@@ -214,7 +227,8 @@ void mergeday_free(struct mergeday *d)
 
 /* ---- what is there ---- */
 
-static bool present(struct mergeday *d, enum stream_kind kind, int minute, int64_t *size, int64_t *mtime)
+static bool present(
+    struct mergeday *d, enum stream_kind kind, int minute, int64_t *size, int64_t *mtime)
 {
 	char path[STREAM_PATH];
 
@@ -326,9 +340,10 @@ static void tell_hour(struct mergeday *d, int hour)
 	hour_name(d->first / 60 + hour, name);
 	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE,
 	    "%s: %d minutes, clock %s%.3f s by %d edges, rms %.1f ms%s%s", name,
-	    __builtin_popcountll(r->minutes), r->clock.n ? "" : "not known: ",
-	    clock_offset(&r->clock, 3600.0 * hour + 1800), r->clock.matched, r->clock.rms * 1e3,
-	    r->clock.n > 1 ? ", stepped" : "", verdict[r->verdict]);
+	    __builtin_popcountll(r->minutes),
+	    r->clock.n ? "" : "not known: ", clock_offset(&r->clock, 3600.0 * hour + 1800),
+	    r->clock.matched, r->clock.rms * 1e3, r->clock.n > 1 ? ", stepped" : "",
+	    verdict[r->verdict]);
 }
 
 /* Writes an hour whole. */
@@ -347,8 +362,8 @@ static int build(struct mergeday *d, int hour, bool provisional)
 	bool keep = provisional || d->o.nc4;
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
 	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
-	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path, &h->result,
-		keep ? &h->file : NULL, why) < 0)
+	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
+		&h->result, keep ? &h->file : NULL, why) < 0)
 		return failed(d, why);
 	h->built = true;
 	if (!provisional && d->o.nc4) {
@@ -432,7 +447,8 @@ static int look_for_late(struct mergeday *d)
 		}
 		if (!changed || !ready(d, m))
 			continue;
-		say(d, MERGEDAY_NOTE, "minute %04d: a file came late or changed: merging it again", m);
+		say(d, MERGEDAY_NOTE, "minute %04d: a file came late or changed: merging it again",
+		    m);
 		refresh(d, m, m + 1);
 		if (h->file && put_minute(d, m) < 0)
 			return -1;
@@ -479,8 +495,9 @@ static enum mergeday_state grow(struct mergeday *d)
 		while (d->next < last && !has_raw(d, d->next))
 			d->next++;
 		if (d->begun)
-			say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: going on behind the hole",
-			    hole, d->next - 1);
+			say(d, MERGEDAY_WARN,
+			    "minutes %04d to %04d: no raw files: going on behind the hole", hole,
+			    d->next - 1);
 		return MERGEDAY_WORKED;
 	}
 	if (!ready(d, d->next))
@@ -589,13 +606,16 @@ static void add_number(struct text *t, const char *name, double v)
 
 static void add_clock(struct text *t, const struct clock_model *c, double start)
 {
-	add(t, ",\n \"clock\":{\"das_edges\":%d,\"log_edges\":%d,\"matched\":%d,\"rms\":%.6f,\"pieces\":[",
+	add(t,
+	    ",\n "
+	    "\"clock\":{\"das_edges\":%d,\"log_edges\":%d,\"matched\":%d,\"rms\":%.6f,\"pieces\":[",
 	    c->das_edges, c->log_edges, c->matched, c->rms);
 	for (int i = 0; i < c->n; i++)
-		add(t, "%s{\"first_edge\":%.2f,\"last_edge\":%.2f,\"offset\":%.5f,\"rate_ppm\":%.3f,"
-		       "\"edges\":%d,\"rms\":%.6f}", i ? "," : "", c->seg[i].first - start,
-		    c->seg[i].last - start, c->seg[i].offset, c->seg[i].rate * 1e6, c->seg[i].edges,
-		    c->seg[i].rms);
+		add(t,
+		    "%s{\"first_edge\":%.2f,\"last_edge\":%.2f,\"offset\":%.5f,\"rate_ppm\":%.3f,"
+		    "\"edges\":%d,\"rms\":%.6f}",
+		    i ? "," : "", c->seg[i].first - start, c->seg[i].last - start, c->seg[i].offset,
+		    c->seg[i].rate * 1e6, c->seg[i].edges, c->seg[i].rms);
 	add(t, "]}");
 }
 
@@ -637,7 +657,8 @@ static void add_hour(struct text *t, const struct mergeday *d, int hour, bool co
 	const struct merge_hour *r = &d->h[hour].result;
 	char name[32];
 
-	add(t, "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
+	add(t,
+	    "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
 	    comma ? "," : "", hour_name(d->first / 60 + hour, name),
 	    d->h[hour].closed ? "true" : "false", verdict[r->verdict], (long long)r->frames,
 	    (long long)r->rails);
@@ -660,16 +681,20 @@ static int write_report(struct mergeday *d)
 	struct pub pub;
 	bool any = false;
 
-	add(&t, "{\"program\":\"merge\",\"version\":\"%s\",\"day\":\"%04d-%02d-%02d\",\"calspec_crc32\":"
-		"\"%08x\",\"hours\":[", FYKE_VERSION, p.year, p.month, p.day, d->o.cal->crc);
+	add(&t,
+	    "{\"program\":\"merge\",\"version\":\"%s\",\"day\":\"%04d-%02d-%02d\",\"calspec_"
+	    "crc32\":"
+	    "\"%08x\",\"hours\":[",
+	    FYKE_VERSION, p.year, p.month, p.day, d->o.cal->crc);
 	for (int i = 0; i < HOURS; i++)
 		if (d->h[i].built) {
 			add_hour(&t, d, i, any);
 			any = true;
 		}
 	add(&t, "]}\n");
-	int bad = t.bad || !t.s ? (errno = ENOMEM, snprintf(d->why, sizeof d->why, "out of memory"), -1)
-				: pub_begin(&pub, d->o.report, true);
+	int bad = t.bad || !t.s
+	    ? (errno = ENOMEM, snprintf(d->why, sizeof d->why, "out of memory"), -1)
+	    : pub_begin(&pub, d->o.report, true);
 	if (!bad) {
 		int fd = pub_create(&pub);
 		bad = fd < 0 ? -1 : io_writeall(fd, t.s, t.n);
@@ -729,6 +754,7 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 		const struct hour_state *h = &d->h[i];
 		c->hours += h->built;
 		c->suspect += h->built && h->result.verdict == HOUR_SUSPECT;
-		c->steps += h->built && h->result.clock.n > 1 ? (uint64_t)(h->result.clock.n - 1) : 0;
+		c->steps +=
+		    h->built && h->result.clock.n > 1 ? (uint64_t)(h->result.clock.n - 1) : 0;
 	}
 }

@@ -9,16 +9,16 @@
 
 #include "base/tim.h"
 
-#define DEG	     (M_PI / 180)
-#define ARCSEC	     (DEG / 3600)
-#define MJD_1970     40587
-#define GAP_MAX	     5	/* ticks of the log that are interpolated over */
-#define FEW_EDGES    8	/* fewer: evidence is looked for further back */
-#define BACK_MAX     (6 * 60)
-#define SAMPLES_MAX  60000 /* of a minute, at 1000 Hz */
-#define LST_LIMIT    0.02  /* s */
-#define AZEL_LIMIT   5.0   /* arcsec */
-#define CHECK_LEAST  30	   /* samples for a verdict */
+#define DEG         (M_PI / 180)
+#define ARCSEC      (DEG / 3600)
+#define MJD_1970    40587
+#define GAP_MAX     5 /* ticks of the log that are interpolated over */
+#define FEW_EDGES   8 /* fewer: evidence is looked for further back */
+#define BACK_MAX    (6 * 60)
+#define SAMPLES_MAX 60000 /* of a minute, at 1000 Hz */
+#define LST_LIMIT   0.02  /* s */
+#define AZEL_LIMIT  5.0   /* arcsec */
+#define CHECK_LEAST 30    /* samples for a verdict */
 
 /* The two records of the log around a sample; NULL where there are none. */
 struct around {
@@ -33,10 +33,10 @@ struct minute_work {
 	struct hour *file;
 	struct merge_hour *r;
 	int64_t minute; /* since 1970 */
-	int first;	/* sample of the hour */
-	int n;		/* samples of a minute */
-	double *t;	/* corrected time of each, s since the day's midnight */
-	double *v;	/* values on their way out */
+	int first;      /* sample of the hour */
+	int n;          /* samples of a minute */
+	double *t;      /* corrected time of each, s since the day's midnight */
+	double *v;      /* values on their way out */
 	int *quality;
 	struct around *at;
 	/* sums for the checks */
@@ -46,7 +46,7 @@ struct minute_work {
 
 struct check_sums {
 	double n, d, dd, h, hh, hd; /* LST: difference and hours */
-	double k, ss, max;	    /* az/el */
+	double k, ss, max;          /* az/el */
 };
 
 /* ---- the clock ---- */
@@ -58,7 +58,8 @@ static double seconds_of(const struct merge_setup *m, int64_t minute)
 
 /* The edges of the log that can belong to DAS times from..to under the model: what lies beyond
  * must not count, because it is not there yet when a night is merged live. */
-static size_t keep_log(struct clock_edge *log, size_t n, const struct clock_model *c, double from, double to)
+static size_t keep_log(
+    struct clock_edge *log, size_t n, const struct clock_model *c, double from, double to)
 {
 	double lo = HUGE_VAL, hi = -HUGE_VAL;
 	size_t k = 0;
@@ -75,7 +76,8 @@ static size_t keep_log(struct clock_edge *log, size_t n, const struct clock_mode
 	return k;
 }
 
-static int fit_span(const struct merge_setup *m, int64_t from, int64_t to, struct clock_model *model)
+static int fit_span(
+    const struct merge_setup *m, int64_t from, int64_t to, struct clock_model *model)
 {
 	struct clock_edge *das = NULL, *log = NULL;
 	double breaks[256];
@@ -84,12 +86,14 @@ static int fit_span(const struct merge_setup *m, int64_t from, int64_t to, struc
 	int ndas = stream_edges(m->stream, 0, from, to, &das);
 	int nlog = ndas < 0 ? -1 : stream_edges(m->stream, 1, from - wide, to + wide, &log);
 	int bad = ndas < 0 || nlog < 0;
-	struct clock_options o = {.rate = m->cal->clock_rate * 1e-6, .search = m->cal->clock_search,
-	    .hint = breaks, .nhints = (size_t)stream_breaks(m->stream, from, to, breaks, 256)};
+	struct clock_options o = {.rate = m->cal->clock_rate * 1e-6,
+	    .search = m->cal->clock_search,
+	    .hint = breaks,
+	    .nhints = (size_t)stream_breaks(m->stream, from, to, breaks, 256)};
 	for (int turn = 0; turn < 2 && !bad; turn++) {
-		size_t n = turn == 0 ? (size_t)nlog
-				     : keep_log(log, (size_t)nlog, model, seconds_of(m, from),
-					   seconds_of(m, to));
+		size_t n = turn == 0
+		    ? (size_t)nlog
+		    : keep_log(log, (size_t)nlog, model, seconds_of(m, from), seconds_of(m, to));
 		bad = clock_fit(das, (size_t)ndas, log, n, &o, model) < 0;
 	}
 	free(das);
@@ -100,8 +104,8 @@ static int fit_span(const struct merge_setup *m, int64_t from, int64_t to, struc
 static int fit_clock(const struct merge_setup *m, int64_t hour, struct clock_model *model)
 {
 	int64_t from = hour * 60 - MERGE_BEFORE, to = (hour + 1) * 60 + MERGE_AFTER;
-	int64_t least = hour * 60 - BACK_MAX > (m->day - 1) * 1440 ? hour * 60 - BACK_MAX
-								    : (m->day - 1) * 1440;
+	int64_t least =
+	    hour * 60 - BACK_MAX > (m->day - 1) * 1440 ? hour * 60 - BACK_MAX : (m->day - 1) * 1440;
 
 	memset(model, 0, sizeof *model);
 	if (!m->sync || !m->have_log)
@@ -186,7 +190,8 @@ static bool celestial(const struct around *at)
 }
 
 /* Apparent RA and Dec in the log's units where the log has none: from azimuth and elevation. */
-static void from_horizon(const struct merge_setup *m, const struct around *at, double *ra, double *dec)
+static void from_horizon(
+    const struct merge_setup *m, const struct around *at, double *ra, double *dec)
 {
 	double r, d;
 
@@ -196,7 +201,8 @@ static void from_horizon(const struct merge_setup *m, const struct around *at, d
 	*dec = d / ARCSEC * 10;
 }
 
-static double value_of(const struct merge_setup *m, const struct cal_field *f, const struct around *at)
+static double value_of(
+    const struct merge_setup *m, const struct cal_field *f, const struct around *at)
 {
 	double ra, dec, v;
 
@@ -290,7 +296,8 @@ static void take_rows(struct minute_work *w, struct hk_row *row, bool *have)
 	for (int k = 0; k < 60; k++) {
 		int64_t second = (int64_t)floor(w->t[k * rate] + 0.5);
 		int64_t time = (w->m->day * 86400 + second) * TIM_S;
-		const struct hk_minute *h = w->m->have_enc ? stream_enc(w->m->stream, time / TIM_MIN) : NULL;
+		const struct hk_minute *h =
+		    w->m->have_enc ? stream_enc(w->m->stream, time / TIM_MIN) : NULL;
 		have[k] = false;
 		for (int i = 0; h && i < h->n && !have[k]; i++)
 			if (h->row[i].time == time && !h->row[i].leap) {
@@ -303,8 +310,8 @@ static void take_rows(struct minute_work *w, struct hk_row *row, bool *have)
 }
 
 /* Sources by the SHARC-2 codes of coordinate_type (bolocam.md, 6). */
-static int source_frame(const struct hk_row *r, enum coord_frame *frame, double *lon, double *lat,
-    double *equinox)
+static int source_frame(
+    const struct hk_row *r, enum coord_frame *frame, double *lon, double *lat, double *equinox)
 {
 	double type = r->v[hk_find("coordinate_type")], epoch = r->v[hk_find("source_epoch")];
 	double ra = r->v[hk_find("source_ra")] * 15 * DEG, dec = r->v[hk_find("source_dec")] * DEG;
@@ -351,8 +358,8 @@ static void apparent_source(const struct coord_moment *at, const struct merge_se
 static bool same_source(const struct hk_row *a, const struct hk_row *b)
 {
 	static const char *const names[] = {"coordinate_type", "source_ra", "source_dec",
-	    "source_epoch", "galactic_longitude", "galactic_latitude",
-	    "apparent_right_ascension", "apparent_declination"};
+	    "source_epoch", "galactic_longitude", "galactic_latitude", "apparent_right_ascension",
+	    "apparent_declination"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		double x = a->v[hk_find(names[i])], y = b->v[hk_find(names[i])];
@@ -621,15 +628,15 @@ static int put_clock(struct hour *file, const struct merge_setup *m, const struc
 			continue;
 		const struct clock_segment *s = &c->seg[i];
 		const double of[9] = {fmax(s->from - start, -1e6), fmin(s->to - start, 1e6),
-		    s->first - start, s->last - start, s->centre - start, s->offset, s->rate, s->rms,
-		    s->edges};
+		    s->first - start, s->last - start, s->centre - start, s->offset, s->rate,
+		    s->rms, s->edges};
 		for (int k = 0; k < 9; k++)
 			v[k][i] = of[k];
 	}
 	for (int k = 0; k < 9 && !bad; k++)
 		bad = hour_own(file, (enum hour_own)(HOUR_CLOCK_FROM + k), 0, HOUR_PIECES, v[k]);
-	const double whole[5] = {c->n, c->das_edges, c->log_edges, c->matched,
-	    c->matched ? c->rms : (double)NAN};
+	const double whole[5] = {
+	    c->n, c->das_edges, c->log_edges, c->matched, c->matched ? c->rms : (double)NAN};
 	return bad || hour_own(file, HOUR_CLOCK_PIECES, 0, 1, &whole[0]) ||
 	    hour_own(file, HOUR_CLOCK_DAS_EDGES, 0, 1, &whole[1]) ||
 	    hour_own(file, HOUR_CLOCK_LOG_EDGES, 0, 1, &whole[2]) ||
@@ -639,8 +646,8 @@ static int put_clock(struct hour *file, const struct merge_setup *m, const struc
 
 static int put_verdict(struct hour *file, const struct merge_hour *r)
 {
-	const double v[6] = {r->lst, r->lst_slope, r->lst_rms, r->azel_rms, r->azel_max,
-	    (double)r->verdict};
+	const double v[6] = {
+	    r->lst, r->lst_slope, r->lst_rms, r->azel_rms, r->azel_max, (double)r->verdict};
 	int bad = 0;
 
 	for (int k = 0; k < 6 && !bad; k++)
@@ -665,8 +672,8 @@ static int put_states(struct hour *file, const struct merge_setup *m, uint64_t m
 
 /* ---- building ---- */
 
-static bool work_begin(struct minute_work *w, const struct merge_setup *m, struct hour *file,
-    struct merge_hour *r)
+static bool work_begin(
+    struct minute_work *w, const struct merge_setup *m, struct hour *file, struct merge_hour *r)
 {
 	*w = (struct minute_work){.m = m, .file = file, .r = r, .n = 60 * m->cal->das.rate};
 	w->t = malloc(SAMPLES_MAX * sizeof *w->t);
@@ -750,8 +757,12 @@ int mergehour_build(const struct merge_setup *m, int64_t hour, uint64_t minutes,
 	r->minutes = minutes;
 	r->provisional = provisional;
 	r->dut1_source = dut1_source(m, hour);
-	struct hour_spec spec = {.cal = m->cal, .hour = hour, .format = m->format, .sync = m->sync,
-	    .fixut = m->fixut, .dut1_source = r->dut1_source};
+	struct hour_spec spec = {.cal = m->cal,
+	    .hour = hour,
+	    .format = m->format,
+	    .sync = m->sync,
+	    .fixut = m->fixut,
+	    .dut1_source = r->dut1_source};
 	struct hour *h = hour_create(&spec, path, why);
 	if (!h)
 		return -1;
@@ -768,8 +779,8 @@ int mergehour_build(const struct merge_setup *m, int64_t hour, uint64_t minutes,
 	return bad ? -1 : 0;
 }
 
-int mergehour_minute(const struct merge_setup *m, struct hour *file, int minute, struct merge_hour *r,
-    char why[HOUR_WHY])
+int mergehour_minute(const struct merge_setup *m, struct hour *file, int minute,
+    struct merge_hour *r, char why[HOUR_WHY])
 {
 	struct minute_work w;
 	struct check_sums sums = {0};
@@ -779,9 +790,8 @@ int mergehour_minute(const struct merge_setup *m, struct hour *file, int minute,
 	int bad = !work_begin(&w, m, file, r);
 	w.minute = r->hour * 60 + minute;
 	w.first = minute * w.n;
-	bad = bad || hour_begin(file, minute) || put_raw(&w) ||
-	    fit_clock(m, r->hour, &r->clock) || write_minute(&w, &sums, &offsets) ||
-	    put_clock(file, m, r) ||
+	bad = bad || hour_begin(file, minute) || put_raw(&w) || fit_clock(m, r->hour, &r->clock) ||
+	    write_minute(&w, &sums, &offsets) || put_clock(file, m, r) ||
 	    hour_end(file, minute, frames_written(minutes, 60 * m->cal->das.rate));
 	int error = errno;
 	work_end(&w);

@@ -23,7 +23,7 @@
 struct merge_setup {
 	const struct calspec *cal;
 	struct stream *stream;
-	int64_t day;	/* days since 1970 */
+	int64_t day; /* days since 1970 */
 	int format;
 	bool sync, fixut;
 	bool have_log, have_enc; /* -h and -e were given */
@@ -32,8 +32,8 @@ struct merge_setup {
 
 /* What came of an hour. */
 struct merge_hour {
-	int64_t hour;	   /* since 1970 */
-	uint64_t minutes;  /* those that were merged */
+	int64_t hour;     /* since 1970 */
+	uint64_t minutes; /* those that were merged */
 	bool provisional;
 	struct clock_model clock;
 	int64_t rails, frames, dropped; /* samples at a rail; frames used; beyond their minute */

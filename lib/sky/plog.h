@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLOG_HZ	     100
-#define PLOG_MINUTE  6000 /* records */
-#define PLOG_NAME    8
-#define PLOG_DAY     8640000 /* ticks */
-#define PLOG_TURN    12960000 /* 0.1" */
+#define PLOG_HZ     100
+#define PLOG_MINUTE 6000 /* records */
+#define PLOG_NAME   8
+#define PLOG_DAY    8640000  /* ticks */
+#define PLOG_TURN   12960000 /* 0.1" */
 
 /* The integer fields of a record; x and y are 0 where the format has none. */
 enum plog_field {
@@ -43,7 +43,7 @@ enum plog_flag {
 
 struct plog_rec {
 	int32_t mjd;
-	int32_t ticks;	  /* since midnight */
+	int32_t ticks;    /* since midnight */
 	uint8_t flags[4]; /* TTL inputs 8..1, TTL outputs 8..1, beam, pointing (bolocam.md, 4.4) */
 	int32_t v[PLOG_FIELDS];
 };

@@ -8,11 +8,11 @@
 
 #include "base/tim.h"
 
-#define DEG	 (M_PI / 180)
+#define DEG      (M_PI / 180)
 #define SITE_LON (-155.475497222 * DEG)
 #define SITE_LAT (19.822438889 * DEG)
-#define RATE	 50.0
-#define SOURCES	 10
+#define RATE     50.0
+#define SOURCES  10
 #define MIDNIGHT 18000.0 /* s: a night's middle, whatever part of it is asked for */
 
 struct night {
@@ -78,9 +78,11 @@ static void draw_clock(struct night *n, uint64_t *seed)
 		steps = n->o.steps < NIGHT_SEGMENTS ? n->o.steps : NIGHT_SEGMENTS - 1;
 	if (n->o.no_drift)
 		at10 = rate = 0;
-	n->segment[0] = (struct night_segment){-1e9, at10 - rate * MIDNIGHT + n->o.extra_offset, rate};
+	n->segment[0] =
+	    (struct night_segment){-1e9, at10 - rate * MIDNIGHT + n->o.extra_offset, rate};
 	for (int k = 1; k <= steps; k++) {
-		double at = 60 * floor(n->o.length * (k - 0.2 - 0.6 * night_random(seed)) / (steps + 0.2) / 60);
+		double at = 60 *
+		    floor(n->o.length * (k - 0.2 - 0.6 * night_random(seed)) / (steps + 0.2) / 60);
 		double size = 20 * exp(log(391.0 / 20) * night_random(seed)) / RATE;
 		double sign = night_random(seed) < 0.5 ? -1 : 1;
 		double r = n->o.no_drift ? 0 : draw_rate(seed);
@@ -328,14 +330,12 @@ static void place_sources(struct night *n)
 {
 	static const struct night_source list[SOURCES] = {
 	    {"3C273", 1, 187.27791, 2.05239, 2000, 0, 0},
-	    {"3C279", 4, 193.40167, -5.52139, 1950, 0, 0},
-	    {"G32.0+0.5", 2, 32.0, 0.5, 2000, 0, 0},
+	    {"3C279", 4, 193.40167, -5.52139, 1950, 0, 0}, {"G32.0+0.5", 2, 32.0, 0.5, 2000, 0, 0},
 	    {"Jupiter", 3, 189.0903, -2.4518, 2005.47, 0, 0},
 	    {"COSMOS", 1, 150.11917, 2.20583, 2000, 0, 0},
 	    {"SgrB2", 4, 266.04292, -28.37194, 1950, 0, 0},
 	    {"G111.5+0.8", 2, 111.5, 0.8, 2000, 0, 0},
-	    {"Uranus", 3, 342.5285, -8.2630, 2005.47, 0, 0},
-	    {"Lynx", 1, 132.1, 44.9, 2000, 0, 0},
+	    {"Uranus", 3, 342.5285, -8.2630, 2005.47, 0, 0}, {"Lynx", 1, 132.1, 44.9, 2000, 0, 0},
 	    {"W3OH", 1, 36.76667, 61.87389, 2000, 0, 0}};
 
 	memcpy(n->source, list, sizeof list);

@@ -35,25 +35,31 @@ struct night_line { /* a TTL line's edge */
 };
 
 /* Bits of night_state.lines. */
-enum { NIGHT_ACQUIRED = 1, NIGHT_TRACKING = 2, NIGHT_ROTATE = 4, NIGHT_NEWOBS = 8, NIGHT_BUSY = 16 };
+enum {
+	NIGHT_ACQUIRED = 1,
+	NIGHT_TRACKING = 2,
+	NIGHT_ROTATE = 4,
+	NIGHT_NEWOBS = 8,
+	NIGHT_BUSY = 16
+};
 
 struct night;
 
 struct night_options {
 	uint64_t seed;
-	int64_t start; /* UTC ns, a whole minute */
-	double length; /* s */
+	int64_t start;       /* UTC ns, a whole minute */
+	double length;       /* s */
 	double extra_offset; /* s, added to the DAS clock's offset */
-	int steps;	     /* of the DAS clock: -1: as the nights had them */
+	int steps;           /* of the DAS clock: -1: as the nights had them */
 	bool no_drift;
 };
 struct night *night_new(const struct night_options *o); /* NULL: out of memory */
 void night_free(struct night *n);
 
 struct night_state {
-	double lst, ra;		  /* hours, apparent */
-	double dec, pa, az, el;	  /* degrees */
-	double x, y, eaz, eel;	  /* arcsec */
+	double lst, ra;         /* hours, apparent */
+	double dec, pa, az, el; /* degrees */
+	double x, y, eaz, eel;  /* arcsec */
 	bool celestial, tracking, acquired, scanning, transited;
 	unsigned lines;
 	int source, obs;
@@ -65,7 +71,7 @@ void night_at(struct night *n, double t, struct night_state *s);
 
 struct night_source {
 	const char *name;
-	int type; /* 0 alt-az, 1 J2000, 2 galactic, 3 apparent, 4 B1950 */
+	int type;        /* 0 alt-az, 1 J2000, 2 galactic, 3 apparent, 4 B1950 */
 	double lon, lat; /* in its own frame, degrees */
 	double epoch;
 	double ra_app, dec_app; /* apparent of that night, hours and degrees */

@@ -15,23 +15,23 @@
 #include "base/io.h"
 #include "base/tim.h"
 
-#define DAYS	   5 /* that are kept track of, around the night's */
-#define MINUTES	   (DAYS * 1440)
-#define LOGS	   8 /* minutes of the log in memory */
-#define RAW_MAX	   (64 << 20)
-#define LOG_MAX	   (61 * PLOG_HZ * 52 + 4096)
-#define NFS_TRIES  5
+#define DAYS      5 /* that are kept track of, around the night's */
+#define MINUTES   (DAYS * 1440)
+#define LOGS      8 /* minutes of the log in memory */
+#define RAW_MAX   (64 << 20)
+#define LOG_MAX   (61 * PLOG_HZ * 52 + 4096)
+#define NFS_TRIES 5
 
 const char *const stream_bit_names[STREAM_NBITS] = {"raw_missing", "raw_short", "raw_long",
     "raw_torn", "raw_duplicate", "pointing_missing", "pointing_short", "pointing_stale",
-    "pointing_bad", "housekeeping_missing", "housekeeping_short", "housekeeping_bad",
-    "leap_second", "provisional"};
+    "pointing_bad", "housekeeping_missing", "housekeeping_short", "housekeeping_bad", "leap_second",
+    "provisional"};
 
 struct stream {
 	struct stream_options o;
 	char why[STREAM_WHY];
 	char day_parent[STREAM_KINDS][STREAM_PATH]; /* where dir is a day's folder itself */
-	int64_t first;				    /* minute of minute[0] */
+	int64_t first;                              /* minute of minute[0] */
 	struct stream_minute minute[MINUTES];
 	uint8_t *raw;
 	size_t raw_room;
@@ -156,14 +156,15 @@ static void file_name(enum stream_kind kind, int64_t minute, char name[64])
 		hk_name(minute, name);
 }
 
-static bool try_path(char path[STREAM_PATH], const char *dir, int64_t day, const char *name,
-    struct stat *st)
+static bool try_path(
+    char path[STREAM_PATH], const char *dir, int64_t day, const char *name, struct stat *st)
 {
 	struct tim_parts p = tim_split(day * TIM_DAY);
 	int n;
 
 	if (day >= 0)
-		n = snprintf(path, STREAM_PATH, "%s/%04d%02d%02d/%s", dir, p.year, p.month, p.day, name);
+		n = snprintf(
+		    path, STREAM_PATH, "%s/%04d%02d%02d/%s", dir, p.year, p.month, p.day, name);
 	else
 		n = snprintf(path, STREAM_PATH, "%s/%s", dir, name);
 	return n < STREAM_PATH && stat(path, st) == 0 && S_ISREG(st->st_mode);
@@ -248,7 +249,8 @@ static ssize_t read_file(struct stream *s, const char *path, uint8_t *to, int64_
 }
 
 /* Finds and reads a file; its size, 0 where there is none, -1 after an error. */
-static ssize_t fetch(struct stream *s, enum stream_kind kind, int64_t minute, uint8_t *to, size_t max)
+static ssize_t fetch(
+    struct stream *s, enum stream_kind kind, int64_t minute, uint8_t *to, size_t max)
 {
 	struct stream_minute *m = stream_minute(s, minute);
 	struct stream_file *f = &m->file[kind];
@@ -259,8 +261,8 @@ static ssize_t fetch(struct stream *s, enum stream_kind kind, int64_t minute, ui
 	if (!f->present)
 		return 0;
 	if (f->size > (int64_t)max)
-		return fail(s, "%s: %lld bytes are more than any such file has", path,
-		    (long long)f->size);
+		return fail(
+		    s, "%s: %lld bytes are more than any such file has", path, (long long)f->size);
 	ssize_t n = read_file(s, path, to, f->size);
 	if (n < 0 && s->o.fixnfs) { /* never stop for one bad minute */
 		f->present = false;
@@ -291,10 +293,12 @@ static int add_edge(struct stream_minute *m, int which, double at, int line)
 }
 
 /* Adds the edges from the old levels to the new ones; line number twice, plus 1 when it rose. */
-static int add_edges(struct stream_minute *m, int which, double at, unsigned old, unsigned new, int lines)
+static int add_edges(
+    struct stream_minute *m, int which, double at, unsigned old, unsigned new, int lines)
 {
 	for (int l = 0; l < lines; l++)
-		if ((old ^ new) >> l & 1 && add_edge(m, which, at, 2 * l + (new >> l & 1 ? 1 : 0)) < 0)
+		if ((old ^ new) >> l & 1 &&
+		    add_edge(m, which, at, 2 * l + (new >> l & 1 ? 1 : 0)) < 0)
 			return -1;
 	return 0;
 }
@@ -341,7 +345,8 @@ static unsigned log_levels(const struct calspec *c, const struct plog_rec *r)
 	unsigned level = 0;
 
 	for (int l = 0; l < c->nlines; l++)
-		level |= (unsigned)(r->flags[c->line[l].field.index] >> c->line[l].field.bit & 1) << l;
+		level |= (unsigned)(r->flags[c->line[l].field.index] >> c->line[l].field.bit & 1)
+		    << l;
 	return level;
 }
 
@@ -379,7 +384,8 @@ static bool is_duplicate(struct stream *s, int64_t minute)
 {
 	const struct stream_minute *m = stream_minute(s, minute), *b = stream_minute(s, minute - 1);
 
-	return b && b->file[STREAM_RAW].present && b->file[STREAM_RAW].size == m->file[STREAM_RAW].size &&
+	return b && b->file[STREAM_RAW].present &&
+	    b->file[STREAM_RAW].size == m->file[STREAM_RAW].size &&
 	    b->file[STREAM_RAW].crc == m->file[STREAM_RAW].crc;
 }
 
@@ -432,8 +438,8 @@ int stream_raw(struct stream *s, int64_t minute, const uint8_t **frames)
 	int64_t size = 0, mtime;
 
 	stream_forget(s, STREAM_RAW, minute);
-	if (stream_find(s, STREAM_RAW, minute, path, &size, &mtime) && size > (int64_t)s->raw_room &&
-	    size <= RAW_MAX) {
+	if (stream_find(s, STREAM_RAW, minute, path, &size, &mtime) &&
+	    size > (int64_t)s->raw_room && size <= RAW_MAX) {
 		free(s->raw);
 		s->raw_room = (size_t)size + (1 << 16);
 		s->raw = malloc(s->raw_room);
@@ -461,8 +467,8 @@ int stream_raw(struct stream *s, int64_t minute, const uint8_t **frames)
 
 /* ---- the pointing log ---- */
 
-static void place_records(struct stream *s, struct stream_log *log, const uint8_t *bytes, size_t n,
-    size_t length)
+static void place_records(
+    struct stream *s, struct stream_log *log, const uint8_t *bytes, size_t n, size_t length)
 {
 	struct stream_minute *m = stream_minute(s, log->minute);
 	int64_t t0 = log->minute * TIM_MIN;
@@ -524,7 +530,8 @@ const struct stream_log *stream_log(struct stream *s, int64_t minute)
 	struct stream_minute *m = stream_minute(s, minute);
 	struct stream_log *oldest = s->log[0];
 
-	if (!m || !s->o.dir[STREAM_LOG] || (m->file[STREAM_LOG].read && m->bits & STREAM_LOG_MISSING))
+	if (!m || !s->o.dir[STREAM_LOG] ||
+	    (m->file[STREAM_LOG].read && m->bits & STREAM_LOG_MISSING))
 		return NULL;
 	for (int i = 0; i < LOGS; i++) {
 		if (s->log[i]->minute == minute) {

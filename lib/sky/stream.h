@@ -35,7 +35,7 @@ enum stream_bits {
 	STREAM_ENC_MISSING = 1 << 9,
 	STREAM_ENC_SHORT = 1 << 10,
 	STREAM_ENC_BAD = 1 << 11, /* lines that make no sense */
-	STREAM_LEAP = 1 << 12,	  /* the minute has a leap second, which is not on the time axis */
+	STREAM_LEAP = 1 << 12,    /* the minute has a leap second, which is not on the time axis */
 	STREAM_PROVISIONAL = 1 << 13 /* live: merged with a clock model that will yet change */
 };
 #define STREAM_NBITS 14
@@ -54,10 +54,10 @@ struct stream_file {
 struct stream_minute {
 	struct stream_file file[STREAM_KINDS];
 	unsigned bits;
-	int frames;		       /* usable ones of the raw file */
-	unsigned first[2], last[2];    /* levels of the lines at begin and end: DAS, log */
-	bool whole_end[2];	       /* the end is followed at once by the next minute */
-	struct clock_edge *edge[2];    /* DAS, log: seconds since the night's first midnight */
+	int frames;                 /* usable ones of the raw file */
+	unsigned first[2], last[2]; /* levels of the lines at begin and end: DAS, log */
+	bool whole_end[2];          /* the end is followed at once by the next minute */
+	struct clock_edge *edge[2]; /* DAS, log: seconds since the night's first midnight */
 	int nedges[2];
 };
 
@@ -73,10 +73,10 @@ struct stream;
 struct stream_options {
 	const char *dir[STREAM_KINDS]; /* or NULL */
 	const struct calspec *cal;
-	int format;	/* merge -ff */
-	int64_t day;	/* days since 1970 */
-	bool fixut;	/* a pointing file's name is right and its times are not */
-	bool fixnfs;	/* network disks: try again after errors */
+	int format;  /* merge -ff */
+	int64_t day; /* days since 1970 */
+	bool fixut;  /* a pointing file's name is right and its times are not */
+	bool fixnfs; /* network disks: try again after errors */
 };
 struct stream *stream_new(const struct stream_options *o); /* NULL with errno */
 void stream_free(struct stream *s);

@@ -30,14 +30,15 @@ int main(void)
 {
 	const char *top = getenv("FYKE_BUILD");
 	char path[4096];
-	struct calspec *c = read_text("# a comment\n"
-				      "set adc_volts 5   # volts\n"
-				      "set byte_order little\nset header 128\nset site \"Mauna Kea, Hawaii\"\n"
-				      "line tracking das 25 log out.6\n"
-				      "v das 3,10-12 short V poly 0.5 2 \"a pair\"\n"
-				      "r log ra double hour poly 0 1\n"
-				      "f log b11.4 byte 1 poly 0 1\n"
-				      "s hk source_name char 1\n");
+	struct calspec *c =
+	    read_text("# a comment\n"
+		      "set adc_volts 5   # volts\n"
+		      "set byte_order little\nset header 128\nset site \"Mauna Kea, Hawaii\"\n"
+		      "line tracking das 25 log out.6\n"
+		      "v das 3,10-12 short V poly 0.5 2 \"a pair\"\n"
+		      "r log ra double hour poly 0 1\n"
+		      "f log b11.4 byte 1 poly 0 1\n"
+		      "s hk source_name char 1\n");
 	ok(c != NULL, "a good specification");
 	if (c) {
 		const struct cal_var *v = calspec_find(c, "v"), *f = calspec_find(c, "f");
@@ -62,7 +63,8 @@ int main(void)
 	wrong("a das 384 short V poly 0 1\n", 1, "'384' is not a channel: they are 0 to 383");
 	wrong("\na das 5-3 short V poly 0 1\n", 2, "run backwards");
 	wrong("a das 1-3,2 short V poly 0 1\n", 1, "channel 2 stands here twice");
-	wrong("a das 1 short V poly 0 1\nA das 2 short V poly 0 1\n", 2, "stands in line 1 already");
+	wrong(
+	    "a das 1 short V poly 0 1\nA das 2 short V poly 0 1\n", 2, "stands in line 1 already");
 	wrong("a das 1 short V poly 0 1 2\n", 1, "poly A B only");
 	wrong("a das 1 long V poly 0 1\n", 1, "a type is byte");
 	wrong("a das 1 short V\n", 1, "behind the unit stands");

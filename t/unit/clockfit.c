@@ -57,7 +57,8 @@ struct result {
 };
 
 /* One hour of a night, with the evidence that merge uses: half an hour before, ten minutes after. */
-static void judge_hour(struct night *n, double hour, double end, double lose, uint64_t *seed, struct result *r)
+static void judge_hour(
+    struct night *n, double hour, double end, double lose, uint64_t *seed, struct result *r)
 {
 	struct clock_options o = {.rate = -26.3e-6, .search = 900};
 	struct clock_model m;
@@ -85,8 +86,10 @@ static void judge_nights(int nights, double lose, const char *words)
 	char line[200];
 
 	for (int s = 1; s <= nights; s++) {
-		struct night_options o = {.seed = (uint64_t)s, .start = tim_join(2005, 6, 21, 4, 0, 0, 0),
-		    .length = 10 * 3600, .steps = s % 5 == 0 ? 1 + s % 4 : -1};
+		struct night_options o = {.seed = (uint64_t)s,
+		    .start = tim_join(2005, 6, 21, 4, 0, 0, 0),
+		    .length = 10 * 3600,
+		    .steps = s % 5 == 0 ? 1 + s % 4 : -1};
 		struct night *n = night_new(&o);
 		struct result r = {0};
 		uint64_t seed = (uint64_t)s;
@@ -102,7 +105,8 @@ static void judge_nights(int nights, double lose, const char *words)
 		night_free(n);
 	}
 	double rms = sqrt(all.ssq / (double)all.n);
-	snprintf(line, sizeof line, "%s, %d nights: %.2f ms rms (at most 2)", words, nights, rms * 1e3);
+	snprintf(
+	    line, sizeof line, "%s, %d nights: %.2f ms rms (at most 2)", words, nights, rms * 1e3);
 	ok(rms < 0.002, line);
 	snprintf(line, sizeof line, "worst %.1f ms (at most 10), %.2f %% flagged", all.worst * 1e3,
 	    100 * all.flagged / (all.flagged + (double)all.n));
@@ -116,7 +120,8 @@ int main(void)
 	struct clock_model m;
 
 	is_int(clock_fit(das, 0, tel, 5, &o, &m), 0, "no edges");
-	ok(m.n == 0 && clock_offset(&m, 5) == 0 && clock_state(&m, 5) == CLOCK_NONE, "no model, and it says so");
+	ok(m.n == 0 && clock_offset(&m, 5) == 0 && clock_state(&m, 5) == CLOCK_NONE,
+	    "no model, and it says so");
 
 	/* A clock 200 s ahead, edges at irregular times. */
 	for (int i = 0; i < 40; i++) {
@@ -134,10 +139,12 @@ int main(void)
 	size_t n = 0;
 	for (int i = 0; i < 40; i++)
 		if (i % 3)
-			das[n++] = (struct clock_edge){tel[i].at + (tel[i].at < 600 ? 1 : 4), i % 2};
+			das[n++] =
+			    (struct clock_edge){tel[i].at + (tel[i].at < 600 ? 1 : 4), i % 2};
 	clock_fit(das, n, tel, 40, &o, &m);
 	is_int(m.n, 2, "a step makes two pieces");
-	ok(fabs(clock_offset(&m, 100) - 1) < 1e-6 && fabs(clock_offset(&m, 1100) - 4) < 1e-6, "with their offsets");
+	ok(fabs(clock_offset(&m, 100) - 1) < 1e-6 && fabs(clock_offset(&m, 1100) - 4) < 1e-6,
+	    "with their offsets");
 	int brackets = 0;
 	for (double u = 0; u < 1200; u++)
 		brackets += (clock_state(&m, u) & CLOCK_STEP) != 0;
@@ -146,7 +153,8 @@ int main(void)
 	o.hint = &hint;
 	o.nhints = 1;
 	clock_fit(das, n, tel, 40, &o, &m);
-	ok(m.n == 2 && m.seg[0].to == 605, "a break in the stream inside the bracket is the step's place");
+	ok(m.n == 2 && m.seg[0].to == 605,
+	    "a break in the stream inside the bracket is the step's place");
 
 	bool all = getenv("FYKE_NIGHTLY") != NULL;
 	judge_nights(all ? 1000 : 20, 0, "the corrected time");

@@ -13,7 +13,7 @@
 #include "base/tim.h"
 #include "tap.h"
 
-#define DEG (M_PI / 180)
+#define DEG          (M_PI / 180)
 #define HMS(h, m, s) (((h) + (m) / 60.0 + (s) / 3600.0) * 15 * DEG)
 #define DMS(d, m, s) (((d) + (m) / 60.0 + (s) / 3600.0) * DEG)
 
@@ -42,7 +42,8 @@ static void apparent(enum coord_frame f, double equinox, double lon, double lat,
 	near(d, dec, 1, "and its declination");
 }
 
-static void icrs(enum coord_frame f, double lon, double lat, double ra, double dec, const char *words)
+static void icrs(
+    enum coord_frame f, double lon, double lat, double ra, double dec, const char *words)
 {
 	double r = 0, d = 0;
 	char why[COORD_WHY];
@@ -70,14 +71,15 @@ static int filter(void)
 	long long ns;
 	char why[COORD_WHY];
 
-	while (scanf("%d %lf %lf %lf %lld %lf %lf %lf", &frame, &equinox, &lon, &lat, &ns, &dut1, &xp,
-		   &yp) == 8) {
+	while (scanf("%d %lf %lf %lf %lld %lf %lf %lf", &frame, &equinox, &lon, &lat, &ns, &dut1,
+		   &xp, &yp) == 8) {
 		struct coord_site here = site;
 		enum coord_frame f = (enum coord_frame)frame;
 		here.xp = xp / 3600 * DEG;
 		here.yp = yp / 3600 * DEG;
 		if (coord_moment(&moment, ns, dut1) < 0 ||
-		    coord_apparent(&moment, &here, f, equinox, lon * DEG, lat * DEG, &ra, &dec, why) < 0 ||
+		    coord_apparent(
+			&moment, &here, f, equinox, lon * DEG, lat * DEG, &ra, &dec, why) < 0 ||
 		    coord_icrs(&moment, &here, f, equinox, lon * DEG, lat * DEG, &r, &d, why) < 0)
 			status = 1;
 		else if (f == COORD_FK4)
@@ -110,8 +112,10 @@ int main(int argc, char **argv)
 	apparent(COORD_GALACTIC, 0, 32 * DEG, 0.5 * DEG, 282.063918789, -0.597288034,
 	    "from Galactic coordinates");
 	icrs(COORD_GALACTIC, 32 * DEG, 0.5 * DEG, 281.989504776, -0.601351596, "Galactic to ICRS");
-	icrs(COORD_ECLIPTIC, 120 * DEG, 5 * DEG, 123.266801099, 25.048983889, "ecliptic of date to ICRS");
-	icrs(COORD_ECLIPTIC_2000, 120 * DEG, 5 * DEG, 123.348950468, 25.032856209, "ecliptic of J2000");
+	icrs(COORD_ECLIPTIC, 120 * DEG, 5 * DEG, 123.266801099, 25.048983889,
+	    "ecliptic of date to ICRS");
+	icrs(COORD_ECLIPTIC_2000, 120 * DEG, 5 * DEG, 123.348950468, 25.032856209,
+	    "ecliptic of J2000");
 	apparent(COORD_HORIZON, 0, 135 * DEG, 55 * DEG, 261.358328530, -5.956141102,
 	    "from azimuth and elevation, rigorously");
 	icrs(COORD_HORIZON, 135 * DEG, 55 * DEG, 261.281091434, -5.949369324, "horizon to ICRS");

@@ -24,7 +24,8 @@ int main(void)
 	is_int(s.header, 64, "the header is what is left over");
 	is_int(s.frames, 3000, "3000 frames");
 	das_shape(&f, 2304000 + 1536, &s);
-	ok(s.header == 1536 && s.frames == 3000, "a header of two frames' length, in a whole minute");
+	ok(s.header == 1536 && s.frames == 3000,
+	    "a header of two frames' length, in a whole minute");
 	das_shape(&f, 64 + 768 * 1000, &s);
 	ok(s.header == 64 && s.frames == 1000 && s.torn == 0, "a short minute");
 	f.header = 64;

@@ -6,12 +6,12 @@
 #include "base/tim.h"
 #include "tap.h"
 
-static const char text[] =
-    "#time[UTC]\trotangle[degree]\tsource_name[1]\tut1_minus_utc[s]\tnew_thing[K]\ttai_minus_utc[s]\n"
-    "2005-06-21T08:12:34Z\t10.70\t3C273\t-0.6158\t4.2\t32\n"
-    "2005-06-21T08:12:35Z\t\tJupiter\t-0.6158\t\t32\n"
-    "2005-06-21T08:12:36Z\tmany\tJupiter\t-0.6158\t\t32\n"
-    "2005-06-21T08:12:37Z\t10.7";
+static const char text[] = "#time[UTC]\trotangle[degree]\tsource_name[1]\tut1_minus_utc[s]\tnew_"
+			   "thing[K]\ttai_minus_utc[s]\n"
+			   "2005-06-21T08:12:34Z\t10.70\t3C273\t-0.6158\t4.2\t32\n"
+			   "2005-06-21T08:12:35Z\t\tJupiter\t-0.6158\t\t32\n"
+			   "2005-06-21T08:12:36Z\tmany\tJupiter\t-0.6158\t\t32\n"
+			   "2005-06-21T08:12:37Z\t10.7";
 
 int main(void)
 {
@@ -44,7 +44,8 @@ int main(void)
 	size_t a = hk_header(head, sizeof head), b = hk_line(&r, line, sizeof line);
 	memcpy(both, head, a);
 	memcpy(both + a, line, b);
-	ok(!strncmp(line, "2016-12-31T23:59:60Z\t\t-35.5\t", 28), "a leap second is written as such");
+	ok(!strncmp(line, "2016-12-31T23:59:60Z\t\t-35.5\t", 28),
+	    "a leap second is written as such");
 	is_int(hk_read(both, a + b, &m, why), 0, "and read back");
 	ok(m.n == 1 && m.row[0].leap && m.row[0].time == r.time, "as what it was");
 	is_str(m.row[0].text[1], "p q", "no tab inside a text");
@@ -65,8 +66,10 @@ int main(void)
 	is_int(end, RPC_SIZE, "without a gap, to the 768th byte");
 
 	/* 34 s, 12 min, 8 h, 21 June (5) 105, gmtoff 0; dut1 -0.5 = bfe0...; apparent ra 12.5 = 4029... */
-	static const uint8_t tm[] = {34, 0, 0, 0, 12, 0, 0, 0, 8, 0, 0, 0, 21, 0, 0, 0, 5, 0, 0, 0, 105};
-	static const uint8_t dut1[] = {0, 0, 0, 0, 0, 0, 0xe0, 0xbf}, ra[] = {0, 0, 0, 0, 0, 0, 0x29, 0x40};
+	static const uint8_t tm[] = {
+	    34, 0, 0, 0, 12, 0, 0, 0, 8, 0, 0, 0, 21, 0, 0, 0, 5, 0, 0, 0, 105};
+	static const uint8_t dut1[] = {0, 0, 0, 0, 0, 0, 0xe0, 0xbf},
+			     ra[] = {0, 0, 0, 0, 0, 0, 0x29, 0x40};
 	memcpy(rpc, tm, sizeof tm);
 	memcpy(rpc + 68, dut1, 8);
 	memcpy(rpc + 176, ra, 8);

@@ -8,7 +8,8 @@
 static const uint8_t rec52[52] = {
     0x00, 0x00, 0xd1, 0x26, /* MJD */
     0x00, 0x2d, 0x18, 0xc0, /* ticks */
-    0x01, 0xf0, 0x02, 0x1b, /* rotator busy; outputs 8..5; on beam; tracking acquired transited celestial */
+    0x01, 0xf0, 0x02,
+    0x1b, /* rotator busy; outputs 8..5; on beam; tracking acquired transited celestial */
     0x00, 0x56, 0xf9, 0xa5, /* LST 5700005 = 15:50:00.05 */
     0x00, 0x44, 0x9d, 0x40, /* RA 4496704 */
     0xff, 0xff, 0xff, 0x9c, /* Dec -10.0" */
@@ -77,7 +78,8 @@ int main(void)
 	is_int(plog_record(bad, 52, &r), -1, "ticks beyond a day are refused");
 
 	memset(file, 0, sizeof file);
-	is_int(plog_guess(file, 312000, 0), 52, "312,000 bytes are records of 52, whatever -ff says");
+	is_int(
+	    plog_guess(file, 312000, 0), 52, "312,000 bytes are records of 52, whatever -ff says");
 	is_int(plog_guess(file, 264000, 4), 44, "264,000 are of 44");
 	is_int(plog_guess(file, 180000, 4), 30, "180,000 are of 30");
 	memcpy(file, rec52, 52);
@@ -91,7 +93,8 @@ int main(void)
 	is_int(plog_check(file, 104, 52, m), PLOG_OTHER_MINUTE, "a first record inside the minute");
 	file[5] = 0x2d, file[6] = 0x0b, file[7] = 0x40; /* 2952000 */
 	is_int(plog_check(file, 104, 52, m), PLOG_GOOD, "the minute's own first record");
-	is_int(plog_check(file, 104, 52, m + 1440), PLOG_OTHER_DAY, "yesterday's file of that name");
+	is_int(
+	    plog_check(file, 104, 52, m + 1440), PLOG_OTHER_DAY, "yesterday's file of that name");
 	is_int(plog_check(file, 51, 52, m), PLOG_SHORT, "not even one record");
 	return done_testing();
 }
