@@ -10,7 +10,8 @@ run -nend 0554 --out=want --quiet
 kills=30
 ! nightly || kills=1000
 bad=0 unreadable=0 n=0
-for t in $(awk -v n=$kills 'BEGIN { srand(20050621); for (i = 0; i < n; i++) print 0.002 + 0.45 * rand() }'); do
+awk -v n=$kills 'BEGIN { srand(20050621); for (i = 0; i < n; i++) print 0.002 + 0.45 * rand() }' >moments
+while read -r t; do
 	# Every other one works live: in place, on a file that people see.
 	end=-nend\ 0554
 	[ $((n % 2)) -eq 0 ] || end=
@@ -25,7 +26,7 @@ for t in $(awk -v n=$kills 'BEGIN { srand(20050621); for (i = 0; i < n; i++) pri
 		cmp -s hours/20050621_08.nc want/20050621_08.nc && cmp -s hours/20050621_09.nc want/20050621_09.nc || bad=$((bad + 1))
 		[ $((n % 10)) -eq 0 ] || rm -f hours/*.nc
 	fi
-done
+done <moments
 is "$unreadable" 0 "$n kills: no file that does not open"
 is "$bad" 0 "and after each rerun the bytes of an undisturbed run"
 is "$(find hours -name '*.part' | wc -l)" 0 "nothing is left beside them"

@@ -15,7 +15,7 @@ is "$(be 0) $(be 4) $(be 56)" "53542 2880000 2880001" "MJD and ticks since midni
 ok "faults" -- simtel -o hdr --enc=enc --rpc=rpc -n 5 --missing=481 --short=482 --stale=483 --enc-missing=484
 is "$(cd hdr/20050621 && wc -c 048? | awk '!/total/ { print $1 }' | tr '\n' ' ')" "312000 104000 312000 312000 " "a missing and a short file"
 is "$(od -An -td4 --endian=big -N 4 hdr/20050621/0483 | tr -d ' ')" 53541 "one of the day before"
-is "$(ls enc/20050621 | wc -l)" 4 "housekeeping but for one minute"
+is "$(find enc/20050621 -name "enc_*" | wc -l)" 4 "housekeeping but for one minute"
 is "$(wc -l <enc/20050621/enc_050621_0480.tsv)" 61 "a header and sixty seconds"
 is "$(wc -c <rpc/20050621/20050621_0480_rpc.bin)" 46080 "sixty RPC records of 768 bytes"
 is "$(od -An -td4 --endian=little -j 44 -N 4 rpc/20050621/20050621_0480_rpc.bin | tr -d ' ')" 53542 "little-endian, MJD at byte 44"

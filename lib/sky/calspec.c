@@ -120,7 +120,7 @@ static int set_key(struct reader *r)
 		if (!number(value, &v) || v < reals[i].lo || v > reals[i].hi)
 			return mistake(r, "%s: '%s' is not a number from %g to %g", key, value,
 			    reals[i].lo, reals[i].hi);
-		*(double *)((char *)c + reals[i].at) = v;
+		memcpy((char *)c + reals[i].at, &v, sizeof v);
 		c->have_dut1 |= !strcmp(key, "dut1");
 		return 0;
 	}
