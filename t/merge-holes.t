@@ -1,4 +1,5 @@
 # merge-holes.t - missing, short, torn, duplicate, stale and wrong files; midnight, year and leap second
+# san: yes
 . "${0%/*}/lib.sh"
 need /usr/bin/python3
 grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal

@@ -331,6 +331,16 @@ static void refresh(struct mergeday *d, int from, int to)
 	}
 }
 
+/* Steps of the clock inside an hour: its model also covers what is around. */
+static int steps_in(const struct clock_model *c, int hour)
+{
+	int n = 0;
+
+	for (int k = 0; k + 1 < c->n; k++)
+		n += c->seg[k].to >= 3600.0 * hour && c->seg[k].to < 3600.0 * (hour + 1);
+	return n;
+}
+
 static void tell_hour(struct mergeday *d, int hour)
 {
 	const struct merge_hour *r = &d->h[hour].result;
@@ -342,7 +352,7 @@ static void tell_hour(struct mergeday *d, int hour)
 	    "%s: %d minutes, clock %s%.3f s by %d edges, rms %.1f ms%s%s", name,
 	    __builtin_popcountll(r->minutes),
 	    r->clock.n ? "" : "not known: ", clock_offset(&r->clock, 3600.0 * hour + 1800),
-	    r->clock.matched, r->clock.rms * 1e3, r->clock.n > 1 ? ", stepped" : "",
+	    r->clock.matched, r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "",
 	    verdict[r->verdict]);
 }
 
@@ -754,7 +764,6 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 		const struct hour_state *h = &d->h[i];
 		c->hours += h->built;
 		c->suspect += h->built && h->result.verdict == HOUR_SUSPECT;
-		c->steps +=
-		    h->built && h->result.clock.n > 1 ? (uint64_t)(h->result.clock.n - 1) : 0;
+		c->steps += h->built ? (uint64_t)steps_in(&h->result.clock, i) : 0;
 	}
 }
