@@ -350,7 +350,8 @@ static int check_name(struct reader *r, const char *name)
 		    name);
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (!strcasecmp(own[i], name) || !strncasecmp(name, "clock_", 6) ||
-		    !strncasecmp(name, "check_", 6) || !strncasecmp(name, "input_", 6))
+		    !strncasecmp(name, "check_", 6) || !strncasecmp(name, "edge_", 5) ||
+		    !strncasecmp(name, "input_", 6))
 			return mistake(r, "%s: merge makes this variable itself", name);
 	for (int i = 0; i < r->c->nvars; i++)
 		if (!strcasecmp(r->c->var[i].name, name))

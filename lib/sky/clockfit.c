@@ -426,6 +426,22 @@ static void fit_pieces(struct work *w, struct clock_model *m, double rate, doubl
 	}
 }
 
+/* The pairs on which the model rests. */
+static void list_matches(const struct work *w, struct clock_model *m)
+{
+	for (int k = 0; k < w->npairs && m->nmatches < CLOCK_MATCHES;) {
+		int i = w->pair[k].i;
+		double u = w->das[i].at;
+		struct line l = {.offset = clock_offset(m, u), .rate = 0};
+		const struct pair *p = nearest(w, k, i, &l, TOLERANCE, false);
+		if (p && m->n)
+			m->match[m->nmatches++] =
+			    (struct clock_match){u, u - w->log[p->j].at, w->das[i].line};
+		while (k < w->npairs && w->pair[k].i == i)
+			k++;
+	}
+}
+
 static void fit_all(struct work *w, struct clock_model *m)
 {
 	fit_pieces(w, m, w->o->rate, PRIOR_RATE);
@@ -444,6 +460,7 @@ static void fit_all(struct work *w, struct clock_model *m)
 		ssq += m->seg[k].edges * m->seg[k].rms * m->seg[k].rms;
 	}
 	m->rms = m->matched ? sqrt(ssq / m->matched) : 0;
+	list_matches(w, m);
 }
 
 static bool make_room(struct work *w)

@@ -37,10 +37,20 @@ struct clock_segment {
 	int edges;
 };
 
+/* An edge that both saw. */
+#define CLOCK_MATCHES 1024
+struct clock_match {
+	double at;     /* DAS time */
+	double offset; /* DAS minus telescope, as measured */
+	int line;      /* as in struct clock_edge */
+};
+
 struct clock_model {
 	int n; /* 0: no edges, the offset is taken to be 0 */
 	struct clock_segment seg[CLOCK_SEGMENTS];
 	int das_edges, log_edges, matched;
+	int nmatches; /* the first CLOCK_MATCHES of them, in order of time */
+	struct clock_match match[CLOCK_MATCHES];
 	double rms; /* of all matched edges */
 };
 

@@ -80,7 +80,7 @@ char *hour_name(int64_t hour, char buf[32])
 
 /* ---- the header ---- */
 
-enum dim { DIM_NONE, DIM_TIME, DIM_ONEHERTZ, DIM_MINUTE, DIM_PIECE };
+enum dim { DIM_NONE, DIM_TIME, DIM_ONEHERTZ, DIM_MINUTE, DIM_PIECE, DIM_EDGE };
 
 /* Type, dimension, unit and words of the variables that are ours. */
 static const struct {
@@ -121,6 +121,11 @@ static const struct {
     {"clock_rate", CDF_F64, DIM_PIECE, "1", "drift: seconds per second"},
     {"clock_rms", CDF_F64, DIM_PIECE, "s", "rms of a piece's residuals"},
     {"clock_edges", CDF_I32, DIM_PIECE, "1", "edges of a piece"},
+    {"edge_time", CDF_F64, DIM_EDGE, "s", "nominal time of an edge that DAS and telescope saw"},
+    {"edge_offset", CDF_F64, DIM_EDGE, "s", "DAS minus telescope, as measured at the edge"},
+    {"edge_residual", CDF_F64, DIM_EDGE, "s", "what is left of it after the clock model"},
+    {"edge_line", CDF_I32, DIM_EDGE, "1",
+	"number of its TTL line in the calspec, twice, plus 1 where it rose"},
     {"clock_das_edges", CDF_I32, DIM_NONE, "1", "edges seen by the DAS"},
     {"clock_log_edges", CDF_I32, DIM_NONE, "1", "edges in the pointing log"},
     {"clock_matched", CDF_I32, DIM_NONE, "1", "edges seen by both"},
@@ -185,7 +190,7 @@ static void flag_words(struct cdf_head *d, int v, enum cdf_type type, int n, con
 }
 
 struct dims {
-	int time, onehertz, minute, piece, bolo, hex, text;
+	int time, onehertz, minute, piece, edge, bolo, hex, text;
 };
 
 static void define_own(struct hour *h, struct cdf_head *d, const struct dims *at)
@@ -193,7 +198,7 @@ static void define_own(struct hour *h, struct cdf_head *d, const struct dims *at
 	char since[TIM_TEXT];
 
 	for (int i = 0; i < HOUR_OWN; i++) {
-		const int dim[] = {0, at->time, at->onehertz, at->minute, at->piece};
+		const int dim[] = {0, at->time, at->onehertz, at->minute, at->piece, at->edge};
 		int v = cdf_var(
 		    d, owns[i].name, owns[i].type, owns[i].dim != DIM_NONE, &dim[owns[i].dim]);
 		h->own[i] = (struct slot){v, i == HOUR_UT ? -1 : fill_of(owns[i].type)};
@@ -212,7 +217,7 @@ static void define_own(struct hour *h, struct cdf_head *d, const struct dims *at
 		}
 		describe(d, v, owns[i].type, owns[i].unit, owns[i].about, 1, 0);
 		if (owns[i].dim == DIM_TIME || owns[i].dim == DIM_ONEHERTZ ||
-		    owns[i].dim == DIM_PIECE)
+		    owns[i].dim >= DIM_PIECE)
 			cdf_number(d, v, "_FillValue", owns[i].type, h->own[i].fill);
 	}
 	flag_words(d, h->own[HOUR_QUALITY].id, CDF_I16, 9,
@@ -338,6 +343,7 @@ static struct cdf_head *define(struct hour *h)
 	at.text = cdf_dim(d, "char_len", HOUR_TEXT);
 	at.minute = cdf_dim(d, "minute", MINUTES);
 	at.piece = cdf_dim(d, "clock_piece", HOUR_PIECES);
+	at.edge = cdf_dim(d, "edge", HOUR_EDGES);
 	define_own(h, d, &at);
 	define_cal(h, d, &at);
 	define_bolos(h, d, &at);

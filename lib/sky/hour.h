@@ -17,6 +17,7 @@
 #define HOUR_WHY    512
 #define HOUR_TEXT   32 /* char_len */
 #define HOUR_PIECES 16
+#define HOUR_EDGES  1024
 
 /* Variables that every merged file has, whatever the specification. */
 enum hour_own {
@@ -48,6 +49,10 @@ enum hour_own {
 	HOUR_CLOCK_RATE,
 	HOUR_CLOCK_RMS,
 	HOUR_CLOCK_EDGES,
+	HOUR_EDGE_TIME,
+	HOUR_EDGE_OFFSET,
+	HOUR_EDGE_RESIDUAL,
+	HOUR_EDGE_LINE,
 	HOUR_CLOCK_DAS_EDGES,
 	HOUR_CLOCK_LOG_EDGES,
 	HOUR_CLOCK_MATCHED,

@@ -53,6 +53,7 @@ struct mergeday {
 	bool begun;   /* a minute has been merged */
 	struct hour_state h[HOURS];
 	struct growth growth;
+	bool raw[DAY];  /* minutes with a raw file, as of the last look */
 	int64_t looked; /* tim_mono() */
 	int asked;      /* minute whose companions were missed aloud */
 	char why[MERGEDAY_WHY];
@@ -235,15 +236,14 @@ static bool present(
 	return stream_find(d->stream, kind, d->first + minute, path, size, mtime) == 1;
 }
 
-static bool has_raw(struct mergeday *d, int minute)
+/* By the last look into the folders: a network disk would not bear a question for each minute. */
+static bool has_raw(const struct mergeday *d, int minute)
 {
-	int64_t size, mtime;
-
-	return present(d, STREAM_RAW, minute, &size, &mtime);
+	return minute >= 0 && minute < DAY && d->raw[minute];
 }
 
 /* The last minute of the night from `minute` on that has a raw file; -1: none. */
-static int last_raw(struct mergeday *d, int minute)
+static int last_raw(const struct mergeday *d, int minute)
 {
 	for (int m = DAY - 1; m >= minute; m--)
 		if (has_raw(d, m))
@@ -557,6 +557,7 @@ static bool all_closed(struct mergeday *d)
 
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
+	stream_list(d->stream, d->raw);
 	enum mergeday_state s = close_one(d);
 
 	if (s != MERGEDAY_WAIT)
@@ -725,6 +726,7 @@ static int write_report(struct mergeday *d)
 
 int mergeday_finish(struct mergeday *d)
 {
+	stream_list(d->stream, d->raw);
 	for (int i = d->from / 60; i <= d->to / 60; i++)
 		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || any_of_hour(d, i)) &&
 		    build(d, i, false) < 0)

@@ -615,6 +615,29 @@ static int write_hole(struct minute_work *w)
 
 /* ---- what is stored of the hour ---- */
 
+/* The edges inside the hour: what a picture of the clock shows. */
+static int put_edges(struct hour *file, const struct merge_setup *m, const struct merge_hour *r)
+{
+	static double v[4][HOUR_EDGES];
+	double start = seconds_of(m, r->hour * 60);
+	int n = 0, bad = 0;
+
+	for (int i = 0; i < r->clock.nmatches; i++) {
+		const struct clock_match *e = &r->clock.match[i];
+		if (e->at < start || e->at >= start + 3600)
+			continue;
+		v[0][n] = e->at - start;
+		v[1][n] = e->offset;
+		v[2][n] = e->offset - clock_offset(&r->clock, e->at);
+		v[3][n++] = e->line;
+	}
+	for (; n < HOUR_EDGES; n++)
+		v[0][n] = v[1][n] = v[2][n] = v[3][n] = (double)NAN;
+	for (int k = 0; k < 4 && !bad; k++)
+		bad = hour_own(file, (enum hour_own)(HOUR_EDGE_TIME + k), 0, HOUR_EDGES, v[k]);
+	return bad;
+}
+
 static int put_clock(struct hour *file, const struct merge_setup *m, const struct merge_hour *r)
 {
 	const struct clock_model *c = &r->clock;
@@ -637,7 +660,7 @@ static int put_clock(struct hour *file, const struct merge_setup *m, const struc
 		bad = hour_own(file, (enum hour_own)(HOUR_CLOCK_FROM + k), 0, HOUR_PIECES, v[k]);
 	const double whole[5] = {
 	    c->n, c->das_edges, c->log_edges, c->matched, c->matched ? c->rms : (double)NAN};
-	return bad || hour_own(file, HOUR_CLOCK_PIECES, 0, 1, &whole[0]) ||
+	return bad || put_edges(file, m, r) || hour_own(file, HOUR_CLOCK_PIECES, 0, 1, &whole[0]) ||
 	    hour_own(file, HOUR_CLOCK_DAS_EDGES, 0, 1, &whole[1]) ||
 	    hour_own(file, HOUR_CLOCK_LOG_EDGES, 0, 1, &whole[2]) ||
 	    hour_own(file, HOUR_CLOCK_MATCHED, 0, 1, &whole[3]) ||

@@ -1,6 +1,7 @@
 /* stream.c - the minute files of one night */
 #include "sky/stream.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libdeflate.h>
@@ -202,17 +203,34 @@ int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char pa
 	return 1;
 }
 
-void stream_range(struct stream *s, int64_t *first, int64_t *last)
+static void list_folder(const struct stream *s, const char *dir, const char *day, bool have[1440])
 {
 	char path[STREAM_PATH];
-	int64_t size, mtime;
 
-	*first = *last = -1;
-	for (int64_t m = s->o.day * 1440; m < (s->o.day + 1) * 1440; m++)
-		if (stream_find(s, STREAM_RAW, m, path, &size, &mtime)) {
-			*first = *first < 0 ? m : *first;
-			*last = m;
-		}
+	if (snprintf(path, sizeof path, "%s%s%s", dir, *day ? "/" : "", day) >= (int)sizeof path)
+		return;
+	DIR *d = opendir(path);
+	if (!d)
+		return;
+	for (struct dirent *e; (e = readdir(d));) {
+		int64_t i = das_minute(e->d_name) - s->o.day * 1440;
+		if (i >= 0 && i < 1440)
+			have[i] = true;
+	}
+	closedir(d);
+}
+
+void stream_list(struct stream *s, bool have[1440])
+{
+	struct tim_parts p = tim_split(s->o.day * TIM_DAY);
+	char day[32];
+
+	memset(have, 0, 1440 * sizeof *have);
+	snprintf(day, sizeof day, "%04d%02d%02d", p.year, p.month, p.day);
+	list_folder(s, s->o.dir[STREAM_RAW], "", have);
+	list_folder(s, s->o.dir[STREAM_RAW], day, have);
+	if (*s->day_parent[STREAM_RAW])
+		list_folder(s, s->day_parent[STREAM_RAW], day, have);
 }
 
 /* ---- reading ---- */
@@ -379,14 +397,35 @@ static int log_edges(struct stream *s, const struct stream_log *log)
 
 /* ---- raw ---- */
 
+/* The checksum of a minute's raw file of a known size, whether it was read before or not: what a
+ * minute is called must not depend on where a run began. */
+static bool crc_of(struct stream *s, int64_t minute, int64_t size, uint32_t *crc)
+{
+	const struct stream_minute *m = stream_minute(s, minute);
+	char path[STREAM_PATH];
+	int64_t have, mtime;
+
+	if (m && m->file[STREAM_RAW].read) {
+		*crc = m->file[STREAM_RAW].crc;
+		return m->file[STREAM_RAW].present && m->file[STREAM_RAW].size == size;
+	}
+	if (!stream_find(s, STREAM_RAW, minute, path, &have, &mtime) || have != size)
+		return false;
+	uint8_t *bytes = malloc((size_t)size + 1);
+	bool read = bytes && read_file(s, path, bytes, size) == size;
+	if (read)
+		*crc = libdeflate_crc32(0, bytes, (size_t)size);
+	free(bytes);
+	return read;
+}
+
 /* The same bytes as the minute before: a file that was copied twice. Its edges mean nothing. */
 static bool is_duplicate(struct stream *s, int64_t minute)
 {
-	const struct stream_minute *m = stream_minute(s, minute), *b = stream_minute(s, minute - 1);
+	const struct stream_file *f = &stream_minute(s, minute)->file[STREAM_RAW];
+	uint32_t crc;
 
-	return b && b->file[STREAM_RAW].present &&
-	    b->file[STREAM_RAW].size == m->file[STREAM_RAW].size &&
-	    b->file[STREAM_RAW].crc == m->file[STREAM_RAW].crc;
+	return f->size > 0 && crc_of(s, minute - 1, f->size, &crc) && crc == f->crc;
 }
 
 /* The length of the header where a file's own size does not tell it, because it is cut: that of

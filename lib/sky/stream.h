@@ -88,8 +88,8 @@ const char *stream_why(const struct stream *s);
 int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char path[STREAM_PATH],
     int64_t *size, int64_t *mtime);
 
-/* First and last minute of the day that has a raw file; -1 when there is none. */
-void stream_range(struct stream *s, int64_t *first, int64_t *last);
+/* Which minutes of the night's day have a raw file, by one look into the folders: have[0..1439]. */
+void stream_list(struct stream *s, bool have[1440]);
 
 /* Reads a raw file: frames (valid until the next call) and how many, 0 where there is none.
  * -1 after an error that is not the file's absence. */
