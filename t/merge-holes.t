@@ -72,11 +72,22 @@ for h in 20051231_23 20060101_00; do
 	is "$(awk '$1 == "pointed" { print ($2 > 58000) }' facts)" 1 "and pointing"
 done
 
+# An hour without edges: what came before is looked for.
+folders
+simdas -o raw --truth=tru --seed=13 -n 75 --utc=2005-06-21T08:20:00Z --no-drift --quiet
+simtel -o hdr --enc=enc --seed=13 -n 76 --utc=2005-06-21T08:20:00Z --missing=510-600 --quiet
+exits 5 "an hour whose pointing is missing" -- merge_all -nstart 0540 -nend 0574 --quiet
+facts hours/20050621_09.nc raw tru
+is "$(py hours/20050621_09.nc 'print(v["clock_pieces"][:], v["clock_matched"][:] > 8, (v["quality"][:105000] & 64 > 0).all(), abs(v["time_offset"][50000]) < 0.05)')" "1 True True True" "takes the clock of the hour before, and says that it is extrapolated"
+cp hours/20050621_09.nc alone.nc
+exits 5 "the same in one run with the hour before" -- merge_all -nend 0574 --quiet
+same hours/20050621_09.nc alone.nc "gives the same bytes"
+
 # A leap second: 2016-12-31T23:59:60.
 folders
 simdas -o raw --seed=7 -n 20 --utc=2016-12-31T23:50:00Z --quiet
 simtel -o hdr --enc=enc --seed=7 -n 20 --utc=2016-12-31T23:50:00Z --quiet
 is "$(wc -c <hdr/20161231/1439)" 317200 "the pointing log has 6100 records in that minute"
-ok "an hour that ends in a leap second" -- merge_all --utc=20161231 --quiet
+ok "an hour that ends in a leap second" -- merge_all --utc=20161231 -nend 1439 --quiet
 is "$(py hours/20161231_23.nc 'print(v["minute_quality"][59], bool((np.diff(v["time"][:]) > 0).all()), v["ut"][:].max() < 24)')" "4096 True True" "is recorded, and the time axis stays what it is"
 done_testing

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,8 +119,8 @@ static int64_t find_day(const char *raw, char why[MERGEDAY_WHY])
 		*seen = day;
 	}
 	closedir(dir);
-	const char *base = strrchr(raw, '/');
-	base = base ? base + 1 : raw;
+	char real[PATH_MAX];
+	const char *base = realpath(raw, real) ? strrchr(real, '/') + 1 : raw;
 	if (files < 0 && folders < 0 && is_date(base))
 		return day_of_date(base);
 	if (!many && (files >= 0 || folders >= 0))
@@ -472,6 +473,23 @@ static int look_for_late(struct mergeday *d)
 	return back;
 }
 
+/* The first minutes of the next day are evidence for the last hour of this one. They are waited
+ * for as long as they could be on their way. */
+static bool next_day_settled(struct mergeday *d)
+{
+	int64_t size, mtime, next;
+
+	for (int m = DAY + MERGE_AFTER - 1; m < DAY + 60; m++)
+		if (present(d, STREAM_RAW, m, &size, &next)) {
+			for (int k = DAY; k < DAY + MERGE_AFTER; k++)
+				if (!ready(d, k))
+					return false;
+			return true;
+		}
+	return !present(d, STREAM_RAW, DAY - 1, &size, &mtime) ||
+	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
+}
+
 /* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
 static bool settled(struct mergeday *d, int hour)
 {
@@ -482,7 +500,7 @@ static bool settled(struct mergeday *d, int hour)
 	for (int m = hour * 60; m < after && m < DAY; m++)
 		if (!ready(d, m))
 			return false;
-	return true;
+	return d->o.end >= 0 || hour < HOURS - 1 || next_day_settled(d);
 }
 
 static bool any_of_hour(struct mergeday *d, int hour)
