@@ -240,7 +240,8 @@ static int open_output(void)
 		if (want.events == UINT64_MAX)
 			cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
 		fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
-		if (fd < 0 && errno == EEXIST && stat(output, &st) == 0 && !S_ISREG(st.st_mode))
+		if (fd < 0 && errno == EEXIST && lstat(output, &st) == 0 && !S_ISREG(st.st_mode) &&
+		    !S_ISLNK(st.st_mode))
 			fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY); /* a FIFO, a device */
 	}
 	if (fd < 0)

@@ -113,4 +113,22 @@ whole_run() { # whole_run CARD EVENTS SIMDET-OPTIONS...
 
 whole_run chec 200 --speed=100 --seed=11 --clock0=7000000000
 whole_run roach2c 60 --seed=12 --clock0=1000 --seq0=77
+
+# Nothing more comes: what waits for a module that is silent leaves all the same, and the events
+# are those that the recording gives.
+rm -f capture.out
+mkfifo capture.out packets
+tee quiet.pcapng <capture.out >packets &
+teeing=$!
+evbuild -c chec --hold=100ms -o quiet.events <packets 2>evbuild.err &
+builder=$!
+start capture udp2raw -l 127.0.0.1:0
+simdet -c chec -n 10 -r max --drop=@5.3 -d "$address" 2>err || diag <err
+until_true 10 sh -c '[ "$(evdump quiet.events 2>/dev/null | grep -c incomplete,held)" -eq 10 ]'
+tap $? "events of a silent module leave while nothing comes"
+finish "$pid" TERM
+wait $builder; is $? 0 "and the builder ends well" || diag <evbuild.err
+wait $teeing
+evbuild -c chec --hold=100ms -o again.events --quiet quiet.pcapng 2>err
+same again.events quiet.events "the recording gives the same bytes"
 done_testing

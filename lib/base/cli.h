@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tally.h"
 
@@ -121,12 +122,26 @@ void cli_no_terminal(int fd, const char *what);
 /* --name=INSTANCE, or "" */
 const char *cli_name(void);
 
-/* Runs work in a child process with at most `room` bytes of address space and `seconds` of CPU
- * time: for libraries that can crash. work returns 0, or -1 after writing a sentence to why. 0, or
- * -1 with errno and a sentence: work's own, or how the child ended. Ticks while it waits; when the
- * program is to stop, so is the child. */
+/* Work in a child process with at most `room` bytes of address space and `seconds` of CPU time, at
+ * a lower priority: for libraries that can crash, and for what must not delay data. work returns
+ * 0, or -1 after writing a sentence to why; it has no open files but its own. */
 typedef int cli_work(void *ctx, char *why, size_t size);
-int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size);
+struct cli_job {
+	pid_t pid;
+	int said;
+	size_t n;
+	bool stopped;
+	char text[512];
+};
+int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
+    char *why, size_t size); /* 0, or -1 with errno and a sentence */
+
+/* 1: done. 0: still at work after timeout_ns. -1 with errno and a sentence: work's own, or how the
+ * child ended. */
+int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size);
+
+/* Kills the child; cli_job_wait() then says "stopped". */
+void cli_job_stop(struct cli_job *j);
 
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C

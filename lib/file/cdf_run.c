@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/tim.h"
@@ -83,7 +84,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
 	cdf_text(
 	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
-	cdf_number(h, CDF_GLOBAL, "run", CDF_F64, run);
+	cdf_number(h, CDF_GLOBAL, "run", run <= INT32_MAX ? CDF_I32 : CDF_F64, run);
 	cdf_text(h, CDF_GLOBAL, "clock_tie", "%s", tie_text(c->tie));
 	cdf_list(h, CDF_GLOBAL, "card", CDF_CHAR, c->textlen, c->text);
 }
@@ -381,17 +382,32 @@ int cdf_run_close(struct cdf_run *r)
 		bad = check(r);
 	for (int i = 0; r->loss[i].name && !bad; i++)
 		r->loss[i].base = r->loss[i].n;
-	if (!bad && (r->o->channel || r->o->nc4))
-		bad = cdf_final(r->pub.path, r->fd, r->o->channel, r->o->nc4, r->why);
 	int error = errno;
 	if (close(r->fd) < 0 && !bad) {
 		error = errno;
 		bad = fail(r, "%s: %s", r->pub.path, strerror(errno));
 	}
 	r->fd = -1;
+	if (!bad && r->o->jobs && cdf_jobs_add(r->o->jobs, r->pub.path) < 0) {
+		error = errno;
+		bad = fail(r, "%s: out of memory", r->pub.path);
+	}
 	cdf_run_drop(r);
 	errno = error;
 	return bad;
+}
+
+char *cdf_run_input(const char *path, int fd, char text[CDF_WHY])
+{
+	struct stat st;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!path || !strcmp(path, "-") || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		snprintf(text, CDF_WHY, "standard input");
+	else
+		snprintf(text, CDF_WHY, "%.300s (%lld bytes)", slash ? slash + 1 : path,
+		    (long long)st.st_size);
+	return text;
 }
 
 int cdf_run_retag(struct cdf_run *r, const char *tag)

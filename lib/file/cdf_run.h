@@ -22,7 +22,8 @@ struct cdf_options {
 	const char *path; /* -o, or NULL with dir */
 	const char *dir;  /* files named by UT, with a current link */
 	int64_t rotate;   /* ns; 0: one file */
-	bool overwrite, classic, channel, nc4;
+	bool overwrite, classic;
+	struct cdf_jobs *jobs; /* where finished files wait for another layout, or NULL */
 	enum cdf_names names;
 	const char *program; /* "raw2nc 0.1.0" */
 	const char *input;   /* where the data came from, for the attribute inputs */
@@ -89,11 +90,15 @@ uint8_t *cdf_run_row(struct cdf_run *r);
 /* Makes safe what was added. 0, or -1 with errno and why. */
 int cdf_run_commit(struct cdf_run *r);
 
-/* Commits, checks, brings into the wanted layout, closes. Does nothing when no file is open. */
+/* Commits, checks, closes, and puts into the line for another layout. Does nothing when no file is
+ * open. */
 int cdf_run_close(struct cdf_run *r);
 
 /* The file now has another tag (a second source has turned up). */
 int cdf_run_retag(struct cdf_run *r, const char *tag);
+
+/* Where data come from, for the attribute inputs: a regular file's last name and size. */
+char *cdf_run_input(const char *path, int fd, char text[CDF_WHY]);
 
 /* After a failure: closes without another write. */
 void cdf_run_drop(struct cdf_run *r);

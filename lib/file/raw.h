@@ -23,6 +23,7 @@
 struct raw {
 	int fd;          /* being written, -1: none */
 	bool disk;       /* fd is a regular file */
+	bool prepare;    /* it gains by asking for space, and by writing back, ahead */
 	bool own;        /* we opened it */
 	const char *dir; /* folder of files, or NULL */
 	const char *prefix, *suffix;
