@@ -92,6 +92,15 @@ cd hours || exit 99
 ok "folders of the day itself, output here" -- merge -ff 4 -cs "$cal" -r ../raw/20050621 -h ../hdr/20050621 -e ../enc/20050621 -nend 539 --quiet
 cd ..
 same hours/20050621_08.nc first.nc "give the same bytes"
+ok "--final=nc4" -- merge -ff 4 -cs "$cal" -r raw -h hdr -e enc -nend 0539 --out=hours --final=nc4 --quiet
+is "$(ncdump -k hours/20050621_08.nc)" "netCDF-4" "a compressed netCDF-4 file"
+is "$(/usr/bin/python3 - first.nc hours/20050621_08.nc <<'E'
+import netCDF4, sys
+a, b = (netCDF4.Dataset(p) for p in sys.argv[1:])
+a.set_auto_maskandscale(False); b.set_auto_maskandscale(False)
+print([n for n in a.variables if a[n][...].tobytes() != b[n][...].tobytes()], list(a.variables) == list(b.variables), b["ac_bolos"].chunking())
+E
+)" "[] True [3000, 144]" "of the same content, in chunks of a minute"
 rm -f first.nc hours/*.nc
 
 # ---- record formats ----

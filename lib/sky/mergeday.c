@@ -46,7 +46,8 @@ struct mergeday {
 	struct mergeday_options o;
 	struct merge_setup setup;
 	struct stream *stream;
-	int64_t first; /* minute of the day's midnight */
+	struct cdf_jobs *final; /* or NULL */
+	int64_t first;          /* minute of the day's midnight */
 	int lock;
 	char lock_path[PUB_PATH];
 	int from, to; /* minutes of the day */
@@ -203,7 +204,9 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 	    .fixut = o->fixut,
 	    .fixnfs = o->fixnfs};
 	d->stream = take_lock(d, why) == 0 ? stream_new(&so) : NULL;
-	if (!d->stream) {
+	if (d->stream && o->nc4)
+		d->final = cdf_jobs_new(false, true);
+	if (!d->stream || (o->nc4 && !d->final)) {
 		int e = errno;
 		if (d->lock >= 0 && e == ENOMEM)
 			snprintf(why, MERGEDAY_WHY, "out of memory");
@@ -221,6 +224,13 @@ void mergeday_free(struct mergeday *d)
 		return;
 	for (int i = 0; i < HOURS; i++)
 		hour_close(d->h[i].file);
+	if (d->final) {
+		char why[CDF_WHY];
+		cdf_jobs_stop(d->final);
+		while (cdf_jobs_step(d->final, TIM_S, why) == 0)
+			;
+		cdf_jobs_free(d->final);
+	}
 	stream_free(d->stream);
 	if (d->lock >= 0)
 		close(d->lock);
@@ -357,12 +367,29 @@ static void tell_hour(struct mergeday *d, int hour)
 	    verdict[r->verdict]);
 }
 
+/* Goes on with the compression of finished hours; wait: until all are done. A failure leaves the
+ * hour in its first layout. */
+static int compress(struct mergeday *d, bool wait)
+{
+	char why[CDF_WHY];
+	int got = 0;
+
+	while (d->final && got == 0) {
+		got = cdf_jobs_step(d->final, wait ? TIM_S : 0, why);
+		if (got == 0 && !wait)
+			return 0;
+	}
+	return got < 0 ? failed(d, why) : 0;
+}
+
 /* Writes an hour whole. */
 static int build(struct mergeday *d, int hour, bool provisional)
 {
 	struct hour_state *h = &d->h[hour];
 	char path[PUB_PATH], name[32], why[HOUR_WHY];
 
+	if (compress(d, true) < 0) /* it may be this hour that is in work */
+		return -1;
 	hour_close(h->file);
 	h->file = NULL;
 	h->minutes = wanted(d, hour);
@@ -370,20 +397,14 @@ static int build(struct mergeday *d, int hour, bool provisional)
 	h->closed = !provisional;
 	if (!h->minutes)
 		return 0;
-	bool keep = provisional || d->o.nc4;
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
 	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
-		&h->result, keep ? &h->file : NULL, why) < 0)
+		&h->result, provisional ? &h->file : NULL, why) < 0)
 		return failed(d, why);
 	h->built = true;
-	if (!provisional && d->o.nc4) {
-		int bad = cdf_final(path, hour_fd(h->file), false, true, why);
-		hour_close(h->file);
-		h->file = NULL;
-		if (bad)
-			return failed(d, why);
-	}
+	if (!provisional && d->final && cdf_jobs_add(d->final, path) < 0)
+		return failed(d, "out of memory");
 	if (provisional)
 		(void)pub_current(path, "merge_current.nc", true, why);
 	else
@@ -576,6 +597,8 @@ static bool all_closed(struct mergeday *d)
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
 	stream_list(d->stream, d->raw);
+	if (compress(d, false) < 0)
+		return MERGEDAY_ERROR;
 	enum mergeday_state s = close_one(d);
 
 	if (s != MERGEDAY_WAIT)
@@ -749,6 +772,8 @@ int mergeday_finish(struct mergeday *d)
 		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || any_of_hour(d, i)) &&
 		    build(d, i, false) < 0)
 			return -1;
+	if (compress(d, true) < 0)
+		return -1;
 	return d->o.report ? write_report(d) : 0;
 }
 
