@@ -35,6 +35,11 @@ is "$(awk '$1 == "clock_worst_ms" { print ($2 < 10 && $2 > 0) }' facts)" 1 "the 
 exits 5 "-fixut" -- merge_all -nend 0539 -fixut --quiet
 is "$(py hours/20050621_08.nc 'print(v["minute_quality"][17])')" 0 "and the stale minute is used"
 
+# The telescope holds MMMM.lck while it writes MMMM.
+: >hdr/20050621/0501.lck
+exits 5 "a pointing file that is locked" -- merge_all -nend 0539 --quiet
+is "$(py hours/20050621_08.nc 'print(v["minute_quality"][21])')" 32 "is not read"
+
 # Part of an hour now, part later: nothing of the first run is lost.
 folders
 simdas -o raw --seed=4 -n 30 --quiet
@@ -58,6 +63,11 @@ simtel -o hdr --enc=enc --seed=5 -n 44 --quiet
 ok "a DAS clock three minutes slow" -- merge_all -nend 519 --quiet
 facts hours/20050621_08.nc raw tru
 is "$(awk '$1 == "clock_worst_ms" { print ($2 < 10 && $2 > 0) } $1 == "pointed" { print ($2 > 115000) }' facts | tr '\n' ' ')" "1 1 " "is set right, and the pointing found"
+
+# A TTL line that chatters (and thresholds at which no other line has edges).
+sed 's/^line rotate .*/line rotate das 40 log out.7/; s/^set ttl_low.*/set ttl_low -2.962/; s/^set ttl_high.*/set ttl_high -2.956/' small.cal >noisy.cal
+ok "a channel that is noise" -- merge -ff 4 -cs noisy.cal -r raw -h hdr -e enc --out=hours --wait=0 -nend 519 --quiet
+is "$(py hours/20050621_08.nc 'print(v["clock_das_edges"][:])')" 0 "is left out of the clock"
 
 # Midnight and a new year.
 folders

@@ -54,6 +54,21 @@ import numpy as np
 t = v["time"][:]
 print(t[0], round(float(t[-1]), 2), bool((np.diff(t) > 0).all()), "_FillValue" in v["time"].ncattrs(), v["time"].units)')" \
     "0.0 3599.98 True False seconds since 2005-06-21 08:00:00" "the time axis is complete and rises"
+is "$(py hours/20050621_08.nc '
+import re
+bad, seen = [], set()
+for n, x in v.items():
+    a = {k: x.getncattr(k) for k in x.ncattrs()}
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", n) or n.lower() in seen: bad.append(n)
+    seen.add(n.lower())
+    if "_FillValue" in a and a["_FillValue"].dtype != x.dtype: bad.append(n + " fill")
+    if "flag_masks" in a and (len(a["flag_masks"]) != len(a["flag_meanings"].split()) or a["flag_masks"].dtype != x.dtype or 0 in a["flag_masks"]): bad.append(n + " flags")
+    if n in nc.dimensions and "_FillValue" in a: bad.append(n + " coordinate")
+    if x.dtype.kind in "iuf" and (x.scale_factor.dtype != x.add_offset.dtype): bad.append(n + " packing")
+    if x.dtype.kind != "S" and "units" not in a: bad.append(n + " units")
+    for m in a.get("ancillary_variables", "").split():
+        if m not in v: bad.append(n + " " + m)
+print(bad, nc.Conventions)')" "[] CF-1.8 ACDD-1.3" "names, fill values, flags and packing by the CF rules"
 is "$(/usr/bin/python3 -c '
 import xarray; d = xarray.open_dataset("hours/20050621_08.nc"); print(str(d.time.values[50])[:23], d.ac_bolos.dtype, d.ac_bolos.units)')" \
     "2005-06-21T08:00:01.000 float32 V" "xarray opens it"

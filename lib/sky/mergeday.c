@@ -532,6 +532,18 @@ static bool any_of_hour(struct mergeday *d, int hour)
 	return false;
 }
 
+/* Where the DAS clock is slow, the last samples of a minute need the pointing log of the next one:
+ * it has come now. */
+static int complete_before(struct mergeday *d, int minute)
+{
+	const struct hour_state *h = &d->h[minute / 60];
+
+	if (minute % 60 == 0 || !(h->minutes >> (minute % 60 - 1) & 1) ||
+	    clock_offset(&h->result.clock, 60.0 * minute) >= 0)
+		return 0;
+	return put_minute(d, minute - 1);
+}
+
 /* Live: the hour that is being recorded grows minute by minute. */
 static enum mergeday_state grow(struct mergeday *d)
 {
@@ -559,7 +571,7 @@ static enum mergeday_state grow(struct mergeday *d)
 		d->to = to;
 		if (bad < 0)
 			return MERGEDAY_ERROR;
-	} else if (put_minute(d, d->next) < 0) {
+	} else if (put_minute(d, d->next) < 0 || complete_before(d, d->next) < 0) {
 		return MERGEDAY_ERROR;
 	}
 	d->next++;

@@ -21,6 +21,7 @@
 #define LOGS      8 /* minutes of the log in memory */
 #define RAW_MAX   (64 << 20)
 #define LOG_MAX   (61 * PLOG_HZ * 52 + 4096)
+#define NOISY     60 /* edges of one line in a minute that are too many */
 #define NFS_TRIES 5
 
 const char *const stream_bit_names[STREAM_NBITS] = {"raw_missing", "raw_short", "raw_long",
@@ -321,6 +322,22 @@ static int add_edges(
 	return 0;
 }
 
+/* A line that chatters, a loose plug say, tells nothing about the clock: its edges of this minute
+ * are dropped. */
+static void drop_noise(struct stream_minute *m, int which)
+{
+	int count[CAL_LINES] = {0}, n = 0;
+
+	m->noisy[which] = 0;
+	for (int i = 0; i < m->nedges[which]; i++)
+		if (++count[m->edge[which][i].line / 2] > NOISY)
+			m->noisy[which] |= 1u << m->edge[which][i].line / 2;
+	for (int i = 0; i < m->nedges[which]; i++)
+		if (!(m->noisy[which] >> m->edge[which][i].line / 2 & 1))
+			m->edge[which][n++] = m->edge[which][i];
+	m->nedges[which] = n;
+}
+
 static double seconds(const struct stream *s, int64_t minute)
 {
 	return 60.0 * (double)(minute - s->o.day * 1440);
@@ -353,6 +370,7 @@ static int das_edges(struct stream *s, int64_t minute, const uint8_t *frames, in
 		else if (old != level)
 			bad = add_edges(m, 0, start + (i - 0.5) * step, old, level, c->nlines);
 	}
+	drop_noise(m, 0);
 	m->last[0] = level;
 	m->whole_end[0] = n == 60 * c->das.rate;
 	return bad;
@@ -390,6 +408,7 @@ static int log_edges(struct stream *s, const struct stream_log *log)
 		level = now;
 		known = true;
 	}
+	drop_noise(m, 1);
 	m->last[1] = level;
 	m->whole_end[1] = log->have[0] && log->have[PLOG_MINUTE - 1];
 	return bad;
@@ -663,9 +682,11 @@ int stream_edges(struct stream *s, int which, int64_t from, int64_t to, struct c
 		const struct stream_minute *m = stream_minute(s, i), *b = stream_minute(s, i - 1);
 		if (bad || !usable(m, which))
 			continue;
-		if (i > from && usable(b, which) && b->whole_end[which])
-			bad = add_edges(&all, which, seconds(s, i) - half, b->last[which],
-			    m->first[which], s->o.cal->nlines);
+		if (i > from && usable(b, which) && b->whole_end[which]) {
+			unsigned noisy = b->noisy[which] | m->noisy[which];
+			bad = add_edges(&all, which, seconds(s, i) - half, b->last[which] | noisy,
+			    m->first[which] | noisy, s->o.cal->nlines);
+		}
 		for (int k = 0; k < m->nedges[which] && !bad; k++)
 			bad = add_edge(&all, which, m->edge[which][k].at, m->edge[which][k].line);
 	}

@@ -56,6 +56,7 @@ struct stream_minute {
 	unsigned bits;
 	int frames;                 /* usable ones of the raw file */
 	unsigned first[2], last[2]; /* levels of the lines at begin and end: DAS, log */
+	unsigned noisy[2];          /* lines that chatter */
 	bool whole_end[2];          /* the end is followed at once by the next minute */
 	struct clock_edge *edge[2]; /* DAS, log: seconds since the night's first midnight */
 	int nedges[2];
