@@ -48,9 +48,6 @@ for frame, k in n.items():
     elif frame == F4:
         want = SkyCoord(FK4(lon, lat, obstime=t)).transform_to(FK5())
         mine = SkyCoord(got[:, 2] * u.deg, got[:, 3] * u.deg)
-        ra, dec = erfa.fk45z(lon.to_value(u.rad), lat.to_value(u.rad), erfa.epb(t.tt.jd1, t.tt.jd2))
-        own = SkyCoord(ra * u.rad, dec * u.rad).separation(mine).to_value(u.mas).max()
-        print("FK4-by-ERFA", k, "%.6f" % own, 1, int(own <= 1))
         limit = 10  # astropy's matrix and ERFA's differ by up to 7.5 mas over the sky
     else:
         c = {IC: lambda: ICRS(lon, lat), F5: lambda: FK5(lon, lat), GAL: lambda: Galactic(lon, lat),
@@ -58,6 +55,19 @@ for frame, k in n.items():
         want = SkyCoord(c).transform_to(TETE(obstime=t))
         mine = SkyCoord(got[:, 0] * u.deg, got[:, 1] * u.deg)
         limit = {IC: 10, F5: 10, GAL: 25, ECL2000: 10}[frame]
+    rad = lon.to_value(u.rad), lat.to_value(u.rad)
+    tt = t.tt.jd1, t.tt.jd2
+    if frame == HORIZON:
+        ri, di = erfa.atoi13("A", rad[0], np.pi / 2 - rad[1], t.jd1, t.jd2, dut1, np.radians(-155.4755), np.radians(19.8224444444444444),
+                             4070, xp.to_value(u.rad), yp.to_value(u.rad), 0, 0, 0, 1000)
+        ra, dec = ri - erfa.eo06a(*tt), di
+    else:
+        icrs = {IC: lambda: rad, F5: lambda: erfa.fk5hz(*rad, *tt), F4: lambda: erfa.fk5hz(*erfa.fk45z(*rad, erfa.epb(*tt)), *tt),
+                GAL: lambda: erfa.g2icrs(*rad), ECL2000: lambda: erfa.eceq06(2451545.0, 0.0, *rad)}[frame]()
+        ri, dec, eo = erfa.atci13(*icrs, 0, 0, 0, 0, *tt)
+        ra = ri - eo
+    own = SkyCoord(ra * u.rad, dec * u.rad).separation(SkyCoord(got[:, 0] * u.deg, got[:, 1] * u.deg)).to_value(u.mas).max()
+    print("ERFA", frame, "%.6f" % own, 1, int(own <= 1))
     sep = SkyCoord(want.ra, want.dec).separation(mine).to_value(u.mas)
     total += k
     print(["horizon", "ICRS", "FK5", "FK4", "Galactic", "ecliptic", "ecliptic of J2000"][frame], k, "%.6f" % sep.max(), limit, int(sep.max() <= limit))
