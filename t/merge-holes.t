@@ -40,6 +40,17 @@ is "$(py hours/20050621_08.nc 'print(v["minute_quality"][17])')" 0 "and the stal
 exits 5 "a pointing file that is locked" -- merge_all -nend 0539 --quiet
 is "$(py hours/20050621_08.nc 'print(v["minute_quality"][21])')" 32 "is not read"
 
+# Files that are far too long, empty, or a folder.
+rm hdr/20050621/0501.lck raw/20050621/raw_050621_0502.bin
+truncate -s 100M raw/20050621/raw_050621_0502.bin
+truncate -s 100M hdr/20050621/0503
+truncate -s 100M enc/20050621/enc_050621_0504.tsv
+: >raw/20050621/raw_050621_0505.bin
+: >hdr/20050621/0506
+rm raw/20050621/raw_050621_0507.bin; mkdir raw/20050621/raw_050621_0507.bin
+exits 5 "absurd files do not stop it" -- merge_all -nend 0539 --quiet
+is "$(py hours/20050621_08.nc 'print(list(v["minute_quality"][22:28]), "".join(map(str, v["minute_state"][22:28])))')" "[5, 288, 2560, 2, 288, 1] 011110" "each minute says what it was"
+
 # Part of an hour now, part later: nothing of the first run is lost.
 folders
 simdas -o raw --seed=4 -n 30 --quiet

@@ -468,14 +468,14 @@ static int look_for_late(struct mergeday *d)
 		bool changed = false;
 		for (int k = 0; k < STREAM_KINDS; k++) {
 			int64_t size = 0, mtime = 0;
-			bool was = s->file[k].present && s->file[k].read;
-			if (k != STREAM_RAW && !s->file[k].read)
+			const struct stream_file *f = &s->file[k];
+			bool was = f->present && f->read;
+			if (k != STREAM_RAW && !f->read)
 				continue;
-			if (was && m < d->next - 60)
-				continue; /* old and whole: only what was missing is looked for */
+			if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
+				continue; /* old and good: only others are looked at again */
 			bool here = present(d, (enum stream_kind)k, m, &size, &mtime);
-			changed |= here != was ||
-			    (here && (size != s->file[k].size || mtime != s->file[k].mtime));
+			changed |= here != was || (here && (size != f->size || mtime != f->mtime));
 		}
 		if (!changed || !ready(d, m))
 			continue;

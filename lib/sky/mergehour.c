@@ -582,8 +582,11 @@ static int write_hole(struct minute_work *w)
 {
 	const struct calspec *c = w->m->cal;
 	int k = (int)(w->minute % 60), second = k * 60, bad;
-	double none[60], zero = 0, quality = STREAM_RAW_MISSING;
+	double none[60], zero = 0;
 	char text[60][HOUR_TEXT] = {{0}};
+	unsigned bits =
+	    STREAM_RAW_MISSING | (stream_minute(w->m->stream, w->minute)->bits & STREAM_RAW_BITS);
+	double quality = (double)bits;
 	int64_t rails;
 
 	for (int i = 0; i < w->n; i++)
@@ -609,7 +612,7 @@ static int write_hole(struct minute_work *w)
 	    hour_own(w->file, HOUR_MINUTE_QUALITY, k, 1, &quality);
 	for (enum hour_own i = HOUR_RAW_SIZE; i <= HOUR_ENC_CRC && !bad; i++)
 		bad = hour_own(w->file, i, k, 1, &zero);
-	w->r->quality[k] = STREAM_RAW_MISSING;
+	w->r->quality[k] = bits;
 	return bad ? -1 : 0;
 }
 
@@ -735,7 +738,10 @@ static int write_all(struct minute_work *w, uint64_t minutes)
 		w->minute = w->r->hour * 60 + k;
 		if (minutes >> k & 1)
 			bad = put_raw(w);
+		if (stream_minute(w->m->stream, w->minute)->bits & STREAM_RAW_MISSING)
+			minutes &= ~(UINT64_C(1) << k); /* gone meanwhile, or absurd */
 	}
+	w->r->minutes = minutes;
 	if (!bad)
 		bad = fit_clock(w->m, w->r->hour, &w->r->clock);
 	for (int k = 0; k < 60 && !bad; k++) {

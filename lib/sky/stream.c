@@ -215,7 +215,7 @@ static void list_folder(const struct stream *s, const char *dir, const char *day
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
 		int64_t i = das_minute(e->d_name) - s->o.day * 1440;
-		if (i >= 0 && i < 1440)
+		if (i >= 0 && i < 1440 && e->d_type != DT_DIR)
 			have[i] = true;
 	}
 	closedir(d);
@@ -279,9 +279,12 @@ static ssize_t fetch(
 	f->present = stream_find(s, kind, minute, path, &f->size, &f->mtime);
 	if (!f->present)
 		return 0;
-	if (f->size > (int64_t)max)
-		return fail(
-		    s, "%s: %lld bytes are more than any such file has", path, (long long)f->size);
+	if (f->size > (int64_t)max) { /* no such file is as long as this one */
+		static const unsigned bad[] = {STREAM_RAW_LONG, STREAM_LOG_BAD, STREAM_ENC_BAD};
+		m->bits |= bad[kind];
+		f->present = false;
+		return 0;
+	}
 	ssize_t n = read_file(s, path, to, f->size);
 	if (n < 0 && s->o.fixnfs) { /* never stop for one bad minute */
 		f->present = false;
