@@ -244,13 +244,17 @@ static enum cli_exit finish(enum cap_next what)
 	bool broken = what == CAP_ERROR || cap_state(in)->cut;
 	if (!out_error)
 		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
-	if (out_fd != STDOUT_FILENO)
+	if (out_fd != STDOUT_FILENO) {
+		check(fsync(out_fd));
 		check(close(out_fd));
-	if (out_error == EPIPE)
-		cli_pipe_gone();
-	else if (out_error)
+	}
+	if (code == EXIT_DATA && events == 0 && out_fd != STDOUT_FILENO)
+		unlink(output); /* nothing is in it but a header, and it would be in the way */
+	if (out_error && out_error != EPIPE)
 		cli_error("%s: cannot write: %s", output ? output : "standard output",
 		    strerror(out_error));
+	if (out_error == EPIPE)
+		cli_pipe_gone();
 	if (out_error)
 		return EXIT_SYSTEM;
 	const struct cap_state *state = cap_state(in);
@@ -258,6 +262,11 @@ static enum cli_exit finish(enum cap_next what)
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,
 		    cap_why(in), state->skipped);
+	}
+	const struct build_count *n = build_count(build);
+	if (code == EXIT_DONE && n->in == 0 && n->foreign > 0) {
+		code = EXIT_DATA;
+		cli_error("%s: none of its %" PRIu64 " records is UDP over IP", input, n->foreign);
 	}
 	return code;
 }

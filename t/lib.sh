@@ -134,7 +134,7 @@ start() {
 # finish PID [SIGNAL]: sends the signal (none: just waits) and sets $status
 finish() {
 	[ -z "${2:-}" ] || kill -"$2" "$1" 2>/dev/null
-	wait "$1"; status=$?
+	wait "$1" 2>/dev/null; status=$?
 }
 
 # field NAME FILE: a number from a --status JSON file

@@ -190,13 +190,15 @@ static void put_text(struct text *t, const char *s)
 	put(t, s, strlen(s));
 }
 
-/* A name, key or tag value: never empty, nothing that no escape can save. */
+/* A name, key or tag value: never empty, nothing that no escape can save. A backslash cannot be
+ * escaped there: before a special byte it would spoil that byte's own. */
 static void put_escaped(struct text *t, const char *s, const char *special)
 {
-	size_t n = strlen(s);
-
-	if (n == 0 || s[n - 1] == '\\' || has_control(s))
+	if (!*s || has_control(s))
 		t->error = EINVAL;
+	for (const char *b = strchr(s, '\\'); b; b = strchr(b + 1, '\\'))
+		if (!b[1] || b[1] == '\\' || strchr(special, b[1]))
+			t->error = EINVAL;
 	for (; *s; s++) {
 		if (strchr(special, *s))
 			put(t, "\\", 1);
@@ -506,15 +508,15 @@ struct span {
 	size_t n;
 };
 
-/* Up to the first unescaped byte of `stop`; *p moves there. A backslash takes the next byte
- * along, whatever it is, as InfluxDB's scanner does. */
+/* Up to the first byte of `stop` that has no backslash before it; *p moves there. InfluxDB looks at
+ * the one byte before only: in two backslashes and a comma the comma is escaped. */
 static struct span take(const char **p, const char *end, const char *stop)
 {
 	struct span s = {*p, 0};
 	const char *q = *p;
 
-	while (q < end && !strchr(stop, *q))
-		q += *q == '\\' && q + 1 < end ? 2 : 1;
+	while (q < end && (!strchr(stop, *q) || (q > *p && q[-1] == '\\')))
+		q++;
 	*p = q;
 	s.n = (size_t)(q - s.at);
 	return s;
@@ -646,7 +648,7 @@ static enum rec_bad check_string(const char **p, const char *end)
 
 	while (q < end && *q != '"')
 		q += *q == '\\' && q + 1 < end ? 2 : 1;
-	if (q >= end || q - *p > TEXT_MAX)
+	if (q >= end || q - *p - 1 > TEXT_MAX)
 		return REC_BAD_STRING;
 	*p = q + 1;
 	return REC_OK;
