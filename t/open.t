@@ -250,4 +250,15 @@ with open("between", "wb") as f:
 E2
 exits 1 "rubbish between the packets" -- evbuild -c chec -o between.events --status=st.json between
 is "$(field in st.json)" "$(($(evdump run.pcapng 2>err | wc -l) * 10))" "costs not one packet"
+
+head -c 300 run.pcapng | tail -c 200 >noise
+exits 1 "what is no capture" -- evbuild -c chec -o noise.events noise
+[ ! -e noise.events ]; tap $? "leaves no file that would be in the way"
+py >arp.pcap <<'E2'
+import struct, sys
+sys.stdout.buffer.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+sys.stdout.buffer.write((struct.pack("<IIII", 1, 0, 42, 42) + b"\xff" * 12 + b"\x08\x06" + bytes(28)) * 3)
+E2
+exits 1 "a capture without any UDP" -- evbuild -c chec -o arp.events arp.pcap
+like err 'none of its 3 records is UDP' "is no good input, and it is said"
 done_testing
