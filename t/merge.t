@@ -127,6 +127,11 @@ a.set_auto_maskandscale(False); b.set_auto_maskandscale(False)
 print([n for n in a.variables if a[n][...].tobytes() != b[n][...].tobytes()], list(a.variables) == list(b.variables), b["ac_bolos"].chunking())
 E
 )" "[] True [3000, 144]" "of the same content, in chunks of a minute"
+(ulimit -v 204800; merge -ff 4 -cs "$cal" -r raw -h hdr -e enc -nend 0539 --out=hours --status=st --quiet 2>err)
+is $? 0 "an hour in less than 200 MiB of memory"
+like st '"state":"done","unit":"minutes","in":60,"out":60' "--status tells the minutes"
+same hours/20050621_08.nc first.nc "and the same bytes"
+exits 3 "a report for which there is no folder is refused at once" -- merge -ff 4 -cs "$cal" -r raw -nend 0539 --out=hours --report=nowhere/rep.json
 rm -f first.nc hours/*.nc
 
 # ---- record formats ----
