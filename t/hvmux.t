@@ -55,6 +55,17 @@ n=64; nightly && n=1000
 is "$(/usr/bin/python3 "$top/t/hvload.py" "unix:$tmp/hv.sock" 32 $n)" $n "$n more, 50 ms late and in pieces"
 tell "split off"
 
+# A reading costs little more than from the supply itself: medians, taken in turn.
+tell "delay 0"
+start other simhv -l 127.0.0.1:0; other=$pid otherport=${address##*:}
+for try in 1 2 3; do
+	/usr/bin/python3 "$top/t/hvload.py" "127.0.0.1:$otherport,unix:$tmp/hv.sock" --latency 500 >times
+	more=$(awk 'NR == 1 { direct = $1 } NR == 2 { print $1 - direct }' times)
+	[ "$more" -gt 200 ] || break
+done
+ok "a reading costs $more us more than a direct one, at most 200" -- test "$more" -le 200
+finish "$other" TERM
+
 # OFF first. 32 clients keep the queue full; what the supply gets after the OFF was asked is at most
 # the question that was under way.
 direct_on() { ask '$BD:00,CMD:SET,CH:1,PAR:ON' >/dev/null; }
@@ -153,7 +164,16 @@ is "$(ask '$BD:00,CMD:SET,CH:2,PAR:VSET,VAL:40' '$BD:00,CMD:SET,CH:2,PAR:VSET,VA
 is "$(at "unix:$tmp/ro.sock" '$BD:00,CMD:SET,CH:0,PAR:VSET,VAL:1' '$BD:00,CMD:MON,CH:0,PAR:VSET' '$BD:00,CMD:SET,CH:3,PAR:OFF' | tr '\n' ' ')" \
     '#BD:00,LOC:ERR #BD:00,CMD:OK,VAL:0099.0 #BD:00,CMD:OK ' "a read-only client reads, and may switch off"
 exits 4 "hvset says 4" -- hvset -s "unix:$tmp/hv.sock" -c 2 -v 41
-like err 'above the limit of 40 V|protection limit' "and why"
+like err "above hvmux's limit of 40 V" "and why"
+printf '[0]\nvset=98\niset=5\n[2]\nvset=30\niset=5\nrup=101\n' >half.set
+: >journal
+exits 4 "a file with one value beyond the limits" -- hvset -s "unix:$tmp/hv.sock" --file=half.set
+is "$(sets '')" 0 "sets nothing at all"
+exits 4 "a forbidden channel" -- hvset -s "unix:$tmp/hv.sock" -c 1 --on
+exits 4 "a read-only listener" -- hvset -s "unix:$tmp/ro.sock" -c 0 -i 1
+ok "OFF is let through" -- hvset -s "unix:$tmp/ro.sock" -c 1 --off
+is "$(ask '$BD:00,CMD:MON,CH:2,PAR:MUXVMAX' '$BD:00,CMD:MON,CH:2,PAR:MUXIMAX' '$BD:00,CMD:MON,CH:1,PAR:MUXRMAX' | tr '\n' ' ')" \
+    '#BD:00,CMD:OK,VAL:40.000 #BD:00,CMD:OK,VAL:none #BD:00,CMD:OK,VAL:forbidden ' "a client may ask for its limits"
 until_true 10 grep -q 'channel 3 OFF: done' audit
 # What was set before the limits may not be brought out by ON.
 until_true 10 stat_is 3 00000

@@ -54,6 +54,9 @@ ok "zeros are no decimals" -- set_hv -c 0 -v 100.500
 direct '$BD:00,CMD:SET,CH:0,PAR:RUP,VAL:500' '$BD:00,CMD:SET,CH:0,PAR:RDW,VAL:500' >/dev/null
 ok "on, and wait" -- set_hv -c 0 -v 100 --on --wait
 like out '^channel 0: 100.0 V, ON$' "says where the ramp ended"
+/usr/bin/python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' \
+    hvset -s "127.0.0.1:$port" -c 0 -v 300 --wait >tty.out </dev/null
+like tty.out 'channel 0: [0-9.]+ V ON,RUP' "on a terminal the ramp is shown"
 ok "on again" -- set_hv -c 0 --on
 like err 'is ON already' "is said to change nothing"
 is "$(sets 'CH:0,PAR:ON')" 1 "and is not sent"

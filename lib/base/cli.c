@@ -774,6 +774,35 @@ int cli_open_input(const char *path)
 	return fd;
 }
 
+int cli_open_output(const char *path, const char *what)
+{
+	struct stat st;
+	int fd = STDOUT_FILENO;
+
+	if (path && strcmp(path, "-") != 0) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+		if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+		    !S_ISLNK(st.st_mode))
+			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", path,
+			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
+	}
+	cli_no_terminal(fd, what);
+	return fd;
+}
+
+int cli_close_output(int fd)
+{
+	if (fd == STDOUT_FILENO)
+		return 0;
+	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
+	if (close(fd) < 0 && !bad)
+		bad = errno;
+	errno = bad;
+	return bad ? -1 : 0;
+}
+
 void cli_no_terminal(int fd, const char *what)
 {
 	if (isatty(fd))

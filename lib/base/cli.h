@@ -116,6 +116,14 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 /* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
 int cli_open_input(const char *path);
 
+/* Opens an output for `what` ("events"): "-" or NULL is standard output, which must be no terminal;
+ * a file must not exist yet; a FIFO or a device is opened as it is. Dies when it cannot. */
+int cli_open_output(const char *path, const char *what);
+
+/* fsync and close of such an output, unless it is standard output (cli_end() closes that). 0, or
+ * -1 with errno. */
+int cli_close_output(int fd);
+
 /* Dies when binary data would go to a terminal. */
 void cli_no_terminal(int fd, const char *what);
 

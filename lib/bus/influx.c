@@ -19,6 +19,7 @@
 #define ANSWER_SIZE  8192
 #define GZIP_LEVEL   3
 #define CONNECT_TIME 5000 /* ms */
+#define UPLOAD_SIZE  (1 << 20) /* sent at one go: a batch of 5000 lines in a single step */
 #define WAIT_FDS     4
 
 struct influx {
@@ -175,6 +176,7 @@ struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY])
 	curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIME);
 	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)(to->patience / TIM_MS));
 	curl_easy_setopt(x->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_SIZE);
 	curl_easy_setopt(x->easy, CURLOPT_USERAGENT, "fyke/" FYKE_VERSION);
 	curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->error);
 	curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, take_body);

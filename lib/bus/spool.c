@@ -195,7 +195,7 @@ struct spool *spool_open(const char *dir, int64_t max, char why[SPOOL_WHY])
 	s->dir = s->lock = s->in = s->out = -1;
 	s->state.on_disk = dir != NULL;
 	if (!dir) {
-		s->size = (size_t)max;
+		s->size = 2 * (size_t)max; /* so that lines move only once in a while */
 		s->mem = malloc(s->size);
 		return s->mem ? s : fail(s, why, "spool", strerror(ENOMEM));
 	}
@@ -218,7 +218,7 @@ struct spool *spool_open(const char *dir, int64_t max, char why[SPOOL_WHY])
 
 static int put_memory(struct spool *s, const char *lines, size_t n)
 {
-	if (s->size - s->state.bytes < n) {
+	if ((int64_t)(s->state.bytes + n) > s->max) {
 		errno = EAGAIN;
 		return -1;
 	}

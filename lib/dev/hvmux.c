@@ -262,6 +262,12 @@ static void forget_cache(struct board *b)
 
 static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now);
 
+static void give_up_line(struct hvmux *m, struct board *b, const char *why, int64_t now)
+{
+	m->calls->drop(m->ctx, (int)(b - m->board), why);
+	lost(m, b, why, now);
+}
+
 static int number_of(const struct hvmux *m, const struct board *b)
 {
 	return (int)(b - m->board);
@@ -275,8 +281,8 @@ static bool ask(
 	int n = number_of(m, b);
 
 	if (m->calls->stale(m->ctx, n)) {
-		m->calls->drop(m->ctx, n, "it speaks unasked");
-		lost(m, b, "it speaks unasked: another program may be connected to it", now);
+		give_up_line(
+		    m, b, "it speaks unasked: another program may be connected to it", now);
 		return false;
 	}
 	b->asked = *q;
@@ -830,8 +836,7 @@ static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply
 	if (++b->step < IDS)
 		return;
 	if (hv_number(b->seen[ID_CHANNELS], &nch) < 0 || nch < 1 || nch >= HV_CHANNELS) {
-		m->calls->drop(m->ctx, number_of(m, b), "it does not say how many channels it has");
-		lost(m, b, "it does not say how many channels it has", now);
+		give_up_line(m, b, "it does not say how many channels it has", now);
 		return;
 	}
 	if (!b->known)
@@ -847,7 +852,6 @@ static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now)
 
 	if (b->state == AWAY)
 		return;
-	ALARM(m, "board %d: %s", number_of(m, b), why);
 	m->t->also[HVMUX_RECONNECTS].n++;
 	b->state = AWAY;
 	b->away_since = now;
@@ -902,8 +906,7 @@ void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t
 		    : n > 5 && memcmp(line, "#CMD:", 5) == 0
 		    ? "it speaks the dialect of DT54xx and DT55xx supplies, which is another one"
 		    : "what it says is no answer to what was asked";
-		m->calls->drop(m->ctx, board, why);
-		lost(m, b, why, now);
+		give_up_line(m, b, why, now);
 		return;
 	}
 	int64_t settle = (now - b->sent) / SETTLE_PART;
@@ -994,14 +997,25 @@ int hvmux_waiting(const struct hvmux_client *c)
 	return (int)c->count;
 }
 
-/* MUXBDS and MUXWHY, which hvmux answers itself. */
+/* What hvmux answers itself: MUXBDS, the limits, and MUXWHY, which answer_line() fills in. */
 static bool own_answer(struct hvmux_client *c, struct slot *s)
 {
 	struct hv_reply r = {.nvalues = 1};
+	struct hvlimit l = hvlimit_of(c->m->o.limits, s->q.board, s->q.channel);
+	double most = s->q.par == HV_MUXVMAX ? l.volts
+	    : s->q.par == HV_MUXIMAX         ? l.microamps
+					     : l.ramp;
 
-	if (s->q.par != HV_MUXBDS && s->q.par != HV_MUXWHY)
+	if (s->q.par < HV_MUXBDS)
 		return false;
-	snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	if (s->q.channel < 0)
+		snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	else if (l.forbidden || c->read_only)
+		snprintf(r.value[0], HV_VALUE, "forbidden");
+	else if (isinf(most))
+		snprintf(r.value[0], HV_VALUE, "none");
+	else
+		snprintf(r.value[0], HV_VALUE, "%.3f", most);
 	answer(c, s, &r, -1);
 	return true;
 }
@@ -1169,8 +1183,8 @@ static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 {
 	if (b->purpose == FOR_NOBODY || now - b->sent < m->o.timeout)
 		return;
-	m->calls->drop(m->ctx, number_of(m, b), "no answer");
-	lost(m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
+	give_up_line(
+	    m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
 }
 
 static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t now)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/dial.h"
 #include "base/tim.h"
@@ -21,7 +22,7 @@ struct hvserve {
 	struct srv *srv;
 	const struct hvserve_calls *calls;
 	struct dial *dial[HV_BOARDS];
-	bool away[HV_BOARDS]; /* and said so */
+	char told[HV_BOARDS][NET_WHY]; /* why each is away; "": it is not */
 	int boards;
 	struct peer *peers;
 	int64_t due; /* of hvmux */
@@ -71,19 +72,21 @@ static void good(void *ctx, int board)
 {
 	struct hvserve *h = ctx;
 	dial_good(h->dial[board]);
+	h->told[board][0] = '\0';
 }
 
-/* The first loss is told; while it is being dialled again, no more. */
+/* A loss is told once, until the supply was back or there is another reason. */
 static void tell_lost(struct hvserve *h, int board)
 {
 	char text[HVMUX_TEXT];
+	const char *why = dial_why(h->dial[board]);
 
-	if (!h->away[board]) {
-		snprintf(text, sizeof text, "board %d: %s: %s; trying again", board,
-		    dial_text(h->dial[board]), dial_why(h->dial[board]));
-		h->calls->alarm(text);
-	}
-	h->away[board] = true;
+	if (strcmp(h->told[board], why) == 0)
+		return;
+	snprintf(text, sizeof text, "board %d: %s: %s; trying again", board,
+	    dial_text(h->dial[board]), why);
+	h->calls->alarm(text);
+	snprintf(h->told[board], NET_WHY, "%s", why);
 }
 
 /* One supply's connection after a poll. */
@@ -96,7 +99,6 @@ static void step(struct hvserve *h, int board, short revents)
 
 	switch (dial_step(d, revents)) {
 	case DIAL_UP:
-		h->away[board] = false;
 		hvmux_up(h->mux, board, now);
 		break;
 	case DIAL_LOST:

@@ -15,8 +15,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const char text[] =
-    "[card]\nname=f\nbyteorder=little\nrecord=500\nwindow=3ms\nhold=50ms\n"
-    "[source]\nby=address\nfirst=1\ncount=4\n[clock]\nfield=t\nunit=1us\nwidth=24\n"
+    "[card]\nname=f\nbyteorder=little\nrecord=100\nwindow=3ms\nhold=50ms\n"
+    "[source]\nby=address\nfirst=1\ncount=64\n[clock]\nfield=t\nunit=1us\nwidth=24\n"
     "[sequence]\nfield=n\nwidth=8\n[field t]\nat=0 u32\n[field n]\nat=4 u8\n[field v]\nat=8 u32 "
     "2\n";
 
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	char why[CARD_WHY];
 	int64_t arrival = 0;
 	uint32_t clock[4] = {0};
-	uint8_t seq[4] = {0}, payload[2000];
+	uint8_t seq[4] = {0}, payload[400];
 
 	static struct card *c;
 
@@ -69,13 +69,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		memset(payload, data[7], sizeof payload);
 		for (unsigned k = 0; k < 4; k++) {
 			uint32_t at = clock[s] + k * 1000;
-			memcpy(payload + 500 * k, &at, 4);
-			payload[500 * k + 4] = (uint8_t)(seq[s] + k);
+			memcpy(payload + 100 * k, &at, 4);
+			payload[100 * k + 4] = (uint8_t)(seq[s] + k);
 		}
 		struct pkt p = {.time = arrival,
 		    .src = {.family = 4, .addr = {127, 0, 0, (uint8_t)(kind == 7 ? 99 : s + 1)}},
 		    .data = payload,
-		    .len = kind == 6 ? data[6] * 5u : 500u * (1 + (kind & 3)),
+		    .len = kind == 6 ? data[6] * 1u : 100u * (1 + (kind & 3)),
 		    .dropped = kind == 5};
 		if (build_add(b, &p) < 0 || (kind == 4 && build_time(b, arrival + 1) < 0))
 			abort();
