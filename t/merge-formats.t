@@ -13,7 +13,7 @@ atmost() { # atmost FACT LIMIT WORDS
 py() { /usr/bin/python3 -c "import netCDF4, sys; nc = netCDF4.Dataset(sys.argv[1]); nc.set_auto_maskandscale(False); v = nc.variables
 $2" "$1" 2>&1; }
 
-simdas -o raw --truth=tru --seed=6 -n 30 --quiet
+simdas -o raw --truth=tru --seed=6 --offset=-3.7 -n 30 --quiet
 
 # ---- record formats ----
 for f in 0 1 2 3; do

@@ -35,7 +35,7 @@ exits 2 "a bad one stops a merge" -- merge -ff 4 -cs bad.cal -r raw -nend 1
 like err 'bad.cal:1: rate' "at the first mistake"
 
 # ---- a whole hour, all variables, against the truth ----
-simdas -o raw --truth=tru --seed=6 -n 72 --quiet
+simdas -o raw --truth=tru --seed=6 --offset=-3.7 -n 72 --quiet
 simtel -o hdr --enc=enc --seed=6 -n 72 --quiet
 ok "an hour" -- merge -ff 4 -cs "$cal" -r raw -h hdr -e enc -nstart 0480 -nend 0539 --out=hours --report=rep.json
 merged hours/20050621_08.nc raw tru

@@ -24,12 +24,13 @@ is "$(ls flat)" 0480 "a flat folder, and no lock left"
 exits 2 "services need time to pass" -- simtel -o hdr --tcp1=0
 start tel simtel -o hdr -n 1 --speed=30 --tcp100=0 --tcp10=0 --tcp1=0
 n=0
-for at in $(sed -n 's/.*: ready \([^ ]*\).*/\1/p' tel.err); do
+sed -n 's/.*: ready \([^ ]*\).*/\1/p' tel.err >ports
+while read -r at; do
 	n=$((n + 1))
 	socat -u "TCP:${at#tcp:}" "CREATE:got$n" 2>/dev/null &
 	tap_pids="$tap_pids $!"
 	eval "got$n=$!"
-done
+done <ports
 is "$n" 3 "three services"
 finish "$pid"
 for n in 1 2 3; do eval "wait \$got$n"; done
