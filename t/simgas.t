@@ -1,4 +1,5 @@
 # simgas.t - the simulated board does what the sketch and a worn cable do
+# san: yes
 . "${0%/*}/lib.sh"
 need /usr/bin/python3
 

@@ -18,7 +18,7 @@
 #define URL_SIZE     4096
 #define ANSWER_SIZE  8192
 #define GZIP_LEVEL   3
-#define CONNECT_TIME 5000 /* ms */
+#define CONNECT_TIME 5000      /* ms */
 #define UPLOAD_SIZE  (1 << 20) /* sent at one go: a batch of 5000 lines in a single step */
 #define WAIT_FDS     4
 
