@@ -74,6 +74,19 @@ int influx_token(const char *path, char token[INFLUX_TOKEN], char why[INFLUX_WHY
 
 /* ---- setting up ---- */
 
+int64_t influx_unit(const char *precision)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} unit[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}};
+
+	for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
+		if (strcmp(precision, unit[i].name) == 0)
+			return unit[i].ns;
+	return 0;
+}
+
 static bool add_header(struct influx *x, const char *text)
 {
 	struct curl_slist *l = curl_slist_append(x->headers, text);
