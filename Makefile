@@ -30,7 +30,7 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl erfa
+MORE := netcdf libserialport libcurl erfa libzmq libnats
 SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
 SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES)
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
@@ -51,6 +51,11 @@ USES_srv := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
+SRC_libzmq := lib/bus/zmq.c
+SRC_libnats := $(wildcard lib/bus/nats*.c)
+USES_evpub := libzmq libnats
+USES_evsub := libzmq libnats
+USES_evstat := libzmq libnats
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))

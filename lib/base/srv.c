@@ -462,10 +462,22 @@ static void hand_lines(struct srv_client *c)
 	}
 }
 
+/* The other way: what the frames are is the owner's matter. */
+static void hand_bytes(struct srv_client *c)
+{
+	size_t took = 0, k;
+
+	while (!c->dead && took < c->nin &&
+	    (k = c->srv->calls->bytes(c->srv->ctx, c, c->in + took, c->nin - took)) > 0)
+		took += k;
+	if (!c->dead)
+		take_off(c, took);
+}
+
 /* Whole lines are waiting, and may be handed on. */
 static bool has_lines(const struct srv_client *c)
 {
-	return !c->dead && !c->held && c->nin > 0 &&
+	return !c->srv->calls->bytes && !c->dead && !c->held && c->nin > 0 &&
 	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
 }
 
@@ -632,6 +644,8 @@ static void serve(struct srv_client *c, short revents, int64_t now)
 		flush(c);
 	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))
 		read_input(c);
+	if (c->srv->calls->bytes && !c->dead)
+		hand_bytes(c);
 	if (has_lines(c))
 		hand_lines(c);
 	if (!c->dead && c->ended && !c->told && !c->held && !has_lines(c))
