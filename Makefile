@@ -31,7 +31,7 @@ endif
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
 MORE := netcdf libserialport libcurl libtirpc
-SRC_netcdf := $(wildcard lib/file/cdf*.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/dev/wave.c
 USES_raw2nc := netcdf
 USES_cdf := netcdf
 SRC_libserialport := lib/base/tty.c
@@ -40,7 +40,7 @@ USES_tty := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
-SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c
+SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
 

@@ -120,33 +120,40 @@ const char *lecroy_text(enum lecroy_bad bad)
 
 /* ---- the block ---- */
 
-enum lecroy_bad lecroy_block(const void *reply, size_t size, size_t *start, size_t *n)
+enum lecroy_bad lecroy_header(const void *reply, size_t size, size_t *start, size_t *n)
 {
 	const uint8_t *p = reply;
 	const uint8_t *mark = memchr(p, '#', size < PREFIX_MOST ? size : PREFIX_MOST);
 
 	if (!mark)
-		return LECROY_NO_BLOCK;
+		return size < PREFIX_MOST ? LECROY_SHORT : LECROY_NO_BLOCK;
 	size_t at = (size_t)(mark - p) + 1, len = 0;
 	if (at == size)
 		return LECROY_SHORT;
 	if (p[at] < '0' || p[at] > '9')
 		return LECROY_NO_BLOCK;
 	size_t digits = (size_t)(p[at++] - '0');
-	if (digits > size - at)
-		return LECROY_SHORT;
 	for (size_t i = 0; i < digits; i++, at++) {
+		if (at == size)
+			return LECROY_SHORT;
 		if (p[at] < '0' || p[at] > '9')
 			return LECROY_NO_BLOCK;
 		len = 10 * len + (size_t)(p[at] - '0');
 	}
-	if (digits == 0)
-		len = size - at;
-	if (len > size - at)
-		return LECROY_SHORT;
 	*start = at;
-	*n = len;
+	*n = digits ? len : SIZE_MAX;
 	return LECROY_OK;
+}
+
+enum lecroy_bad lecroy_block(const void *reply, size_t size, size_t *start, size_t *n)
+{
+	enum lecroy_bad bad = lecroy_header(reply, size, start, n);
+
+	if (bad)
+		return bad == LECROY_SHORT && !memchr(reply, '#', size) ? LECROY_NO_BLOCK : bad;
+	if (*n == SIZE_MAX)
+		*n = size - *start;
+	return *n > size - *start ? LECROY_SHORT : LECROY_OK;
 }
 
 /* ---- numbers ---- */

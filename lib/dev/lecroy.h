@@ -40,6 +40,10 @@ const char *lecroy_text(enum lecroy_bad bad);
  * is there. The content may be followed by a line end, which is not part of it. */
 enum lecroy_bad lecroy_block(const void *reply, size_t size, size_t *start, size_t *n);
 
+/* The same from the first bytes of a reply: *n may be more than is there; SIZE_MAX for "#0".
+ * LECROY_SHORT: more bytes are needed to tell. */
+enum lecroy_bad lecroy_header(const void *reply, size_t size, size_t *start, size_t *n);
+
 struct lecroy {
 	bool words;  /* 16 bits a sample; else 8 */
 	bool little; /* byte order */

@@ -609,7 +609,7 @@ static int read_piece(struct vxi11 *v, struct vxi11_data *to, size_t most, int64
 }
 
 int vxi11_read(struct vxi11 *v, struct vxi11_data *to, size_t max, int64_t patience,
-    void (*came)(void *ctx, size_t n), void *ctx)
+    vxi11_came *came, void *ctx)
 {
 	size_t start = to->n;
 	int empty = 0, got;
@@ -624,6 +624,10 @@ int vxi11_read(struct vxi11 *v, struct vxi11_data *to, size_t max, int64_t patie
 		got = read_piece(v, to, left + 1 < READ_MOST ? left + 1 : READ_MOST, patience);
 		if (got < 0)
 			return -1;
+		if (came) {
+			size_t most = came(ctx, to->data + start, to->n - start);
+			max = most < max ? most : max;
+		}
 		if (to->n - start > max) {
 			fail(v, EPROTO, "the answer is longer than %zu bytes, or has no end", max);
 			return lose(v);
@@ -633,8 +637,6 @@ int vxi11_read(struct vxi11 *v, struct vxi11_data *to, size_t max, int64_t patie
 			fail(v, EPROTO, "the answer goes on without a byte");
 			return lose(v);
 		}
-		if (came)
-			came(ctx, to->n - start);
 	} while (got == 0);
 	return 0;
 }

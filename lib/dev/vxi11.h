@@ -86,9 +86,11 @@ struct vxi11_data {
 };
 
 /* Appends an answer up to its END, of at most max bytes (more: EPROTO). patience is for each
- * piece. came is told after each piece; NULL: nobody. */
+ * piece. came is told after each piece what is there, and returns how long the answer may become
+ * by what it says of itself; NULL: max holds. */
+typedef size_t vxi11_came(void *ctx, const uint8_t *data, size_t n);
 int vxi11_read(struct vxi11 *v, struct vxi11_data *to, size_t max, int64_t patience,
-    void (*came)(void *ctx, size_t n), void *ctx);
+    vxi11_came *came, void *ctx);
 
 /* The status byte. */
 int vxi11_status(struct vxi11 *v, uint8_t *status, int64_t patience);
