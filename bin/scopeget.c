@@ -30,7 +30,8 @@ static const struct cli_option table[] = {
     {"count", 'n', CLI_INT, &events, "N", "acquisitions (1)", 1, 1000000000},
     {"segments", 0, CLI_INT, &segments, "N", "of a sequence; 1: none (as it is set)", 1,
 	SEGMENTS_MAX},
-    {"timeout", 0, CLI_TIME, &timeout, "TIME", "longest wait for a trigger (10s)", TIM_MS, 0},
+    {"timeout", 0, CLI_TIME, &timeout, "TIME", "longest wait for a trigger (10s)", TIM_MS,
+	30 * TIM_DAY},
     {"output", 'o', CLI_STR, &output, "NAME", "NAME.nc, or NAME.trc for C1-NAME.trc ...", 0, 0},
     {"setup", 0, CLI_STR, &setup, "FILE", "send these commands first, and read back", 0, 0},
     {"word", 0, CLI_FLAG, &options.words, NULL, "16 bits a sample", 0, 0},
@@ -169,8 +170,9 @@ static void show(const char *command, enum scope_set got, const char *back)
 	cli_safe(safe, sizeof safe, back, strlen(back));
 	if (got == SCOPE_SET_FAILED)
 		cli_error("%s", back);
-	else if (printf("%s\t%s\n", command, got == SCOPE_SET_DONE ? "sent" : safe) < 0 ||
-	    fflush(stdout) != 0)
+	else if ((printf("%s\t%s\n", command, got == SCOPE_SET_DONE ? "sent" : safe) < 0 ||
+		     fflush(stdout) != 0) &&
+	    errno == EPIPE)
 		cli_pipe_gone();
 	if (got == SCOPE_SET_OTHER)
 		cli_warn("%s: it says '%s': is that the same?", command, safe);
