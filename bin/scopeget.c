@@ -53,13 +53,10 @@ static const struct cli_program program = {.name = "scopeget",
     .prints = true};
 
 static struct scope scope;
-static char trace[SCOPE_TRACES][4];
+static struct scope_trace trace[SCOPE_TRACES];
 static int ntraces;
 static struct wave_nc *nc;
 static bool to_nc;
-/* One buffer for each trace, and the first trace of the acquisition before. */
-static struct vxi11_data data[SCOPE_TRACES], before;
-static struct lecroy last;
 static int64_t waiting_since, shown_at;
 static enum cli_exit setup_end;
 
@@ -153,7 +150,7 @@ static enum cli_exit take_names(void)
 	}
 	for (int64_t k = 1; k <= events && k <= 1000; k++) {
 		for (int i = 0; i < ntraces; i++) {
-			if (wave_trc_path(output, trace[i], events > 1 ? k : 0, path) < 0)
+			if (wave_trc_path(output, trace[i].name, events > 1 ? k : 0, path) < 0)
 				return failed("-o: the name is too long");
 			if (wave_trc_free(path, why) < 0)
 				return failed(why);
@@ -222,55 +219,25 @@ static enum cli_exit begin(void)
 
 /* ---- one acquisition ---- */
 
-static enum cli_exit store(const struct wave_set *set)
+/* Transfers the traces of the trigger that came, and stores them. */
+static enum cli_exit keep(struct wave_set *set)
 {
 	char why[WAVE_WHY];
+
+	if (scope_fetch(&scope, trace, ntraces) < 0)
+		return failed(scope.why);
+	for (int i = 0; i < ntraces; i++) {
+		const struct scope_trace *t = &trace[i];
+		set->trace[i] = (struct wave_trace){
+		    .name = t->name, .block = t->reply.data + t->start, .size = t->n, .l = t->l};
+		tally.also[ALSO_BYTES].n += t->n;
+	}
+	set->n = ntraces;
 
 	if (to_nc && wave_nc_add(nc, set) < 0)
 		return failed(wave_nc_why(nc));
 	if (!to_nc && wave_trc_write(output, events > 1 ? set->number : 0, set, why) < 0)
 		return failed(why);
-	return EXIT_DONE;
-}
-
-/* Keeps the first trace for a look at the next acquisition. */
-static void remember(struct wave_set *set)
-{
-	struct vxi11_data spare = before;
-
-	before = data[0];
-	data[0] = spare;
-	last = set->trace[0].l;
-}
-
-static enum cli_exit transfer(struct wave_set *set)
-{
-	for (int i = 0; i < ntraces; i++) {
-		struct wave_trace *t = &set->trace[i];
-		size_t start, n;
-		if (scope_fetch(&scope, trace[i], &data[i], &start, &n, &t->l) < 0)
-			return failed(scope.why);
-		t->name = trace[i];
-		t->block = data[i].data + start;
-		t->size = n;
-		tally.also[ALSO_BYTES].n += n;
-	}
-	set->n = ntraces;
-	for (int i = 1; i < ntraces; i++) {
-		if (lecroy_same_trigger(&set->trace[0].l, &set->trace[i].l))
-			continue;
-		clear_progress();
-		cli_error(
-		    "%s is of another trigger than %s: does another program, or somebody at the "
-		    "front panel, start the oscilloscope?",
-		    trace[i], trace[0]);
-		return EXIT_DATA;
-	}
-	if (before.n > 0 && lecroy_same_trigger(&set->trace[0].l, &last)) {
-		clear_progress();
-		cli_error("the oscilloscope gave the acquisition before once more");
-		return EXIT_DATA;
-	}
 	return EXIT_DONE;
 }
 
@@ -293,22 +260,20 @@ static enum cli_exit acquire(void)
 	}
 	tally.in++;
 	tally.held = 1;
-	enum cli_exit code = transfer(&set);
-	if (code == EXIT_DONE)
-		code = store(&set);
+	enum cli_exit code = keep(&set);
 	tally.held = 0;
 	if (code != EXIT_DONE) {
 		tally.lost[LOST_TRANSFER].n++;
 		return code;
 	}
 	tally.out++;
-	tally.also[ALSO_TRIGGERS].n += set.trace[0].l.segments;
-	remember(&set);
+	const struct lecroy *l = &trace[0].l;
+	tally.also[ALSO_TRIGGERS].n += l->segments;
 	if (!cut)
 		return EXIT_DONE;
 	clear_progress();
-	cli_error("only %zu of %zu segments came in %s: these are stored", last.segments,
-	    last.wanted, tim_span(timeout, span));
+	cli_error("only %zu of %zu segments came in %s: these are stored", l->segments, l->wanted,
+	    tim_span(timeout, span));
 	return EXIT_SYSTEM;
 }
 
@@ -320,8 +285,7 @@ static void finish(enum cli_exit code)
 	tally.also[ALSO_RECONNECTED].n = scope.reconnections;
 	scope_close(&scope);
 	for (int i = 0; i < SCOPE_TRACES; i++)
-		free(data[i].data);
-	free(before.data);
+		free(trace[i].reply.data);
 }
 
 int main(int argc, char **argv)

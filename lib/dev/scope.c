@@ -166,6 +166,8 @@ int scope_open(struct scope *s, const struct scope_options *o)
 void scope_close(struct scope *s)
 {
 	vxi11_close(&s->link);
+	free(s->before.data);
+	s->before.data = NULL;
 }
 
 /* ---- questions and commands ---- */
@@ -210,7 +212,7 @@ int scope_ask_number(struct scope *s, const char *question, long *v)
 
 /* ---- traces ---- */
 
-int scope_traces(const char *list, char trace[SCOPE_TRACES][4])
+int scope_traces(const char *list, struct scope_trace t[SCOPE_TRACES])
 {
 	int n = 0;
 
@@ -227,30 +229,30 @@ int scope_traces(const char *list, char trace[SCOPE_TRACES][4])
 			snprintf(name, sizeof name, "T%c", toupper((unsigned char)p[1]));
 		bool twice = false;
 		for (int i = 0; i < n; i++)
-			twice |= strcmp(trace[i], name) == 0;
+			twice |= strcmp(t[i].name, name) == 0;
 		if (!name[0] || twice || n == SCOPE_TRACES) {
 			errno = EINVAL;
 			return -1;
 		}
-		strcpy(trace[n++], name);
+		strcpy(t[n++].name, name);
 		p += len;
 		if (!*p)
 			return n;
 	}
 }
 
-int scope_traces_on(struct scope *s, char trace[SCOPE_TRACES][4])
+int scope_traces_on(struct scope *s, struct scope_trace t[SCOPE_TRACES])
 {
 	char question[16], answer[SCOPE_TEXT];
 	int n = 0;
 
-	for (int k = 1; k <= 4; k++) {
-		snprintf(question, sizeof question, "C%d:TRA?", k);
+	for (char k = '1'; k <= '4'; k++) {
+		snprintf(question, sizeof question, "C%c:TRA?", k);
 		if (scope_ask(s, question, answer) < 0)
 			return -1;
 		size_t len = strlen(answer);
 		if (len >= 2 && strcasecmp(answer + len - 2, "ON") == 0)
-			snprintf(trace[n++], sizeof trace[0], "C%d", k);
+			snprintf(t[n++].name, sizeof t[0].name, "C%c", k);
 	}
 	return n;
 }
@@ -382,20 +384,51 @@ static int fetch_once(struct scope *s, const char *trace, struct vxi11_data *to)
 	return vxi11_read(&s->link, to, WAVE_MOST, s->o->patience, expect, &c);
 }
 
-int scope_fetch(struct scope *s, const char *trace, struct vxi11_data *to, size_t *start, size_t *n,
-    struct lecroy *l)
+static int fetch(struct scope *s, struct scope_trace *t)
 {
 	struct back b = BACK_INIT;
 	int try = 0;
 
-	while (fetch_once(s, trace, to) < 0)
+	while (fetch_once(s, t->name, &t->reply) < 0)
 		if (!again(s, &try, &b))
-			return scope_broken(s, trace);
-	enum lecroy_bad bad = lecroy_block(to->data, to->n, start, n);
+			return scope_broken(s, t->name);
+	enum lecroy_bad bad = lecroy_block(t->reply.data, t->reply.n, &t->start, &t->n);
 	if (!bad)
-		bad = lecroy_decode(l, to->data + *start, *n);
+		bad = lecroy_decode(&t->l, t->reply.data + t->start, t->n);
 	if (bad)
-		return fail(s, EPROTO, "%.100s: the waveform of %s: %s", s->o->at.spec.host, trace,
-		    lecroy_text(bad));
+		return fail(s, EPROTO, "%.100s: the waveform of %s: %s", s->o->at.spec.host,
+		    t->name, lecroy_text(bad));
+	return 0;
+}
+
+/* Takes the first trace's reply as the acquisition before, for a look at the next one. */
+static void remember(struct scope *s, struct scope_trace *first)
+{
+	struct vxi11_data spare = s->before;
+
+	s->before = first->reply;
+	s->last = first->l;
+	first->reply = spare;
+	first->reply.n = 0;
+}
+
+int scope_fetch(struct scope *s, struct scope_trace *t, int n)
+{
+	if (s->fetched) /* t[0] still has what was fetched last */
+		remember(s, &t[0]);
+	s->fetched = false;
+	for (int i = 0; i < n; i++)
+		if (fetch(s, &t[i]) < 0)
+			return -1;
+	for (int i = 1; i < n; i++)
+		if (!lecroy_same_trigger(&t[0].l, &t[i].l))
+			return fail(s, EPROTO,
+			    "%s is of another trigger than %s: does another program, or somebody "
+			    "at the front panel, start the oscilloscope?",
+			    t[i].name, t[0].name);
+	if (s->before.n > 0 && lecroy_same_trigger(&t[0].l, &s->last))
+		return fail(
+		    s, EPROTO, "%.100s: gave the acquisition before once more", s->o->at.spec.host);
+	s->fetched = true;
 	return 0;
 }

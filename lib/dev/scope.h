@@ -27,12 +27,23 @@ struct scope_options {
 	void (*progress)(const char *trace, size_t got, size_t all);
 };
 
+/* A trace, and what was transferred of it. */
+struct scope_trace {
+	char name[4];            /* "C2" */
+	struct vxi11_data reply; /* the caller frees reply.data in the end */
+	size_t start, n;         /* where its block is */
+	struct lecroy l;         /* of the block */
+};
+
 struct scope {
 	const struct scope_options *o;
 	struct vxi11 link;
-	char idn[SCOPE_TEXT];   /* "LECROY,WR610ZI,LCRY12345,7.9.0" */
-	uint64_t reconnections; /* since the beginning */
-	char why[SCOPE_WHY];    /* one sentence after -1 */
+	char idn[SCOPE_TEXT];     /* "LECROY,WR610ZI,LCRY12345,7.9.0" */
+	uint64_t reconnections;   /* since the beginning */
+	struct vxi11_data before; /* private: the acquisition before */
+	struct lecroy last;
+	bool fetched;
+	char why[SCOPE_WHY]; /* one sentence after -1 */
 };
 
 /* All return 0, or -1 with why and errno as in vxi11.h; besides, ENODEV: it is no LeCroy. */
@@ -71,10 +82,10 @@ enum scope_set scope_compare(const char *want, const char *have);
 const char *scope_without_header(const char *answer, const char *header);
 
 /* "1,2", "C1,M2" into names "C1" "M2". How many, or -1 (EINVAL). */
-int scope_traces(const char *list, char trace[SCOPE_TRACES][4]);
+int scope_traces(const char *list, struct scope_trace t[SCOPE_TRACES]);
 
 /* The channels that are switched on, as asked from the instrument. How many, or -1. */
-int scope_traces_on(struct scope *s, char trace[SCOPE_TRACES][4]);
+int scope_traces_on(struct scope *s, struct scope_trace t[SCOPE_TRACES]);
 
 /* Segments of a sequence; 1: no sequence. */
 int scope_segments(struct scope *s, int64_t n);
@@ -89,9 +100,8 @@ int scope_wait(struct scope *s, int64_t until, bool *cut);
 /* Stops acquiring. */
 int scope_stop(struct scope *s);
 
-/* The waveform of a trace: the reply replaces what is in to, and *start and *n say where its block
- * is; l is read from it. */
-int scope_fetch(struct scope *s, const char *trace, struct vxi11_data *to, size_t *start, size_t *n,
-    struct lecroy *l);
+/* Transfers n traces, which must be of one trigger, and of another than those of the call before
+ * (for which t must be the same). EPROTO when they are not, or are no waveforms. */
+int scope_fetch(struct scope *s, struct scope_trace *t, int n);
 
 #endif

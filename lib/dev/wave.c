@@ -260,7 +260,8 @@ static struct cdf_head *make_head(struct wave_nc *w, const struct wave_set *set)
 	for (int i = 0; i < set->n; i++)
 		define_trace(w, h, i, &set->trace[i]);
 	if (l->length <= COORD_MOST) {
-		int v = cdf_var(h, "sample", CDF_F64, 1, &h->var[w->trace[0].volts].dim[1]);
+		int dim = h->var[w->trace[0].volts].dim[1]; /* a copy: the table may move */
+		int v = cdf_var(h, "sample", CDF_F64, 1, &dim);
 		cdf_text(h, v, "units", "s");
 		cdf_text(h, v, "long_name", "time since the first sample of the record");
 	}
