@@ -99,6 +99,25 @@ assert x["segments"] == 100 == x["wanted"] and x["volts"].shape == (100, 500)
 assert (np.diff(x["times"][:, 0]) > 0).all() and len(set(x["times"][:, 1])) == 100
 E2
 
+# ---- a portmapper that knows UDP only, and loses the first datagram ----
+cat >mapper.py <<'E3'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+s.settimeout(30)
+print("mapper: ready %d" % s.getsockname()[1], file=sys.stderr, flush=True)
+s.recv(512)
+m, peer = s.recvfrom(512)
+assert struct.unpack(">14I", m)[1:] == (0, 2, 100000, 2, 3, 0, 0, 0, 0, 0x0607AF, 1, 6, 0), m
+s.sendto(m[:4] + struct.pack(">6I", 1, 0, 0, 0, 0, int(sys.argv[1])), peer)
+E3
+direct=$address
+start mapper /usr/bin/python3 mapper.py "${address##*:}"
+ok "GETPORT by UDP" -- scopeget -d 127.0.0.1 --portmapper="$address" -c 1 --segments=1 -o udp.nc
+finish "$pid"
+is "$status" 0 "was asked as RFC 1833 says"
+address=$direct
+
 # ---- --setup sends remote commands and reads back ----
 cat >setup <<'E3'
 # how we see single photons; and no command
@@ -128,6 +147,7 @@ finish "$sim" TERM
 
 # ---- no trigger in time ----
 scope --fault=no-trigger
+direct=$address
 exits 3 "no trigger in time" -- scopeget -d "$address" -c 1,2 --segments=5 --timeout=300ms -o none.nc
 like err 'no trigger in 300ms: acquisition 1 of 1 did not happen' "is said"
 exits 3 "nor for .trc" -- scopeget -d "$address" -c 1,2 --timeout=100ms -o none
@@ -158,6 +178,27 @@ assert code == 130, (code, seen)
 assert b"stopped after 0 of 1" in seen, seen
 assert not os.path.exists("ctrlc.nc")
 E2
+printf 'ARM\nWAIT 60\n*OPC?\n' >long
+start held simscope --rate=0 --status=held.json
+held=$pid
+py "Ctrl-C aborts a read that the oscilloscope is still to answer" <<E2
+import json, signal, subprocess, time
+p = subprocess.Popen(["scopeget", "-d", "$address", "--setup=long", "--patience=60s"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+end = time.monotonic() + 20
+while json.load(open("held.json"))["held"] != 1 and time.monotonic() < end:
+    time.sleep(0.02)
+t = time.monotonic()
+p.send_signal(signal.SIGINT)
+code = p.wait(20)
+assert (code, time.monotonic() - t < 1) == (130, True), (code, time.monotonic() - t, p.stderr.read())
+E2
+ok "it is free for others" -- scopeget -d "$address" --setup=mode
+like out 'STOP' "and stopped"
+finish "$held" TERM
+is "$(field 'hung up' held.json)" 0 "no call was cut off"
+address=$direct
+
 ok "after Ctrl-C" -- scopeget -d "$address" --setup=mode
 like out 'STOP' "it is stopped"
 finish "$sim" TERM

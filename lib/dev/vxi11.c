@@ -496,18 +496,19 @@ int vxi11_abort(struct vxi11 *v, int64_t patience)
 
 /* A call on the core channel was given up before its reply began: the instrument is told so, and
  * its reply, an error, is taken off the line. Otherwise the connection is of no more use. */
-static int give_up(struct vxi11 *v)
+static int give_up(struct vxi11 *v, int64_t patience)
 {
 	char why[VXI11_WHY];
 	int error = errno;
 	uint32_t call = v->xid;
+	int64_t most = patience < ABORT_TIME ? patience : ABORT_TIME;
 	XDR x;
 
 	memcpy(why, v->why, sizeof why);
 	bool quiet = (error == ETIMEDOUT || error == EINTR) && !v->in_reply;
-	if (quiet && vxi11_abort(v, ABORT_TIME) == 0) {
+	if (quiet && vxi11_abort(v, most) == 0) {
 		v->xid = call;
-		quiet = recv_reply(v, v->fd, &x, tim_mono() + ABORT_TIME) == 0;
+		quiet = recv_reply(v, v->fd, &x, tim_mono() + most) == 0;
 		v->xid = call + 1;
 	} else {
 		quiet = false;
@@ -552,7 +553,7 @@ int vxi11_write(struct vxi11 *v, const void *data, size_t n, int64_t patience)
 		bool put = begin(v, &x, VXI11_CORE, VXI11_CORE_VERSION, VXI11_WRITE) &&
 		    xdr_vxi11_write_args(&x, &a);
 		if (exchange(v, v->fd, &x, put, tim_mono() + patience) < 0)
-			return give_up(v);
+			return give_up(v, patience);
 		if (!xdr_vxi11_write_reply(&x, &r) || r.size > k)
 			return not_understood(v);
 		if (r.error)
@@ -595,7 +596,7 @@ static int read_piece(struct vxi11 *v, struct vxi11_data *to, size_t most, int64
 	    begin(v, &x, VXI11_CORE, VXI11_CORE_VERSION, VXI11_READ) && xdr_vxi11_read_args(&x, &a);
 
 	if (exchange(v, v->fd, &x, put, tim_mono() + patience) < 0)
-		return give_up(v);
+		return give_up(v, patience);
 	bool good = xdr_vxi11_read_reply(&x, &r) && r.data.data_len <= most;
 	int got = 0;
 	if (good && !r.error)
@@ -653,7 +654,7 @@ static int plain(struct vxi11 *v, u_long procedure, vxi11_status_reply *r, int64
 	if (!put)
 		return -1;
 	if (exchange(v, v->fd, &x, put, tim_mono() + patience) < 0)
-		return give_up(v);
+		return give_up(v, patience);
 	bool good =
 	    procedure == VXI11_STATUS ? xdr_vxi11_status_reply(&x, r) : xdr_int(&x, &r->error);
 	if (!good)
