@@ -30,13 +30,24 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl libtirpc
-SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/dev/wave.c
+MORE := netcdf libserialport libcurl erfa libtirpc
+SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/dev/wave.c
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
+USES_merge := netcdf erfa
+USES_simdas := erfa
+USES_simtel := erfa
+USES_coord := erfa
+USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
-SRC_libserialport := lib/base/tty.c
+SRC_libserialport := lib/base/tty.c lib/base/dial.c
 USES_gasread := libserialport
 USES_tty := libserialport
+USES_hvset := libserialport
+USES_hvmon := libserialport
+USES_hvmux := libserialport
+USES_srv := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
@@ -177,6 +188,7 @@ install: all
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)

@@ -250,20 +250,20 @@ static enum cli_exit failed(void)
 }
 
 /* What the stream itself said about its end; error: errno of a CAP_ERROR. */
-static enum cli_exit judge(enum cap_next last, int error)
+static enum cli_exit judge(const char *name, enum cap_next last, int error)
 {
 	const struct cap_state *s = cap_state(reader);
 
 	if (last == CAP_ERROR) {
-		cli_error("%s", cap_why(reader));
+		cli_error("%s: %s", name, cap_why(reader));
 		return error == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 	}
 	if (s->damaged || s->cut) {
-		cli_error("%s: what was whole is kept", cap_why(reader));
+		cli_error("%s: %s: what was whole is kept", name, cap_why(reader));
 		return EXIT_DATA;
 	}
 	if (tally.out == 0) {
-		cli_error("there was nothing to store: no file was made");
+		cli_error("%s: there was nothing to store: no file was made", name);
 		return EXIT_DATA;
 	}
 	return EXIT_DONE;
@@ -274,14 +274,14 @@ int main(int argc, char **argv)
 	const char *const *args = cli_begin(argc, argv, &program);
 	char input[CDF_WHY];
 	bool bad = false;
+	const char *name = args[0] && strcmp(args[0], "-") != 0 ? args[0] : "standard input";
 
 	check_options();
 	int in = cli_open_input(args[0]);
 	cdf.input = cdf_run_input(args[0], in, input);
 	io_bigpipe(in);
 	cli_filter(in);
-	reader = cap_reader_new(in);
-	if (!reader)
+	if (!(reader = cap_reader_new(in)))
 		cli_die(EXIT_SYSTEM, "out of memory");
 	enum cap_next last = read_all(&bad);
 	int error = errno;
@@ -290,7 +290,7 @@ int main(int argc, char **argv)
 		code = failed();
 	step_jobs(true);
 	if (code == EXIT_DONE)
-		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(last, error);
+		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(name, last, error);
 	cdf_events_free(events);
 	cdf_packets_free(packets);
 	cdf_jobs_free(cdf.jobs);

@@ -7,7 +7,7 @@
 simdet -c chec -n 300 -o run.pcapng --quiet
 evbuild -c chec -o run.events --quiet run.pcapng
 raw2nc -o run.nc --quiet run.events
-evdump -O tsv run.events >run.tsv
+evdump -O tsv -f amplitude -n 60 run.events >run.tsv 2>err
 simdet -c roach2c -m 2 -n 6 -o boards.pcapng --quiet
 raw2nc -c roach2c -o boards.nc --quiet boards.pcapng
 : >senders.tsv
@@ -83,8 +83,8 @@ CASES = {
     "raw2nc-boards": ("raw2nc -c roach2c -o try/out.nc --quiet boards.pcapng", None, same_nc("out_s00.nc", "boards_s00.nc"), prefix_nc("out_s00.nc", "boards_s00.nc"), "out"),
     "raw2nc-channel": ("raw2nc -c roach2c -o try/out.nc --layout=channel --quiet boards.pcapng", None, same_nc("out_s00.nc", "channel_s00.nc"), prefix_nc("out_s00.nc", "channel_s00.nc"), "out"),
     "raw2nc-nc4": ("raw2nc -o try/out.nc --final=nc4 --quiet run.events", None, same_nc("out.nc", "final.nc"), prefix_nc("out.nc", "run.nc"), "out"),
-    "evdump-file": ("evdump -O tsv run.events", "file", same("out", "run.tsv"), prefix("out", "run.tsv"), "standard output"),
-    "evdump-pipe": ("evdump -O tsv run.events", "pipe", same("out", "run.tsv"), prefix("out", "run.tsv"), "standard output"),
+    "evdump-file": ("evdump -O tsv -f amplitude -n 60 run.events", "file", same("out", "run.tsv"), prefix("out", "run.tsv"), "standard output"),
+    "evdump-pipe": ("evdump -O tsv -f amplitude -n 60 run.events", "pipe", same("out", "run.tsv"), prefix("out", "run.tsv"), "standard output"),
     "udp2raw": ("udp2raw -l 127.0.0.1:0 -n 8 --quiet --min-free=0 -o try/out", "socket", capture_has_all, lambda: True, "try/out"),
     "udp2raw-pipe": ("udp2raw -l 127.0.0.1:0 -n 8 --quiet --min-free=0", "socket pipe", capture_has_all, lambda: True, "output"),
     "udp2raw-folder": ("udp2raw -l 127.0.0.1:0 -n 8 --quiet --min-free=0 --dir=try --rotate=1h", "socket", folder_has_all, whole_folder, "try"),
@@ -159,7 +159,7 @@ bad, calls = 0, {}
 for call, hows in (("write", ("ENOSPC", "EIO", "EINTR", "SHORT")), ("sync", ("EIO", "ENOSPC")),
                    ("name", ("EIO", "ENOSPC")), ("close", ("EIO",))):
     for how, sticky in itertools.product(hows, (False, True)):
-        if sticky and how in ("EINTR", "SHORT"):
+        if sticky and how in ("EINTR", "SHORT") or "nc4" in name and part == 1 and how != "ENOSPC":
             continue
         at = 1
         while True:

@@ -330,12 +330,12 @@ if [ -z "${FYKE_SAN:-}" ] && [ -e "$FYKE_BUILD/t/shim-clock.so" ]; then
 	echo 0 >clock
 	start step env LD_PRELOAD="$FYKE_BUILD/t/shim-clock.so" SHIM_CLOCK=clock \
 	    udp2raw -l 127.0.0.1:0 --rotate=1h --dir=step; cap=$pid
-	k=0
 	for seconds in 0 7200 0 7200 -86400; do
 		echo $seconds >clock.new; mv clock.new clock
-		send 127.0.0.1 "$(port_of step)" 10 100
-		k=$((k + 10))
-		until_true 10 sh -c "[ \$(cat step/*.pcapng step/.*.part 2>/dev/null | wc -c) -ge $((k * 176)) ]"
+		bytes=$(cat step/*.pcapng step/.*.part 2>/dev/null | wc -c)
+		send 127.0.0.1 "$(port_of step)" 10 1000
+		bytes=$((bytes + 10 * 1076)) # blocks; heads and end marks are less than one of them
+		until_true 10 sh -c "[ \$(cat step/*.pcapng step/.*.part 2>/dev/null | wc -c) -ge $bytes ]"
 	done
 	finish "$cap" TERM; is "$status" 0 "a clock that is set forward and back"
 	holds "begins a file each time, overwrites none, and loses nothing" <<'P'

@@ -642,7 +642,8 @@ static void to_popt(struct poptOption *t, const struct cli_option *o, int val)
 {
 	*t = (struct poptOption){.longName = o->name,
 	    .shortName = o->letter,
-	    .argInfo = o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING,
+	    .argInfo = (o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING) |
+		(prog->one_dash ? POPT_ARGFLAG_ONEDASH : 0u),
 	    .val = val,
 	    .descrip = o->help,
 	    .argDescrip = o->arg};
@@ -663,6 +664,15 @@ static void show_help(poptContext pc)
 	exit(cli_end(EXIT_DONE));
 }
 
+/* A standard descriptor that is closed would be the next file to be opened. What takes its place
+ * cannot be read, or written, either. */
+static void fill_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 const char *const *cli_begin(int argc, char **argv, const struct cli_program *program)
 {
 	struct poptOption own[OPTIONS_MAX] = {{0}}, shared[16] = {{0}}, table[3] = {{0}};
@@ -671,8 +681,14 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	int rc, n = 0;
 
 	prog = program;
+	fill_descriptors();
 	(void)log_open("stderr", prog->name, "");
 	catch_signals();
+	if (prog->usage && (argc < 2 || strcmp(argv[1], "-help") == 0)) {
+		fputs(prog->usage, argc < 2 ? stderr : stdout);
+		free_all();
+		exit(EXIT_USAGE);
+	}
 
 	add_options(prog->options);
 	if (prog->can_lose)
@@ -756,6 +772,35 @@ int cli_open_input(const char *path)
 	if (fd < 0)
 		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 	return fd;
+}
+
+int cli_open_output(const char *path, const char *what)
+{
+	struct stat st;
+	int fd = STDOUT_FILENO;
+
+	if (path && strcmp(path, "-") != 0) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+		if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+		    !S_ISLNK(st.st_mode))
+			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", path,
+			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
+	}
+	cli_no_terminal(fd, what);
+	return fd;
+}
+
+int cli_close_output(int fd)
+{
+	if (fd == STDOUT_FILENO)
+		return 0;
+	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
+	if (close(fd) < 0 && !bad)
+		bad = errno;
+	errno = bad;
+	return bad ? -1 : 0;
 }
 
 void cli_no_terminal(int fd, const char *what)

@@ -71,6 +71,9 @@ struct cli_program {
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
 	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
+	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
+	const char
+	    *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */
 };
 
 /* Reads options (command line, then FYKE_ variables, --config file, /etc/fyke.conf), installs
@@ -112,6 +115,14 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 
 /* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
 int cli_open_input(const char *path);
+
+/* Opens an output for `what` ("events"): "-" or NULL is standard output, which must be no terminal;
+ * a file must not exist yet; a FIFO or a device is opened as it is. Dies when it cannot. */
+int cli_open_output(const char *path, const char *what);
+
+/* fsync and close of such an output, unless it is standard output (cli_end() closes that). 0, or
+ * -1 with errno. */
+int cli_close_output(int fd);
 
 /* Dies when binary data would go to a terminal. */
 void cli_no_terminal(int fd, const char *what);

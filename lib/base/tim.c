@@ -59,7 +59,7 @@ struct tim_parts tim_split(int64_t t)
 {
 	struct tim_parts p;
 	int64_t days = floor_div(t, TIM_DAY);
-	int64_t in_day = t - days * TIM_DAY;
+	int64_t in_day = t % TIM_DAY < 0 ? t % TIM_DAY + TIM_DAY : t % TIM_DAY;
 	int64_t z = days + 719468;
 	int64_t era = floor_div(z, 146097);
 	int64_t doe = z - era * 146097;

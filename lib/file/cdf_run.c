@@ -84,7 +84,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
 	cdf_text(
 	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
-	cdf_number(h, CDF_GLOBAL, "run", CDF_F64, run);
+	cdf_number(h, CDF_GLOBAL, "run", run <= INT32_MAX ? CDF_I32 : CDF_F64, run);
 	cdf_text(h, CDF_GLOBAL, "clock_tie", "%s", tie_text(c->tie));
 	cdf_list(h, CDF_GLOBAL, "card", CDF_CHAR, c->textlen, c->text);
 }
