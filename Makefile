@@ -54,6 +54,7 @@ USES_influxget := libcurl
 SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
+USES_scope := libtirpc
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))

@@ -131,6 +131,9 @@ E3
 ok "--setup alone" -- scopeget -d "$address" --setup=setup
 printf 'TDIV 50NS\t5E-08\nC2:VDIV 20 MV\t0.02\nC2:TRLV -0.01\t-0.01\nC2:TRSL NEG\tNEG\nTRSE EDGE,SR,C2\tEDGE,SR,C2\n*IDN?\tLECROY,WR610ZI,LCRY12345,7.9.0\nTDIV?\t5E-08\n' >want
 same out want "shows what the oscilloscope has now"
+ok "the setup in etc/scope" -- scopeget -d "$address" --setup="$top/etc/scope/picosec.setup"
+like out '^BWL C2,OFF	C1,ON,C2,OFF,C3,ON,C4,ON$' "is taken"
+is "$(wc -l <err)" 2 "without a doubt"
 printf 'TDIV 3NS\n' >adapted
 exits 4 "a value that it takes otherwise" -- scopeget -d "$address" --setup=adapted -o never.nc
 like err 'TDIV 3NS: the oscilloscope took 5E-09 instead' "is said"

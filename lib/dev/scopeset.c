@@ -62,12 +62,23 @@ static const char *skip_space(const char *p, size_t *n)
 	return p;
 }
 
-/* Compares field by field what was asked with what is there; there may be more of the latter. */
+/* Whether want stands in have between commas: "C2,OFF" in "C1,OFF,C2,OFF,C3,OFF". */
+static bool among(const char *want, const char *have)
+{
+	size_t n = strlen(want);
+
+	for (const char *p = have; (p = strcasestr(p, want)); p++)
+		if ((p == have || p[-1] == ',') && (p[n] == ',' || !p[n]))
+			return true;
+	return false;
+}
+
 enum scope_set scope_compare(const char *want, const char *have)
 {
+	const char *whole = want, *all = have;
 	enum scope_set result = SCOPE_SET_SAME;
 
-	for (;;) {
+	for (bool more = true; more;) {
 		size_t nw = strcspn(want, ","), nh = strcspn(have, ","), kw = nw, kh = nh;
 		const char *w = skip_space(want, &kw), *h = skip_space(have, &kh);
 		double a, b;
@@ -77,13 +88,13 @@ enum scope_set scope_compare(const char *want, const char *have)
 		} else if (kw != kh || strncasecmp(w, h, kw) != 0) {
 			result = SCOPE_SET_OTHER;
 		}
-		if (!want[nw])
-			return result;
-		if (!have[nh])
-			return SCOPE_SET_OTHER;
-		want += nw + 1;
-		have += nh + 1;
+		more = want[nw];
+		if (more && !have[nh])
+			result = SCOPE_SET_OTHER;
+		want += nw + more;
+		have += nh + (have[nh] == ',');
 	}
+	return result == SCOPE_SET_OTHER && among(whole, all) ? SCOPE_SET_SAME : result;
 }
 
 /* What has no question, or one that takes other arguments. */

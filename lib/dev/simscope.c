@@ -464,6 +464,17 @@ static void set_sequence(struct simscope *s, const char *text)
 	s->segments = (int)n;
 }
 
+/* Cn,OFF or Cn,ON or Cn,200MHZ */
+static void set_limit(struct simscope *s, const char *text)
+{
+	int k = text[0] == 'C' && text[1] && text[2] == ',' ? text[1] - '1' : -1;
+
+	if (k < 0 || k >= SIMSCOPE_CHANNELS)
+		s->cmr = 6;
+	else
+		set_word(s, s->channel[k].limit, sizeof s->channel[k].limit, text + 3);
+}
+
 static void set_format(struct simscope *s, const char *text)
 {
 	if (strncmp(text, "DEF9,", 5) != 0)
@@ -489,6 +500,8 @@ static void set(struct simscope *s, const char *header, const char *text, int64_
 		set_word(s, s->source, sizeof s->source, text);
 	else if (strcmp(header, "SEQ") == 0)
 		set_sequence(s, text);
+	else if (strcmp(header, "BWL") == 0)
+		set_limit(s, text);
 	else if (strcmp(header, "WFSU") != 0)
 		s->cmr = 1;
 }
@@ -572,6 +585,10 @@ static void ask(struct simscope *s, const char *header)
 		reply(s, header, s->mode, "");
 	} else if (strcmp(header, "TRSE") == 0) {
 		reply(s, header, s->source, "");
+	} else if (strcmp(header, "BWL") == 0) {
+		snprintf(text, sizeof text, "C1,%s,C2,%s,C3,%s,C4,%s", s->channel[0].limit,
+		    s->channel[1].limit, s->channel[2].limit, s->channel[3].limit);
+		reply(s, header, text, "");
 	} else if (strcmp(header, "SEQ") == 0) {
 		snprintf(text, sizeof text, "%s,%d,1E+6", s->sequence ? "ON" : "OFF", s->segments);
 		reply(s, header, text, "");
@@ -684,6 +701,7 @@ struct simscope *simscope_new(const struct simscope_options *o)
 		s->channel[k] =
 		    (struct channel){.vdiv = 0.1, .level = -0.05, .on = k < o->channels};
 		strcpy(s->channel[k].coupling, "DC");
+		strcpy(s->channel[k].limit, "ON");
 		strcpy(s->channel[k].slope, "NEG");
 	}
 	return s;
