@@ -65,8 +65,8 @@ STOP
 INR?
 ARM
 E2
-head -n 10 got >head
-same head want "device_write: the commands, in order"
+head -n 10 got >first
+same first want "device_write: the commands, in order"
 is "$(sed '1,10d' got | sort -u)" "C2:WF? ALL
 INR?" "then it looks for the trigger, and transfers"
 is "$(fields 'vxi11_core.procedure_v1 == 11 && rpc.msgtyp == 0' vxi11_core.flags vxi11_core.io_timeout vxi11_core.lock_timeout | sort -u)" \

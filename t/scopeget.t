@@ -79,7 +79,7 @@ scopeget -d "$address" --setup=store >out 2>err || diag <err
 ! cmp -s disk/C2-w-00001.trc disk/C2-w-00002.trc
 tap $? "each of its own trigger"
 exits 4 "one file in the way is found before anything is measured" -- scopeget -d "$address" -c 1,2 -n 2 -o disk/w
-is "$(ls disk/*w* | wc -l)" 2 "and no other was made"
+is "$(find disk -name "*w*" | wc -l)" 2 "and no other was made"
 
 # ---- sequence mode with trigger times ----
 ok "--segments=100" -- scopeget -d "$address" -c 1,2 -n 2 --segments=100 -o seq.nc
@@ -154,7 +154,7 @@ direct=$address
 exits 3 "no trigger in time" -- scopeget -d "$address" -c 1,2 --segments=5 --timeout=300ms -o none.nc
 like err 'no trigger in 300ms: acquisition 1 of 1 did not happen' "is said"
 exits 3 "nor for .trc" -- scopeget -d "$address" -c 1,2 --timeout=100ms -o none
-[ -z "$(ls -A | grep none)" ]; tap $? "no file appears"
+is "$(find . -name '*none*')" "" "no file appears"
 printf 'TRMD?\n' >mode
 ok "it is left" -- scopeget -d "$address" --setup=mode
 like out 'STOP' "stopped, not armed"

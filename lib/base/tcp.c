@@ -65,7 +65,7 @@ int tcp_connect(const struct net_spec *to, int64_t until, bool (*stopping)(void)
 	struct net_addr a[ADDRESSES];
 	int n = net_resolve(to, false, a, ADDRESSES, why);
 
-	if (n < 0)
+	if (n <= 0)
 		return -1;
 	for (int i = 0; i < n; i++) {
 		int fd = connect_to(&a[i], until, stopping);
