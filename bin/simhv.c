@@ -2,13 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/io.h"
+#include "base/pty.h"
 #include "base/srv.h"
 #include "base/tim.h"
 #include "dev/simhv.h"
@@ -179,18 +177,13 @@ static bool read_commands(void)
 
 static void open_pty(void)
 {
-	struct termios raw;
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	const char *name = fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0 ? ptsname(fd) : NULL;
+	struct pty p;
 
-	if (!name || (slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+	if (pty_open(&p) < 0 || (slave = open(p.name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
 		cli_die(EXIT_SYSTEM, "no pseudo-terminal: %s", strerror(errno));
-	tcgetattr(slave, &raw);
-	cfmakeraw(&raw);
-	tcsetattr(slave, TCSANOW, &raw);
-	if (!srv_adopt(srv, fd, name))
+	if (!srv_adopt(srv, p.fd, p.name))
 		cli_die(EXIT_SYSTEM, "no memory");
-	cli_ready(name);
+	cli_ready(p.name);
 }
 
 static void open_all(void)

@@ -54,6 +54,9 @@ ok "zeros are no decimals" -- set_hv -c 0 -v 100.500
 direct '$BD:00,CMD:SET,CH:0,PAR:RUP,VAL:500' '$BD:00,CMD:SET,CH:0,PAR:RDW,VAL:500' >/dev/null
 ok "on, and wait" -- set_hv -c 0 -v 100 --on --wait
 like out '^channel 0: 100.0 V, ON$' "says where the ramp ended"
+/usr/bin/python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' \
+    hvset -s "127.0.0.1:$port" -c 0 -v 300 --wait >tty.out </dev/null
+like tty.out 'channel 0: [0-9.]+ V ON,RUP' "on a terminal the ramp is shown"
 ok "on again" -- set_hv -c 0 --on
 like err 'is ON already' "is said to change nothing"
 is "$(sets 'CH:0,PAR:ON')" 1 "and is not sent"
@@ -122,18 +125,21 @@ tell "local on"
 exits 4 "LOCAL" -- set_hv -c 3 -v 61
 like err 'LOCAL' "is said"
 tell "local off"
-tell "error VAL 100"
-exits 1 "an error reply" -- set_hv -c 3 -v 62
-tell "error VAL 0"
+for e in CMD CH PAR VAL; do
+	tell "error $e 100"
+	exits 1 "an error reply, $e:ERR" -- set_hv -c 3 -v 62
+	like err "$e:ERR" "is said"
+	tell "error $e 0"
+done
 tell "mute-set 1"; : >journal
 ok "a SET without an answer" -- set_hv -c 3 -v 63 --timeout=300ms
 is "$(sets 'CH:3,PAR:VSET')" 1 "is read back, not repeated"
-tell "lose 0"; direct '$BD:00,CMD:SET,CH:3,PAR:OFF' >/dev/null; : >journal
-(until_true 5 grep -q 'CH:3,PAR:STAT' journal; echo "mute-set 0" >&3) &
+tell "lose-set 1"; : >journal
+exits 3 "a SET that was lost" -- set_hv -c 3 -v 64 --timeout=300ms
+is "$(sets 'CH:3,PAR:VSET')" 1 "is not repeated either"
 tell "silence on"
 exits 3 "a silent supply" -- set_hv -c 3 -v 64 --timeout=300ms
 like err 'no answer' "is said"
-wait $!
 tell "silence off"
 ok "a reply in pieces" -- sh -c "echo 'split on' >&3; hvset -s 127.0.0.1:$port -c 3 -v 65"
 echo "split off" >&3

@@ -1,4 +1,5 @@
 # raw2nc.t - what stands in the files: events and packets, as the common readers see it
+# san: yes
 . "${0%/*}/lib.sh"
 need ncdump ncks ncra
 py=/usr/bin/python3
@@ -63,6 +64,7 @@ open('two.pcapng', 'wb').write(stream(10) + stream(10, clock0=10**9, t0=T0 + 30 
 open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9))
 s = stream(50)
 open('cut.pcapng', 'wb').write(s[:len(s) // 2])
+open('other.pcapng', 'wb').write(stream(10).replace(b'title = CHEC-S', b'title = CHEC-T'))
 b = bytearray(s); b[len(s) // 2] ^= 1
 open('flip.pcapng', 'wb').write(bytes(b))
 E2
@@ -148,6 +150,20 @@ same pipe1.nc pipe2.nc "the same bytes however they come"
 ok "netCDF-4 again" -- raw2nc -o nc4again.nc --final=nc4 events.pcapng
 same nc4again.nc nc4.nc "netCDF-4 too"
 
+# ---- the reader of the page ----
+
+sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-netcdf.5" | grep -v '^\.' >reader.py
+cat >same.py <<'E2'
+import sys; sys.argv = ['reader.py', 'ev.nc']
+from reader import read
+import numpy as np, netCDF4
+d = netCDF4.Dataset('ev.nc'); d.set_auto_maskandscale(False); r = read('ev.nc')
+assert list(sorted(r)) == list(sorted(d.variables))
+for n in r: assert np.array_equal(r[n], d[n][:]) and r[n].shape == d[n].shape, n
+E2
+ok "the reader of fyke-netcdf(5), in numpy alone, agrees with netCDF4" -- $py same.py
+is "$(sed -n '/^def read/,/^    return/p' reader.py | sed 1d | wc -l)" 15 "in 15 lines"
+
 # ---- bad input ----
 
 exits 1 "a cut stream" -- raw2nc -o cut.nc cut.pcapng
@@ -163,6 +179,9 @@ exits 1 "no stream at all" -- raw2nc -o none.nc check.py
 exits 1 "an empty input" -- raw2nc -o none.nc /dev/null
 [ ! -e none.nc ]; tap $? "and no file is made"
 exits 1 "events and packets in one" -- sh -c 'simdet --quiet -c chec -n 1 -o - | cat events.pcapng - | raw2nc -o mix.nc'
+is "$(ncdump -v frames_written mix.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 50 "what came before is kept"
+exits 1 "events of two detectors" -- sh -c 'cat events.pcapng other.pcapng | raw2nc -o mix2.nc'
+is "$(ncdump -v frames_written mix2.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 50 "the first one's are kept"
 
 # ---- files are never lost ----
 
@@ -180,8 +199,7 @@ exits 3 "a folder that is not there" -- raw2nc -o nowhere/x.nc events.pcapng
 
 mkdir rot
 ok "a file each 10 s of the data" -- raw2nc --rotate=10s --dir=rot rot.pcapng
-is "$(cd rot && echo chec_*)" "chec_20251120T072355Z.nc chec_20251120T072400Z.nc" "named by the time of their first event" ||
-    ls rot | diag
+is "$(cd rot && echo chec_*)" "chec_20251120T072355Z.nc chec_20251120T072400Z.nc" "named by the time of their first event" 
 is "$(readlink rot/current)" "chec_20251120T072400Z.nc" "current is the newest"
 is "$(cat rot/current.cur)" "$(cd rot && pwd -P)/chec_20251120T072400Z.nc" "and current.cur says where it is"
 sum=0
@@ -193,6 +211,16 @@ is $sum 100 "together they hold every event"
 is "$(ncdump -v anchor_clock rot/chec_20251120T072400Z.nc | sed -n 's/^ anchor_clock = \([0-9]*\),.*/\1/p')" 5000000000 \
     "the second one knows the segment's anchor"
 is "$(ncdump -v time rot/chec_20251120T072400Z.nc | sed -n 's/^ time = \([0-9]*\).*/\1/p')" 26640 "and its times go on"
+
+# Rotated files wait in line for their last layout, beside the data.
+mkdir packed
+ok "rotation with netCDF-4" -- raw2nc --rotate=2s --dir=packed --final=nc4 rot.pcapng
+n=0
+for f in packed/chec_*.nc; do
+	[ "$(ncdump -k "$f")" = netCDF-4 ] && n=$((n + 1))
+done
+is $n 6 "every file is finished"
+[ -e packed/current ]; tap $? "and current still points to one"
 
 # ---- usage ----
 

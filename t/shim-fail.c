@@ -6,12 +6,14 @@
  * FAIL_AT    which call, from 1
  * FAIL_HOW   ENOSPC, EIO, EDQUOT, EINTR, SHORT (half of it is written) or KILL
  * FAIL_STICKY=1: and every one after it, like a disk that stays full
+ * FAIL_MARK  a file to be made when that happens: a test sees that there were so many calls
  *
  * Only regular files and pipes count, not terminals, sockets, eventfds or standard error. Not
  * seen: what stdio writes inside libc; the tests use /dev/full and strace for that.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -44,6 +46,9 @@ static int fate(const char *kind)
 	int n = atomic_fetch_add(&calls, 1) + 1, wanted = atoi(at);
 	if (n != wanted && !(n > wanted && getenv("FAIL_STICKY")))
 		return 0;
+	const char *mark = getenv("FAIL_MARK");
+	if (mark)
+		(void)REAL(close)(open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	if (strcmp(how, "KILL") == 0)
 		raise(SIGKILL);
 	if (strcmp(how, "SHORT") == 0)
@@ -111,4 +116,9 @@ int renameat2(int d, const char *from, int e, const char *to, unsigned flags)
 int rename(const char *from, const char *to)
 {
 	return fate("name") < 0 ? -1 : REAL(rename)(from, to);
+}
+
+int renameat(int d, const char *from, int e, const char *to)
+{
+	return fate("name") < 0 ? -1 : REAL(renameat)(d, from, e, to);
 }

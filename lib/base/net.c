@@ -384,6 +384,33 @@ int net_udp_listen(struct net_addr *at, const char *iface, char why[NET_WHY])
 	return -1;
 }
 
+int net_udp_add(struct net_sockets *s, const char *text, int64_t rcvbuf, char why[NET_WHY])
+{
+	struct net_spec spec;
+	struct net_addr at[8];
+
+	if (net_parse(text, NET_UDP, &spec, why) < 0)
+		return -1;
+	if (spec.kind != NET_UDP)
+		return fail(why, EINVAL, "%.64s: is no UDP address", text);
+	int n = net_resolve(&spec, true, at, 8, why);
+	for (int i = 0; i < n; i++) {
+		if (s->n == NET_SOCKETS)
+			return fail(why, EINVAL, "%.64s: more than %d sockets", text, NET_SOCKETS);
+		if (i > 0)
+			net_set_port(&at[i], net_port(&at[0]));
+		int fd = net_udp_listen(&at[i], spec.iface, why);
+		if (fd < 0 && i > 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+			break;
+		if (fd < 0)
+			return -1;
+		s->granted = net_rcvbuf(fd, rcvbuf);
+		s->at[s->n] = at[i];
+		s->fd[s->n++] = fd;
+	}
+	return n < 0 ? -1 : 0;
+}
+
 int64_t net_rcvbuf(int fd, int64_t bytes)
 {
 	int ask = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes, got = 0;

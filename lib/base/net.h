@@ -62,6 +62,20 @@ bool net_inside(const struct net_cidr *c, const struct sockaddr *from);
  * at->port 0 becomes the port that was given. IPv6 sockets take no IPv4. */
 int net_udp_listen(struct net_addr *at, const char *iface, char why[NET_WHY]);
 
+/* The sockets of a receiver. A listener that names no address has one for IPv4 and one for IPv6
+ * (if there is IPv6), both on the same port. */
+#define NET_SOCKETS 160
+struct net_sockets {
+	int n;
+	int fd[NET_SOCKETS];
+	struct net_addr at[NET_SOCKETS];
+	int64_t granted; /* bytes of buffer that each was granted */
+};
+
+/* Adds the sockets for text ("2009", "192.0.2.1:2009", "239.1.2.3%eth1:2009"), asking for rcvbuf
+ * bytes of buffer for each. -1 with EINVAL when text is wrong. */
+int net_udp_add(struct net_sockets *s, const char *text, int64_t rcvbuf, char why[NET_WHY]);
+
 /* Asks for a receive buffer of bytes (in the units of net.core.rmem_max, and beyond it where we
  * may). Returns what was granted as the kernel counts: it doubles the figure, and charges it with
  * its own cost per datagram (net_charge). */

@@ -66,6 +66,9 @@ static const struct hv_info info[HV_PARS] = {
     [HV_BDCLR] = {"BDCLR", false, WRITE_ONLY, HV_NOTHING, "", NULL},
     [HV_MUXBDS] = {"MUXBDS", false, READ_ONLY, HV_NUMBER, "", NULL},
     [HV_MUXWHY] = {"MUXWHY", false, READ_ONLY, HV_TEXT, "", NULL},
+    [HV_MUXVMAX] = {"MUXVMAX", true, READ_ONLY, HV_TEXT, "V", NULL},
+    [HV_MUXIMAX] = {"MUXIMAX", true, READ_ONLY, HV_TEXT, "uA", NULL},
+    [HV_MUXRMAX] = {"MUXRMAX", true, READ_ONLY, HV_TEXT, "V/s", NULL},
 };
 
 const struct hv_info *hv_info(enum hv_par p)

@@ -74,8 +74,11 @@ enum hv_par {
 	HV_BDALARM,
 	HV_BDCLR,
 	/* of hvmux, which a supply does not know (PAR:ERR) */
-	HV_MUXBDS, /* how many boards it has */
-	HV_MUXWHY, /* why it last said ERR to this client */
+	HV_MUXBDS,  /* how many boards it has */
+	HV_MUXWHY,  /* why it last said ERR to this client */
+	HV_MUXVMAX, /* of a channel, its limits: a number, "none", or "forbidden" to this client */
+	HV_MUXIMAX,
+	HV_MUXRMAX,
 	HV_PARS
 };
 

@@ -302,7 +302,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n)
 
 	if (end == HVASK_LOST && a->sent)
 		end = ask_once(a, &q, &r);
-	*n = 1;
+	*n = 0;
 	if (end == HVASK_OK && hv_number(r.value[0], &v) == 0 && v >= 1 && v <= HV_BOARDS)
 		*n = (int)v;
 	return end == HVASK_ERROR ? HVASK_OK : end;

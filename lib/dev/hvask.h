@@ -50,7 +50,7 @@ enum hvask_end hvask_set(
 /* Channels of a board: asked once, then kept until the connection is lost. */
 enum hvask_end hvask_channels(struct hvask *a, int board, int *nch);
 
-/* How many boards: what hvmux says; 1 where a supply itself answers. */
+/* How many boards hvmux has; 0 where a supply itself answers, which does not know. */
 enum hvask_end hvask_boards(struct hvask *a, int *n);
 
 /* One sentence on what went wrong last: the loss, or the error with hvmux's reason. */

@@ -11,16 +11,19 @@
 #include "base/tim.h"
 
 #define PEER        96
-#define OFF_EVERY   TIM_S             /* looks at a channel that ramps down, or does not obey */
-#define OFF_QUICK   3                 /* repetitions without a wait */
-#define LIMIT_EVERY TIM_MIN           /* tries to write MAXV */
-#define STARVED     (2 * TIM_S)       /* a reading that has waited so long goes before a setting */
-#define TRIES       2                 /* of a reading */
+#define OFF_EVERY   TIM_S       /* looks at a channel that ramps down, or does not obey */
+#define OFF_QUICK   3           /* repetitions without a wait */
+#define LIMIT_EVERY TIM_MIN     /* tries to write MAXV */
+#define STARVED     (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define TRIES       2           /* of a reading */
 /* After an answer the line is left alone for a moment, a small part of what the answer took: a second
  * answer to the same question would be seen, not taken for the next one's. */
-#define SETTLE	     (60 * TIM_US)
-#define SETTLE_PART  50
-#define PLACES      (HV_CHANNELS + 1) /* of the cache: channels, and the board */
+#define SETTLE      (60 * TIM_US)
+#define SETTLE_PART 50
+/* The same answer again, to another question, in a small part of the time that the supply ever
+ * needed: it answers twice. */
+#define TWICE_PART 4
+#define PLACES     (HV_CHANNELS + 1) /* of the cache: channels, and the board */
 
 /* ---- what is kept ---- */
 
@@ -95,7 +98,9 @@ struct board {
 	char id[4][HV_VALUE], seen[4][HV_VALUE]; /* BDNAME BDSNUM BDNCH BDFREL */
 	int nch;
 	enum purpose purpose; /* of the question outstanding */
-	struct hv_request asked;
+	struct hv_request asked, asked_before;
+	char last[HV_LINE]; /* the answer before */
+	int64_t fastest;    /* on this connection; 0: none yet */
 	int64_t sent, quiet_until;
 	struct hvmux_client *owner; /* of a reading */
 	struct slot *slot;
@@ -262,6 +267,12 @@ static void forget_cache(struct board *b)
 
 static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now);
 
+static void give_up_line(struct hvmux *m, struct board *b, const char *why, int64_t now)
+{
+	m->calls->drop(m->ctx, (int)(b - m->board), why);
+	lost(m, b, why, now);
+}
+
 static int number_of(const struct hvmux *m, const struct board *b)
 {
 	return (int)(b - m->board);
@@ -275,8 +286,8 @@ static bool ask(
 	int n = number_of(m, b);
 
 	if (m->calls->stale(m->ctx, n)) {
-		m->calls->drop(m->ctx, n, "it speaks unasked");
-		lost(m, b, "it speaks unasked: another program may be connected to it", now);
+		give_up_line(
+		    m, b, "it speaks unasked: another program may be connected to it", now);
 		return false;
 	}
 	b->asked = *q;
@@ -534,6 +545,13 @@ static void got_before(struct hvmux *m, struct board *b, const struct hv_reply *
 	j->step++;
 }
 
+/* How far a value may be from what the supply prints of it. */
+static double half_a_digit(const char *printed)
+{
+	const char *dot = strchr(printed, '.');
+	return 0.5 * pow(10, dot ? -(double)strlen(dot + 1) : 0) + 1e-9;
+}
+
 /* A setting had no answer: what does the supply show? */
 static void got_read_back(struct hvmux *m, struct board *b, const struct hv_reply *r)
 {
@@ -545,7 +563,8 @@ static void got_read_back(struct hvmux *m, struct board *b, const struct hv_repl
 	if (r->error == HV_FINE && j->q.par == HV_ON)
 		done = hv_number(r->value[0], &got) == 0 && (unsigned)got & HV_STAT_ON;
 	else if (r->error == HV_FINE && hv_number(j->q.value, &wanted) == 0)
-		done = hv_number(r->value[0], &got) == 0 && fabs(got - wanted) < 0.05;
+		done = hv_number(r->value[0], &got) == 0 &&
+		    fabs(got - wanted) <= half_a_digit(r->value[0]);
 	else if (r->error == HV_FINE && j->q.par == HV_BDCLR)
 		done = hv_number(r->value[0], &got) == 0 && got < 0.5;
 	else if (r->error == HV_FINE)
@@ -772,6 +791,13 @@ static void got_reading(struct hvmux *m, struct board *b, const struct hv_reply 
 
 /* ---- meeting a supply ---- */
 
+/* Whether MAXV is ours to write: a forbidden channel is left alone altogether. */
+static bool guarded(const struct hvmux *m, int board, int channel)
+{
+	struct hvlimit l = hvlimit_of(m->o.limits, board, channel);
+	return !isinf(l.volts) && !l.forbidden;
+}
+
 static void met(struct hvmux *m, struct board *b, int64_t now)
 {
 	int n = number_of(m, b);
@@ -796,8 +822,7 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 		NOTE(m, "board %d: %s serial %s, %s channels, firmware %s", n, b->id[ID_NAME],
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS], b->id[ID_FIRMWARE]);
 		for (int ch = 0; ch < b->nch; ch++)
-			b->guard[ch] = (struct guard){
-			    .due = isinf(hvlimit_of(m->o.limits, n, ch).volts) ? INT64_MAX : now};
+			b->guard[ch] = (struct guard){.due = guarded(m, n, ch) ? now : INT64_MAX};
 	}
 	/* An OFF that came before the number of channels was known. */
 	for (struct hvmux_client *c = m->first; c; c = c->next)
@@ -816,8 +841,7 @@ static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply
 	if (++b->step < IDS)
 		return;
 	if (hv_number(b->seen[ID_CHANNELS], &nch) < 0 || nch < 1 || nch >= HV_CHANNELS) {
-		m->calls->drop(m->ctx, number_of(m, b), "it does not say how many channels it has");
-		lost(m, b, "it does not say how many channels it has", now);
+		give_up_line(m, b, "it does not say how many channels it has", now);
 		return;
 	}
 	if (!b->known)
@@ -833,7 +857,6 @@ static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now)
 
 	if (b->state == AWAY)
 		return;
-	ALARM(m, "board %d: %s", number_of(m, b), why);
 	m->t->also[HVMUX_RECONNECTS].n++;
 	b->state = AWAY;
 	b->away_since = now;
@@ -871,7 +894,25 @@ void hvmux_up(struct hvmux *m, int board, int64_t now)
 	(void)now;
 	b->state = MEETING;
 	b->step = 0;
+	b->last[0] = '\0';
+	b->fastest = 0;
 	b->purpose = FOR_NOBODY;
+}
+
+/* Whether this looks like a second answer to the question before. Notes the answer. */
+static bool is_echo(struct board *b, const char *line, size_t n, int64_t now)
+{
+	int64_t took = now - b->sent;
+	bool same = n < sizeof b->last && strlen(b->last) == n && memcmp(b->last, line, n) == 0;
+	const struct hv_request *q = &b->asked, *q0 = &b->asked_before;
+	bool other = q->par != q0->par || q->channel != q0->channel || q->set != q0->set;
+	bool echo = same && other && took < b->fastest / TWICE_PART;
+
+	snprintf(b->last, sizeof b->last, "%.*s", (int)(n < HV_LINE ? n : HV_LINE - 1), line);
+	b->asked_before = b->asked;
+	if (b->fastest == 0 || took < b->fastest)
+		b->fastest = took;
+	return echo;
 }
 
 void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t now)
@@ -888,8 +929,11 @@ void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t
 		    : n > 5 && memcmp(line, "#CMD:", 5) == 0
 		    ? "it speaks the dialect of DT54xx and DT55xx supplies, which is another one"
 		    : "what it says is no answer to what was asked";
-		m->calls->drop(m->ctx, board, why);
-		lost(m, b, why, now);
+		give_up_line(m, b, why, now);
+		return;
+	}
+	if (is_echo(b, line, n, now)) {
+		give_up_line(m, b, "it answers twice", now);
 		return;
 	}
 	int64_t settle = (now - b->sent) / SETTLE_PART;
@@ -980,14 +1024,25 @@ int hvmux_waiting(const struct hvmux_client *c)
 	return (int)c->count;
 }
 
-/* MUXBDS and MUXWHY, which hvmux answers itself. */
+/* What hvmux answers itself: MUXBDS, the limits, and MUXWHY, which answer_line() fills in. */
 static bool own_answer(struct hvmux_client *c, struct slot *s)
 {
 	struct hv_reply r = {.nvalues = 1};
+	struct hvlimit l = hvlimit_of(c->m->o.limits, s->q.board, s->q.channel);
+	double most = s->q.par == HV_MUXVMAX ? l.volts
+	    : s->q.par == HV_MUXIMAX         ? l.microamps
+					     : l.ramp;
 
-	if (s->q.par != HV_MUXBDS && s->q.par != HV_MUXWHY)
+	if (s->q.par < HV_MUXBDS)
 		return false;
-	snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	if (s->q.channel < 0)
+		snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	else if (l.forbidden || c->read_only)
+		snprintf(r.value[0], HV_VALUE, "forbidden");
+	else if (isinf(most))
+		snprintf(r.value[0], HV_VALUE, "none");
+	else
+		snprintf(r.value[0], HV_VALUE, "%.3f", most);
 	answer(c, s, &r, -1);
 	return true;
 }
@@ -1155,8 +1210,8 @@ static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 {
 	if (b->purpose == FOR_NOBODY || now - b->sent < m->o.timeout)
 		return;
-	m->calls->drop(m->ctx, number_of(m, b), "no answer");
-	lost(m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
+	give_up_line(
+	    m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
 }
 
 static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t now)

@@ -262,10 +262,68 @@ static enum hvset_end check_maxv(struct hvset *h, const struct hvset_want *w)
 	return HVSET_REFUSED;
 }
 
+/* What hvmux, when there is one, will let through. */
+static enum hvset_end check_limit(struct hvset *h, const struct hvset_want *w, enum hv_par limit,
+    enum hv_par first, enum hv_par second)
+{
+	const enum hv_par pars[] = {first, second};
+	char text[HV_VALUE];
+	double most, v;
+	enum hvask_end end = hvask_text(h->ask, w->board, w->channel, limit, text);
+
+	if (end != HVASK_OK)
+		return because(h, w, hv_info(limit)->name, end);
+	if (strcmp(text, "forbidden") == 0) {
+		say(h, HVSET_FAIL, w, "hvmux lets nothing but OFF through from here");
+		return HVSET_REFUSED;
+	}
+	if (hv_number(text, &most) < 0)
+		return HVSET_DONE;
+	for (int i = 0; i < 2; i++) {
+		if (hv_number(w->value[pars[i]], &v) < 0 || v <= most)
+			continue;
+		say(h, HVSET_FAIL, w, "%s %s: above hvmux's limit of %g %s", hv_info(pars[i])->name,
+		    w->value[pars[i]], most, hv_info(limit)->unit);
+		return HVSET_REFUSED;
+	}
+	return HVSET_DONE;
+}
+
+static bool changes(const struct hvset_want *w)
+{
+	for (size_t k = 0; k < SETTABLE; k++)
+		if (*w->value[settable[k]])
+			return true;
+	return w->power == HVSET_ON;
+}
+
+static enum hvset_end check_limits(struct hvset *h, const struct hvset_want *w)
+{
+	enum hvset_end end = HVSET_DONE;
+
+	if (!changes(w))
+		return HVSET_DONE;
+	end = check_limit(h, w, HV_MUXVMAX, HV_VSET, HV_MAXV);
+	if (end == HVSET_DONE)
+		end = check_limit(h, w, HV_MUXIMAX, HV_ISET, HV_ISET);
+	if (end == HVSET_DONE)
+		end = check_limit(h, w, HV_MUXRMAX, HV_RUP, HV_RDW);
+	return end;
+}
+
 static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 {
-	int nch;
-	enum hvask_end end = hvask_channels(h->ask, w->board, &nch);
+	int nch, boards = 0;
+	enum hvask_end end = HVASK_OK;
+
+	/* A board that is not there would only be silent. */
+	if (w->board > 0 && (end = hvask_boards(h->ask, &boards)) != HVASK_OK)
+		return because(h, w, "how many boards", end);
+	if (boards > 0 && w->board >= boards) {
+		say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
+		return HVSET_REFUSED;
+	}
+	end = hvask_channels(h->ask, w->board, &nch);
 
 	/* An OFF goes out even where the board says nothing of itself. */
 	if ((end == HVASK_ERROR || end == HVASK_REFUSED) && w->power == HVSET_OFF)
@@ -282,9 +340,19 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n)
 {
 	enum hvset_end end = HVSET_DONE;
+	int boards = 0;
 
 	for (int i = 0; i < n && end == HVSET_DONE; i++)
 		end = check_place(h, &want[i]);
+	bool all_off = true;
+	for (int i = 0; i < n; i++)
+		all_off &= !changes(&want[i]);
+	enum hvask_end asked =
+	    end != HVSET_DONE || all_off ? HVASK_OK : hvask_boards(h->ask, &boards);
+	if (asked != HVASK_OK)
+		return because(h, NULL, "how many boards", asked);
+	for (int i = 0; i < n && end == HVSET_DONE && boards > 0; i++)
+		end = check_limits(h, &want[i]);
 	for (int i = 0; i < n && end == HVSET_DONE; i++) {
 		for (size_t k = 0; k < SETTABLE && end == HVSET_DONE; k++)
 			if (*want[i].value[settable[k]])
@@ -525,7 +593,7 @@ enum hvset_end hvset_all_off(struct hvset *h, int board)
 		int n;
 		if ((end = hvask_boards(h->ask, &n)) != HVASK_OK)
 			return because(h, NULL, "how many boards", end);
-		last = n - 1;
+		last = n ? n - 1 : 0;
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {

@@ -44,7 +44,7 @@ struct simhv {
 	bool local, interlock, interlock_closed, silent, split;
 	enum simhv_second second;
 	int64_t delay, then, dark_until;
-	int drop, half, twice, garbage, mute_set, lose;
+	int drop, half, twice, garbage, mute_set, lose_set;
 	char error[8];
 	int errors;
 	uint64_t random;
@@ -510,8 +510,9 @@ static void reply(struct simhv *s, const char *text, size_t n, int64_t now)
 	if (take_one(&s->half) || how == 1) {
 		send(s, text, n / 2, due);
 	} else if (take_one(&s->twice) || how == 2) {
-		send(s, text, n, due);
-		send(s, text, n, due);
+		char two[REPLY_MOST];
+		size_t len = (size_t)snprintf(two, sizeof two, "%s%s", text, text);
+		send(s, two, len < sizeof two ? len : n, due);
 	} else if (take_one(&s->garbage) || how == 3) {
 		send(s, noise, sizeof noise - 1, due);
 	} else {
@@ -531,9 +532,9 @@ void simhv_line(struct simhv *s, const char *line, size_t n, bool cut, int64_t n
 		copy[n] = '\0';
 		wrong = take_apart(s, copy, &a);
 	}
-	if (a.board != s->o.board || take_one(&s->lose))
-		return; /* another one's in the chain, or nobody's */
 	bool is_set = !wrong && strcmp(a.cmd, "SET") == 0;
+	if (a.board != s->o.board || (is_set && take_one(&s->lose_set)))
+		return; /* another one's in the chain, or nobody's */
 	if (!wrong && s->errors > 0 && s->errors--)
 		wrong = s->error;
 	else if (!wrong)
@@ -589,14 +590,14 @@ static bool switches(struct simhv *s, const char *verb, const char *arg)
 	return false;
 }
 
-/* lose, drop, half, double, garbage, mute-set: so many times */
+/* lose-set, drop, half, double, garbage, mute-set: so many times */
 static bool counts(struct simhv *s, const char *verb, const char *arg)
 {
 	const struct {
 		const char *name;
 		int *to;
 	} count[] = {{"drop", &s->drop}, {"half", &s->half}, {"double", &s->twice},
-	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}, {"lose", &s->lose}};
+	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}, {"lose-set", &s->lose_set}};
 	long long v;
 
 	for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
@@ -649,7 +650,12 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		return 0;
 	if (strcmp(verb, "delay") == 0)
 		return tim_duration(arg, &s->delay) < 0 ? bad(why, text) : 0;
-	if (strcmp(verb, "cycle") == 0) {
+	if (strcmp(verb, "chaos") == 0) {
+		double p;
+		if (conf_real(arg, &p) < 0 || p < 0 || p > 1)
+			return bad(why, text);
+		s->o.chaos = p;
+	} else if (strcmp(verb, "cycle") == 0) {
 		int64_t time;
 		if (tim_duration(arg, &time) < 0)
 			return bad(why, text);
@@ -666,7 +672,7 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		s->second = SIMHV_DISTURB;
 	} else if (strcmp(verb, "error") == 0 && strlen(arg) < sizeof s->error &&
 	    conf_int(more, 0, 1000000, &v) == 0) {
-		snprintf(s->error, sizeof s->error, "%s", arg);
+		snprintf(s->error, sizeof s->error, "%.7s", arg);
 		s->errors = (int)v;
 	} else {
 		return bad(why, text);

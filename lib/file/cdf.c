@@ -1,5 +1,5 @@
 /*
- * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, two-phase commits
+ * cdf.c - netCDF classic files: a header by libnetcdf, records in whole blocks, commits
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,15 +34,8 @@ struct cdf {
 
 /* ---- byte order ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-CLONES static void swap2(void *values, size_t n)
+WIRE_VECTOR static void swap2(void *values, size_t n)
 {
 	typedef uint16_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -51,7 +44,7 @@ CLONES static void swap2(void *values, size_t n)
 		v[i] = __builtin_bswap16(v[i]);
 }
 
-CLONES static void swap4(void *values, size_t n)
+WIRE_VECTOR static void swap4(void *values, size_t n)
 {
 	typedef uint32_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -60,7 +53,7 @@ CLONES static void swap4(void *values, size_t n)
 		v[i] = __builtin_bswap32(v[i]);
 }
 
-CLONES static void swap8(void *values, size_t n)
+WIRE_VECTOR static void swap8(void *values, size_t n)
 {
 	typedef uint64_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -384,30 +377,46 @@ static int flush_fixed(struct cdf *f)
 	return 0;
 }
 
-static int write_marker(struct cdf *f)
+/* The number of records, as every reader of netCDF finds it. */
+static int write_count(struct cdf *f)
 {
-	u64be n;
+	u64be wide;
 	u32be narrow;
 
-	wire_put(&n, f->written);
+	wire_put(&wide, f->written);
 	wire_put(&narrow, (uint32_t)f->written);
-	if (f->marker >= 0) {
-		bool wide = f->head->var[f->marker].type == CDF_I64;
-		memcpy(cdf_fixed(f, f->marker), wide ? n.b : narrow.b,
-		    wide ? sizeof n : sizeof narrow);
-		if (flush_fixed(f) < 0)
-			return -1;
-	}
 	if (f->head->kind == CDF_2)
 		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
-	return write_all(f->fd, n.b, sizeof n, 4) == sizeof n ? 0 : -1;
+	return write_all(f->fd, wide.b, sizeof wide, 4) == sizeof wide ? 0 : -1;
+}
+
+static int write_marker(struct cdf *f)
+{
+	if (f->marker < 0)
+		return 0;
+	if (f->head->var[f->marker].type == CDF_I64)
+		wire_put((u64be *)cdf_fixed(f, f->marker), f->written);
+	else
+		wire_put((u32be *)cdf_fixed(f, f->marker), (uint32_t)f->written);
+	return flush_fixed(f);
+}
+
+/* Whether there is nothing that a commit could make safe. */
+static bool nothing_new(const struct cdf *f)
+{
+	return f->gathered == 0 && f->written == f->committed &&
+	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
 }
 
 int cdf_commit(struct cdf *f)
 {
+	if (f->committed && nothing_new(f))
+		return 0;
 	int bad = flush_rows(f), error = errno;
 
 	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+		return -1;
+	if (write_count(f) < 0 || fsync(f->fd) < 0)
 		return -1;
 	if (write_marker(f) < 0 || fsync(f->fd) < 0)
 		return -1;

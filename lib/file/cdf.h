@@ -14,9 +14,9 @@
  * A file's life:  cdf_head_new .. cdf_dim, cdf_var, cdf_text ..  cdf_create  (pub_commit)
  *                 { cdf_row .. cdf_row_done } .. cdf_commit ..  cdf_finish
  *
- * cdf_commit() is two-phase: records and small variables, fsync; then the number of records and
- * the marker variable, fsync. So no reader, with or without knowledge of the marker, is ever
- * shown a record that is not whole on the disk.
+ * cdf_commit(): records and small variables, fsync; the number of records, fsync; the marker
+ * variable, fsync. So whatever happens to the machine, the marker counts no more than the header,
+ * and no reader, with or without knowledge of the marker, is shown a record that is not whole.
  */
 #ifndef FYKE_CDF_H
 #define FYKE_CDF_H

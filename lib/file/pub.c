@@ -130,6 +130,20 @@ static int set_names(struct pub *p, const char *path, const char *dir, const cha
 	return 0;
 }
 
+/* Whether a living program writes the file that would be replaced: it has its lock from when it
+ * was created under its temporary name. */
+static bool in_use(const struct pub *p)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	bool held = fcntl(fd, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
 static int check_name(struct pub *p, bool replace)
 {
 	struct stat st;
@@ -143,6 +157,8 @@ static int check_name(struct pub *p, bool replace)
 		return fail(p->why, EEXIST, "%s: exists, and is not overwritten", p->path);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return fail(p->why, EEXIST, "%s: is not an ordinary file", p->path);
+	if (in_use(p))
+		return fail(p->why, EBUSY, "%s: another program is writing this file", p->path);
 	return 0;
 }
 

@@ -29,7 +29,8 @@ struct pub {
 
 /* Prepares to write path: the folder must exist (EX: "DIR: no such folder"), and unless replace
  * is set, the final name must be free (EEXIST). A stale .part of a dead program is removed; one
- * that is locked by a living program is EBUSY. 0, or -1 with errno. Does not create the file. */
+ * that is locked by a living program is EBUSY, and so is a file to be replaced that somebody still
+ * writes. 0, or -1 with errno. Does not create the file. */
 int pub_begin(struct pub *p, const char *path, bool replace);
 
 /* Creates, locks and opens the temporary file (read, write, append): a descriptor, or -1 with

@@ -31,12 +31,8 @@ static struct event *new_event(struct build *b)
 	struct evt_head *h = (struct evt_head *)ev->body;
 	wire_put(&h->magic, EVT_MAGIC);
 	wire_put(&h->version, EVT_VERSION);
-	wire_put(&h->header, (uint16_t)evt_header_size(b->nsrc));
+	wire_put(&h->header, (uint16_t)b->header);
 	wire_put(&h->nsrc, (uint16_t)b->nsrc);
-	ev->mask = (u64le *)(h + 1);
-	ev->offset = (i32le *)(ev->mask + b->words);
-	ev->slots = ev->body + evt_header_size(b->nsrc);
-	ev->written = (u64le *)(ev->body + b->size);
 	return ev;
 }
 
@@ -46,9 +42,9 @@ static struct event *take_event(struct build *b)
 	struct event *ev = b->nspare ? b->spare[--b->nspare] : new_event(b);
 	if (!ev)
 		return NULL;
-	memset(ev->mask, 0, b->words * sizeof *ev->mask);
+	memset(mask(ev), 0, b->words * sizeof(u64le));
 	for (unsigned s = 0; s < b->nsrc; s++)
-		wire_put(&ev->offset[s], EVT_ABSENT);
+		wire_put(&offsets(b, ev)[s], EVT_ABSENT);
 	ev->serial = ++b->serial;
 	ev->flags = ev->nrec = ev->holes = 0;
 	ev->first = false;
@@ -83,8 +79,7 @@ static void forget_sources(struct build *b)
 {
 	for (unsigned s = 0; s < b->nsrc; s++) {
 		struct source *src = &b->src[s];
-		src->newest = NO_TIME;
-		src->step = 0;
+		src->newest = NO_TIME; /* the step between its records stays */
 		memset(src->hole, 0, sizeof src->hole);
 	}
 }
@@ -143,6 +138,7 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	b->nsrc = c->nsrc;
 	b->words = (c->nsrc + 63) / 64;
 	b->record = c->record;
+	b->header = evt_header_size(c->nsrc);
 	b->size = size;
 	for (unsigned s = 0; s < c->nsrc; s++)
 		b->nexpected += !o->expected || o->expected[s];
@@ -151,11 +147,18 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 		b->wrap = 0;
 	b->reach = add(o->hold, o->window);
 	b->agree = b->wrap ? least(AGREE, (int64_t)(b->wrap / 16)) : AGREE;
+	if (c->clock_field >= 0 && c->clock_seconds < 0 && !b->wrap) {
+		const struct card_field *f = &c->field[c->clock_field];
+		b->big64 = f->type == CARD_U64 && f->piece[0].big && f->xor == 0 && f->bits == 64 &&
+		    c->clock_width == 64 && c->clock_num == c->clock_den;
+		b->clock_at = f->piece[0].offset;
+	}
 	b->sequence = c->seq_field >= 0;
 	b->seq_shift = b->sequence ? 64 - c->seq_width : 0;
-	/* Two datagrams of a source at least. */
-	b->shelf_room = (unsigned)most((int64_t)(ASIDE_BYTES / c->nsrc / c->record),
-	    2 * (int64_t)(CARD_RECORD_MAX / c->record));
+	/* Of each source two datagrams at least, and what a restart needs as evidence. */
+	b->shelf_room = (unsigned)most(most((int64_t)(ASIDE_BYTES / c->nsrc / c->record),
+					   2 * (int64_t)(CARD_RECORD_MAX / c->record)),
+	    EVIDENCE + 1);
 	if (b->o.open_max == 0)
 		b->o.open_max = (uint32_t)least(most((int64_t)(ARENA_BYTES / size), 16), OPEN_MAX);
 	if (get_memory(b) < 0) {
@@ -178,12 +181,12 @@ void build_run(struct build *b, uint32_t run)
 static void zero_absent(struct build *b, struct event *ev)
 {
 	for (unsigned w = 0; w < b->words; w++) {
-		uint64_t old = wire_get(ev->written[w]) & ~wire_get(ev->mask[w]);
+		uint64_t old = wire_get(written(b, ev)[w]) & ~wire_get(mask(ev)[w]);
 		for (; old; old &= old - 1) {
 			unsigned s = w * 64 + (unsigned)__builtin_ctzll(old);
 			memset(slot(b, ev, s), 0, b->record);
 		}
-		ev->written[w] = ev->mask[w];
+		written(b, ev)[w] = mask(ev)[w];
 	}
 }
 
@@ -297,14 +300,13 @@ int build_end_segment(struct build *b)
 
 static int64_t tick(struct build *b, int64_t stamp)
 {
-	stamp = most(least(stamp, INT64_MAX / 4), -INT64_MAX / 4);
-	int64_t now = stamp + b->rebase;
+	int64_t now = add(stamp, b->rebase);
 
 	if (!b->ticking || now > b->now) {
 		b->now = now;
 		b->ticking = true;
 	} else if (now < b->now - STEP_BACK) { /* the receiver's clock was set back */
-		b->rebase = least(b->rebase + b->now - now, INT64_MAX / 4);
+		b->rebase = add(b->rebase, sub(b->now, now));
 		now = b->now;
 	}
 	return now;
@@ -354,9 +356,10 @@ void build_lose_late(struct build *b, unsigned s, int64_t t)
 }
 
 /* Whether the event of this clock holds a record of the same source and time. */
-static bool holds(const struct event *ev, int64_t clock, const struct record *r)
+static bool holds(
+    const struct build *b, const struct event *ev, int64_t clock, const struct record *r)
 {
-	return present(ev, r->s) && add(clock, wire_get(ev->offset[r->s])) == r->time;
+	return present(ev, r->s) && add(clock, wire_get(offsets(b, ev)[r->s])) == r->time;
 }
 
 /* A record of an event that has just left comes again. */
@@ -364,7 +367,7 @@ static bool again(struct build *b, const struct record *r)
 {
 	for (uint64_t k = 0; k < b->gone_max && k < b->ngone; k++) {
 		const struct event *ev = b->gone[k];
-		if (!holds(ev, b->gone_clock[k], r))
+		if (!holds(b, ev, b->gone_clock[k], r))
 			continue;
 		build_lose_again(b, r, slot(b, ev, r->s), NULL);
 		return true;
@@ -459,10 +462,10 @@ static void store(struct build *b, uint64_t i, const struct record *r)
 {
 	struct source *src = &b->src[r->s];
 	struct event *ev = b->ring[i & b->ring_mask].ev;
-	u64le *word = &ev->mask[r->s / 64];
+	u64le *word = &mask(ev)[r->s / 64];
 
 	wire_put(word, wire_get(*word) | UINT64_C(1) << (r->s % 64));
-	wire_put(&ev->offset[r->s], (int32_t)(r->time - clock_of(b, i)));
+	wire_put(&offsets(b, ev)[r->s], (int32_t)(r->time - clock_of(b, i)));
 	memcpy(slot(b, ev, r->s), r->bytes, b->record);
 	ev->nrec++;
 	ev->last = most(ev->last, r->now);
@@ -539,8 +542,7 @@ static enum place place(const struct build *b, const struct record *r)
 		return PLACE_ASIDE;
 	int64_t low = b->any_left ? b->left_clock : sub(b->start, b->reach);
 	if (r->time <= low)
-		return r->time >= sub(low, b->reach) || line_explained(b, r) ? PLACE_LATE
-									     : PLACE_ASIDE;
+		return r->time >= sub(low, b->reach) ? PLACE_LATE : PLACE_ASIDE;
 	int64_t step = 4 * least(b->src[r->s].step, STEP_LIMIT);
 	int64_t ahead = most(b->reach, least(step, STEP_LIMIT));
 	if (r->time > add(line_predict(b, r->now), ahead) && !line_explained(b, r))
@@ -593,36 +595,64 @@ static int neighbours(
 	return n;
 }
 
-/* A record of a known source; bytes, source and arrival are set. */
-int build_put(struct build *b, struct record *r)
+/* The device clock as it was sent. */
+static inline int64_t read_clock(const struct build *b, const struct record *r)
 {
-	const struct card *c = b->card;
-	struct source *src = &b->src[r->s];
-	uint64_t clock = c->clock_field < 0 ? (uint64_t)r->stamp : card_clock(c, r->bytes);
+	uint64_t t;
+
+	if (b->big64)
+		t = wire_get(*(const u64be *)(r->bytes + b->clock_at));
+	else
+		t = b->card->clock_field < 0 ? (uint64_t)r->stamp : card_clock(b->card, r->bytes);
+	return t > INT64_MAX ? INT64_MAX : (int64_t)t;
+}
+
+/* Into event i, whose place for it is free. */
+static int put_into(struct build *b, uint64_t i, const struct record *r)
+{
+	store(b, i, r);
+	if (i != b->head || b->ring[i & b->ring_mask].ev->nrec < b->nexpected)
+		return 0;
+	return release(b);
+}
+
+/* Not simply into the next event: into the nearest one with room, or wherever it belongs. */
+static int put_somewhere(struct build *b, const struct record *r)
+{
 	uint64_t above, at[2];
-
-	r->raw = r->time = clock > INT64_MAX ? INT64_MAX : (int64_t)clock;
-	if (b->sequence)
-		r->seq = (uint64_t)card_value(c, c->seq_field, r->bytes);
-	if (b->wrap)
-		r->time = line_unwrap(b, r);
-
 	int n = neighbours(b, r, &above, at);
-	for (int k = 0; k < n && r->time <= src->newest; k++) {
+
+	for (int k = 0; k < n && r->time <= b->src[r->s].newest; k++) {
 		struct event *ev = b->ring[at[k] & b->ring_mask].ev;
-		if (holds(ev, clock_of(b, at[k]), r)) {
+		if (holds(b, ev, clock_of(b, at[k]), r)) {
 			build_lose_again(b, r, slot(b, ev, r->s), ev);
 			return 0;
 		}
 	}
-	for (int k = 0; k < n; k++) {
-		const struct event *ev = b->ring[at[k] & b->ring_mask].ev;
-		if (present(ev, r->s))
-			continue;
-		store(b, at[k], r);
-		return at[k] == b->head && ev->nrec == b->nexpected ? release(b) : 0;
-	}
+	for (int k = 0; k < n; k++)
+		if (!present(b->ring[at[k] & b->ring_mask].ev, r->s))
+			return put_into(b, at[k], r);
 	return put_alone(b, above, r);
+}
+
+/* A record of a known source; bytes, source and arrival are set. */
+int build_put(struct build *b, struct record *r)
+{
+	const struct source *src = &b->src[r->s];
+	uint64_t i = src->hint;
+	int64_t t = read_clock(b, r);
+
+	r->raw = t;
+	if (b->sequence)
+		r->seq = (uint64_t)card_value(b->card, b->card->seq_field, r->bytes);
+	if (b->wrap)
+		t = line_unwrap(b, r);
+	r->time = t;
+	/* Mostly it is the next event's, to the nanosecond. */
+	if (i >= b->head && i < b->tail && clock_of(b, i) == t && t > src->newest &&
+	    !present(b->ring[i & b->ring_mask].ev, r->s))
+		return put_into(b, i, r);
+	return put_somewhere(b, r);
 }
 
 static void add_dropped(struct build *b, uint64_t dropped)

@@ -10,7 +10,7 @@
  * 3 Events leave in the order of their clocks: the first one as soon as it is complete, or the
  *   hold time after its first record (or after the last record of an event before it), or when
  *   too many are open, or at the end. Where sequence numbers show that something is missing just
- *   before a complete event, it waits too, but never for more than WAIT_EVENTS younger ones.
+ *   before a complete event, it waits too, but never for more than 64 younger ones.
  * 4 A record that is not after the last event that left is late: counted, not stored.
  * 5 A clock that wraps is unwrapped by the sequence number where that explains it, else by the
  *   arrival stamps.
@@ -18,7 +18,8 @@
  *   window and not explained by its arrival) is set aside until the same source's next ones tell:
  *   back in line, and it was late or a stray; going on in the new line, and when more sources do so
  *   than still keep to the old one, the clock was restarted: everything open leaves, a new segment
- *   begins, and what was set aside comes first in it. Nothing of it is lost.
+ *   begins, and what was set aside comes first in it. Nothing of it is lost. Where sequence numbers
+ *   fit the old line, the records may be late: then it takes sixteen datagrams in a row.
  * 7 The only clock is the arrival stamps. A stamp that steps back by more than a second moves the
  *   stream's clock on, not back.
  */
@@ -35,12 +36,12 @@
 struct build_options {
 	int64_t window, hold; /* ns; the window fits an event's offsets: at most 2 s */
 	uint32_t run;
-	uint32_t open_max;       /* events open at once; 0: from 64 MiB */
-	const uint8_t *expected; /* nsrc flags: sources that make an event complete, others are
-	                          * unknown; NULL: all that the card counts */
-	const struct pkt_addr
-	    *address;      /* naddress senders that are sources 0, 1, ... whatever the */
-	unsigned naddress; /* card says; 0: the card's rule */
+	uint32_t open_max; /* events open at once; 0: from 64 MiB */
+	/* nsrc flags: sources that make an event complete, others are unknown; NULL: all of them. */
+	const uint8_t *expected;
+	/* Senders that are sources 0, 1, ... whatever the card says; naddress 0: the card's rule. */
+	const struct pkt_addr *address;
+	unsigned naddress;
 };
 
 /* Records, but for the last group. in = out + held + the losses (DESIGN accounting). A datagram

@@ -21,27 +21,27 @@
 #define WAIT_EVENTS   64
 #define STRANGERS_MAX 64
 #define RESTARTS_SAID 8
-#define STEP_BACK     TIM_S          /* arrival stamps may be out of order by this much */
+#define EVIDENCE      16    /* datagrams in a row that are no late ones, though their numbers fit */
+#define STEP_BACK     TIM_S /* arrival stamps may be out of order by this much */
 #define STEP_LIMIT    (10 * TIM_MIN) /* the longest pause between two records that is normal */
 #define AGREE         (10 * TIM_S)   /* clocks of sources that were restarted together */
 #define HOLES         16             /* gaps of a source that are open at once */
 #define SEQ_FAR       (1 << 20)      /* sequence numbers further apart say nothing about time */
 #define NO_TIME       INT64_MIN
 
-/* An event that is open, or has just left. body is what evt.h describes. */
+/* An event that is open, or has just left: a line of the cache, then the body that evt.h
+ * describes, then the mask of the slots that may hold something else than zeros. */
 struct event {
 	int64_t opened, last; /* stream time of its first and of its latest record */
 	int64_t time;         /* arrival stamp of its first record */
 	uint64_t serial;      /* which opening of this memory it is */
 	uint32_t flags;
 	uint32_t nrec;
-	uint32_t holes;        /* sequence gaps just before it that may still be filled */
-	bool first;            /* nothing tells what came before it */
-	u64le *mask, *written; /* written: slots that may hold something else than zeros */
-	i32le *offset;
-	uint8_t *slots;
+	uint32_t holes; /* sequence gaps just before it that may still be filled */
+	bool first;     /* nothing tells what came before it */
 	uint8_t body[] __attribute__((aligned(64)));
 };
+static_assert(sizeof(struct event) == 64, "one line of the cache");
 
 /* Open events in the order of their clocks, in a ring: apart from the events, for searching. */
 struct open {
@@ -58,7 +58,8 @@ struct aside {
 
 struct shelf { /* what a source has set aside: a ring of records */
 	unsigned first, n;
-	bool confirmed; /* two datagrams, one after the other in the new line */
+	unsigned datagrams; /* that went on in the new line, one after the other */
+	bool fits;          /* all of them fit the old line by their sequence numbers */
 	uint8_t *bytes;
 	struct aside at[];
 };
@@ -79,11 +80,11 @@ struct source {
 	uint64_t seen;    /* number of the datagram that brought its last record */
 	uint64_t seq;     /* of the record that was sent last, */
 	int64_t seq_time; /* and its time */
-	struct hole hole[HOLES]; /* its last ones */
-	unsigned nholes;
 	struct shelf *shelf;
 	uint64_t records, lost;
 	bool said_stray, said_runt, said_empty;
+	unsigned nholes;
+	struct hole hole[HOLES]; /* its last ones */
 };
 
 /* The record in hand. */
@@ -105,12 +106,14 @@ struct build {
 	struct build_count n;
 
 	unsigned nsrc, nexpected, words;
-	size_t record, size; /* of a slot, of an event's body */
+	size_t record, header, size; /* of a slot, of an event's header and body */
 	uint64_t wrap;
 	int64_t reach; /* hold + window: how far off a time may be and still be in line */
 	int64_t agree;
 	bool sequence;
 	unsigned seq_shift;
+	bool big64; /* the clock is a big-endian u64 of nanoseconds, at clock_at */
+	uint32_t clock_at;
 	struct source *src;
 
 	struct open *ring;
@@ -184,14 +187,29 @@ static inline int64_t clock_of(const struct build *b, uint64_t i)
 	return b->ring[i & b->ring_mask].clock;
 }
 
-static inline bool present(const struct event *ev, unsigned s)
+static inline u64le *mask(const struct event *ev)
 {
-	return wire_get(ev->mask[s / 64]) >> (s % 64) & 1;
+	return (u64le *)(ev->body + sizeof(struct evt_head));
+}
+
+static inline i32le *offsets(const struct build *b, const struct event *ev)
+{
+	return (i32le *)(mask(ev) + b->words);
 }
 
 static inline uint8_t *slot(const struct build *b, const struct event *ev, unsigned s)
 {
-	return ev->slots + s * b->record;
+	return (uint8_t *)ev->body + b->header + s * b->record;
+}
+
+static inline u64le *written(const struct build *b, const struct event *ev)
+{
+	return (u64le *)(ev->body + b->size);
+}
+
+static inline bool present(const struct event *ev, unsigned s)
+{
+	return wire_get(mask(ev)[s / 64]) >> (s % 64) & 1;
 }
 
 /* build.c */

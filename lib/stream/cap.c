@@ -20,6 +20,7 @@
 #include "base/tim.h"
 #include "base/wire.h"
 
+#define TIME_MAX   (INT64_MAX - 366 * TIM_DAY)
 #define BLOCK_MAX  (2 << 20) /* the longest block that is believed */
 #define READ_STEP  (256 << 10)
 #define WRITE_STEP (256 << 10)
@@ -505,15 +506,17 @@ static bool next_option(const struct cap_reader *r, const uint8_t **p, const uin
 	return true;
 }
 
-/* Units of 10^-n or 2^-n seconds since tsoffset, as nanoseconds. */
+/* Units of 10^-n or 2^-n seconds since tsoffset, as nanoseconds. What no clock can have shown, before
+ * 1970 or in the last year that fits, is brought to the nearest that can be, so that who takes
+ * differences of times need not fear. */
 static int64_t block_time(const struct iface *f, uint32_t high, uint32_t low)
 {
 	uint64_t v = (uint64_t)high << 32 | low;
 	__int128 ns;
 
-	if (f->tsresol == 9 && f->tsoffset == 0)
-		return (int64_t)v;
-	if (f->tsresol & 0x80) {
+	if (f->tsresol == 9) {
+		ns = v;
+	} else if (f->tsresol & 0x80) {
 		ns = (__int128)v * TIM_S >> (f->tsresol & 0x7f);
 	} else {
 		ns = (__int128)v * TIM_S;
@@ -521,7 +524,7 @@ static int64_t block_time(const struct iface *f, uint32_t high, uint32_t low)
 			ns /= 10;
 	}
 	ns += (__int128)f->tsoffset * TIM_S;
-	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN + 1 ? INT64_MIN + 1 : (int64_t)ns;
+	return ns > TIME_MAX ? TIME_MAX : ns < 0 ? 0 : (int64_t)ns;
 }
 
 /* Byte order of the block at p, 12 bytes of it there: a section header says it itself. */

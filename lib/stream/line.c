@@ -83,9 +83,9 @@ bool line_sequence_restarted(const struct build *b, const struct record *r)
 	if (!b->wrap || !b->sequence || src->newest == NO_TIME || line_explained(b, r))
 		return false;
 	int64_t d = line_seq_diff(b, r->seq, src->seq);
-	return (d < 0 || d > SEQ_FAR) &&
-	    distance(r->time, line_predict(b, r->now)) >
-	    add(b->o.window, 2 * least(src->step, STEP_LIMIT));
+	/* The second record of a source, before its first, is in no hurry to be a restart. */
+	int64_t slack = src->step ? add(b->o.window, 2 * least(src->step, STEP_LIMIT)) : b->reach;
+	return (d < 0 || d > SEQ_FAR) && distance(r->time, line_predict(b, r->now)) > slack;
 }
 
 /* ---- setting aside ---- */
@@ -104,6 +104,14 @@ static struct aside *shelf_at(struct build *b, struct shelf *f, unsigned k, uint
 	return &f->at[i];
 }
 
+/* Whether a clock was between lo and hi, give or take whole wraps. */
+static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
+{
+	if (b->wrap)
+		t = nearest(b, t, hi);
+	return t >= lo && t <= hi;
+}
+
 /* The oldest record that a source has set aside came late, or was a stray. */
 static void shelf_lose(struct build *b, unsigned s)
 {
@@ -111,8 +119,8 @@ static void shelf_lose(struct build *b, unsigned s)
 	struct shelf *f = src->shelf;
 	uint8_t *bytes;
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
-	bool old = (b->begun && a->time >= sub(b->start, b->reach) && a->time <= b->front) ||
-	    (b->n.restarts && a->time >= b->before_lo && a->time <= b->before_hi);
+	bool old = (b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
+	    (b->n.restarts && within(b, a->time, b->before_lo, b->before_hi));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -128,7 +136,6 @@ void line_dissolve(struct build *b, unsigned s)
 {
 	while (b->src[s].shelf->n)
 		shelf_lose(b, s);
-	b->src[s].shelf->confirmed = false;
 }
 
 static struct shelf *get_shelf(struct build *b, struct source *src)
@@ -145,20 +152,6 @@ static struct shelf *get_shelf(struct build *b, struct source *src)
 	return src->shelf = f;
 }
 
-/* Whether a record of this clock was set aside already. */
-static bool shelved(struct build *b, struct shelf *f, const struct record *r)
-{
-	uint8_t *bytes;
-
-	for (unsigned k = 0; k < f->n; k++) {
-		if (shelf_at(b, f, k, &bytes)->raw != r->raw)
-			continue;
-		build_lose_again(b, r, bytes, NULL);
-		return true;
-	}
-	return false;
-}
-
 static void say_stray(struct build *b, unsigned s, int64_t t)
 {
 	if (b->src[s].said_stray)
@@ -170,7 +163,7 @@ static void say_stray(struct build *b, unsigned s, int64_t t)
 	    s, seconds(distance(t, b->front)), t > b->front ? "ahead of" : "behind");
 }
 
-/* Puts a record aside. 1 when it was, 0 when it was a duplicate, -1 without memory. */
+/* Puts a record aside. 0, or -1 without memory. */
 static int set_aside(struct build *b, const struct record *r)
 {
 	struct shelf *f = get_shelf(b, &b->src[r->s]);
@@ -181,13 +174,16 @@ static int set_aside(struct build *b, const struct record *r)
 	if (f->n) {
 		const struct aside *last = shelf_at(b, f, f->n - 1, &bytes);
 		int64_t d = clock_diff(b, r->raw, last->raw);
-		if (d <= 0 && shelved(b, f, r))
-			return 0;
 		if (d < -b->reach || d > add(most(sub(r->now, last->now), 0), STEP_LIMIT))
 			line_dissolve(b, r->s);
 		else if (d > 0 && r->datagram != last->datagram)
-			f->confirmed = true;
+			f->datagrams++;
 	}
+	if (f->n == 0) {
+		f->datagrams = 1;
+		f->fits = true;
+	}
+	f->fits &= line_explained(b, r);
 	if (f->n == b->shelf_room) {
 		say_stray(b, r->s, r->time);
 		shelf_lose(b, r->s);
@@ -197,7 +193,7 @@ static int set_aside(struct build *b, const struct record *r)
 	memcpy(bytes, r->bytes, b->record);
 	b->nshelves += f->n++ == 0;
 	b->n.held++;
-	return 1;
+	return 0;
 }
 
 /* What the sources say about a new line that the last record of source s stands for. */
@@ -205,6 +201,8 @@ struct vote {
 	struct aside at; /* that record */
 	unsigned with, against, known;
 	bool confirmed; /* a source has gone on in it */
+	bool sure;      /* for so long that it is no late one */
+	bool fits;      /* all of it may be late: sequence numbers go on as in the old line */
 	uint64_t since; /* the datagram that it began with */
 };
 
@@ -222,7 +220,7 @@ static bool agrees(struct build *b, const struct source *src, const struct aside
 static struct vote count_votes(struct build *b, unsigned s)
 {
 	uint8_t *bytes;
-	struct vote v = {.since = UINT64_MAX};
+	struct vote v = {.since = UINT64_MAX, .fits = true};
 
 	v.at = *shelf_at(b, b->src[s].shelf, b->src[s].shelf->n - 1, &bytes);
 	for (unsigned i = 0; i < b->nsrc; i++) {
@@ -232,7 +230,9 @@ static struct vote count_votes(struct build *b, unsigned s)
 		if (!with)
 			continue;
 		v.with++;
-		v.confirmed |= src->shelf->confirmed;
+		v.confirmed |= src->shelf->datagrams >= (src->shelf->fits ? EVIDENCE : 2);
+		v.sure |= src->shelf->datagrams >= EVIDENCE;
+		v.fits &= src->shelf->fits;
 		uint64_t first = shelf_at(b, src->shelf, 0, &bytes)->datagram;
 		v.since = first < v.since ? first : v.since;
 	}
@@ -315,12 +315,12 @@ static int new_segment(struct build *b, const struct aside *line)
 	return build_end_segment(b);
 }
 
-/* Whether device time and arrival time have gone on at the same pace in this segment: a replay
- * at another speed cannot tell a step of the clock from a pause. */
+/* Whether device time and arrival time are known to have gone on at the same pace in this segment:
+ * a replay at another speed cannot tell a step of the clock from a pause. */
 static bool keeps_pace(const struct build *b)
 {
 	int64_t clock = sub(b->front, b->start), arrival = sub(b->front_now, b->start_now);
-	return distance(clock, arrival) <= add(clock / 4, b->reach);
+	return clock > b->reach && distance(clock, arrival) <= add(clock / 4, b->reach);
 }
 
 /* The new line has won. One that lies ahead of the old one where time was not kept anyway goes on
@@ -336,37 +336,43 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
-/* Whether the new line says what this segment has said before, and only now. Late records do the
- * same, and when the sources fall silent, nothing else comes any more. */
-static bool may_be_late(const struct build *b, const struct vote *v)
+/* Whether the new line says what the sources said a moment ago. Late records do the same, and when
+ * the sources fall silent, nothing else comes any more. */
+static bool lately(const struct build *b, const struct vote *v, int64_t lo, int64_t hi)
 {
-	return v->at.time >= b->start && v->at.time <= b->front &&
-	    sub(v->at.now, b->front_now) <= AGREE;
+	return sub(v->at.now, b->front_now) <= AGREE &&
+	    within(b, v->at.time, most(lo, sub(hi, b->agree)), hi);
 }
 
-static bool confirmed(const struct build *b, const struct vote *v)
+/* Whether the new line has won. At the end nothing more will tell: half of the sources are enough,
+ * and of a single source one datagram, if it cannot be a late one. */
+static bool wins(const struct build *b, const struct vote *v, bool at_end)
 {
-	return v->confirmed && (2 * v->with > v->known || !may_be_late(b, v));
+	bool late = v->at.time >= b->start && v->at.time <= b->front;
+
+	if (v->with <= v->against)
+		return false;
+	if (v->sure)
+		return true;
+	if (b->n.restarts && lately(b, v, b->before_lo, b->before_hi))
+		return false;
+	if (2 * v->with > v->known && (v->confirmed || (v->with >= 2 && !v->fits)))
+		return true;
+	if (at_end && 2 * v->with >= v->known && ((v->with >= 2 && !v->fits) || !late))
+		return true;
+	return v->confirmed && !lately(b, v, b->start, b->front);
 }
 
 int line_set_aside(struct build *b, const struct record *r)
 {
-	int rc = set_aside(b, r);
-	if (rc <= 0 || b->feeding)
-		return rc < 0 ? -1 : 0;
+	if (set_aside(b, r) < 0)
+		return -1;
+	if (b->feeding)
+		return 0;
 	struct vote v = count_votes(b, r->s);
-	if (v.with > v.against && (confirmed(b, &v) || (v.with >= 2 && 2 * v.with > v.known)))
+	if (wins(b, &v, false))
 		return change_line(b, &v);
 	return 0;
-}
-
-/* At the end nothing more will tell: half of the sources are enough, and of a single source one
- * datagram, if it cannot be a late one. */
-static bool restarted_at_end(const struct build *b, const struct vote *v)
-{
-	bool late = v->at.time >= b->start && v->at.time <= b->front;
-	return v->with > v->against &&
-	    (confirmed(b, v) || (2 * v->with >= v->known && (v->with >= 2 || !late)));
 }
 
 int line_end(struct build *b)
@@ -375,7 +381,7 @@ int line_end(struct build *b)
 		if (!b->src[s].shelf || !b->src[s].shelf->n)
 			continue;
 		struct vote v = count_votes(b, s);
-		if (restarted_at_end(b, &v) && change_line(b, &v) < 0)
+		if (wins(b, &v, true) && change_line(b, &v) < 0)
 			return -1;
 		if (b->src[s].shelf && b->src[s].shelf->n)
 			line_dissolve(b, s);

@@ -15,14 +15,15 @@
 #include "stream/pkt.h"
 #include "stream/rcv.h"
 
-#define BATCH	    256
+#define BATCH       256
 #define BATCH_MIN   16
+#define ROUND_MAX   64 /* batches of one socket before the next one has its turn */
 #define PAYLOAD_MAX 65535
 #define BLOCK_MAX   (CAP_HEAD + PKT_HEAD_MAX + PAYLOAD_MAX + CAP_TAIL)
-#define DROP_ROOM   12			     /* what a drop count adds to a block */
-#define SIZE_FIRST  1472		     /* expected before anything came */
+#define DROP_ROOM   12                       /* what a drop count adds to a block */
+#define SIZE_FIRST  1472                     /* expected before anything came */
 #define PER_CHUNK   (RING_CHUNK / BLOCK_MAX) /* the largest blocks that surely fit a chunk */
-#define LATE_MAX    TIM_S	  /* older than its file by more: the clock was set back */
+#define LATE_MAX    TIM_S         /* older than its file by more: the clock was set back */
 #define SWITCH_TIME (20 * TIM_MS) /* how long two files stay open at a change */
 
 /* Ancillary data of a datagram: time stamp, drop counter, destination. */
@@ -33,20 +34,20 @@
 struct sock {
 	int fd;
 	struct pkt_addr at;
-	size_t head;	  /* bytes of IP and UDP headers */
-	size_t expect;	  /* payload that a slot has room for */
-	size_t spare;	  /* room for a drop count in each slot */
-	unsigned batch;	  /* how many to ask for */
+	size_t head;      /* bytes of IP and UDP headers */
+	size_t expect;    /* payload that a slot has room for */
+	size_t spare;     /* room for a drop count in each slot */
+	unsigned batch;   /* how many to ask for */
 	uint32_t counter; /* of drops, as last seen */
 	uint64_t unsaid;  /* drops seen that no block tells of yet */
-	bool stalled;	  /* not drained since the ring was full */
+	bool stalled;     /* not drained since the ring was full */
 };
 
 /* A file, or the stream: what its end mark will say. */
 struct file {
 	struct ring_chunk *chunk; /* NULL: not begun */
-	int64_t begins, ends;	  /* UTC */
-	int64_t last;		  /* latest stamp in it */
+	int64_t begins, ends;     /* UTC */
+	int64_t last;             /* latest stamp in it */
 	uint64_t delivered, refused, dropped;
 };
 
@@ -73,12 +74,12 @@ struct rcv {
 	struct file cur, next; /* next: only around the change of a file */
 	int64_t change_mono;   /* when next was begun */
 	size_t free_seen;      /* chunks that were free, less those taken since */
-	size_t shown;	       /* of cur.chunk */
+	size_t shown;          /* of cur.chunk */
 	uint64_t placed, kept;
 	int nsocks;
-	struct sock sock[RCV_SOCKETS];
+	struct sock sock[NET_SOCKETS];
 	uint8_t *spill; /* RING_CHUNK: batches that need a copy */
-	uint8_t *over;	/* BATCH times PAYLOAD_MAX, touched only by longer datagrams */
+	uint8_t *over;  /* BATCH times PAYLOAD_MAX, touched only by longer datagrams */
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH][2];
 	union name name[BATCH];
@@ -115,7 +116,8 @@ static int begin(struct rcv *r, struct file *f, int64_t t, int64_t named)
 
 	if (!c)
 		return -1;
-	*f = (struct file){.chunk = c, .begins = INT64_MIN / 2, .ends = INT64_MAX, .last = INT64_MIN};
+	*f = (struct file){
+	    .chunk = c, .begins = INT64_MIN / 2, .ends = INT64_MAX, .last = INT64_MIN};
 	if (r->o.rotate) {
 		f->begins = file_begin(r, t);
 		f->ends = f->begins + r->o.rotate;
@@ -210,15 +212,27 @@ static void address(struct pkt_addr *a, const union name *name)
 	}
 }
 
-/* Drops that the kernel reports: those of the time when we did not read are the ring's. */
-static uint64_t dropped(struct rcv *r, struct sock *s, uint32_t counter)
+/* Drops that the kernel reports, as a counter modulo 2^32: those of the time when we did not read
+ * are the ring's. A datagram that came before the last look at the counter shows an older one. */
+static void dropped(struct rcv *r, struct sock *s, uint32_t counter)
 {
 	uint32_t n = counter - s->counter;
 
+	if (n == 0 || n > INT32_MAX)
+		return;
 	s->counter = counter;
+	s->unsaid += n;
 	r->tally->in += n;
 	r->tally->lost[s->stalled ? RCV_RING_FULL : RCV_KERNEL_DROP].n += n;
-	return n;
+}
+
+/* Drops after the last datagram: no datagram tells of them. */
+static void look_at_drops(struct rcv *r, struct sock *s)
+{
+	int64_t counter = net_drops(s->fd);
+
+	if (counter >= 0)
+		dropped(r, s, (uint32_t)counter);
 }
 
 /* Reads the ancillary data of message i. */
@@ -232,7 +246,7 @@ static void ancillary(struct rcv *r, struct sock *s, struct msghdr *m, struct gr
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
 			uint32_t counter;
 			memcpy(&counter, CMSG_DATA(c), sizeof counter);
-			s->unsaid += dropped(r, s, counter);
+			dropped(r, s, counter);
 		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
 			memcpy(&info, CMSG_DATA(c), sizeof info);
@@ -362,9 +376,9 @@ static void lay_out(struct rcv *r, struct sock *s, uint8_t *base, size_t stride,
 }
 
 /* The next batch: slots as long as the longest of these, and half as many more as came. */
-static void adapt(struct sock *s, bool all, unsigned got, size_t longest, bool drops)
+static void adapt(struct sock *s, unsigned got, size_t longest, bool drops)
 {
-	unsigned want = all ? 2 * got : got + got / 2;
+	unsigned want = 2 * got;
 
 	s->batch = want < BATCH_MIN ? BATCH_MIN : want > BATCH ? BATCH : want;
 	if (longest > s->expect)
@@ -381,8 +395,8 @@ static void give_up(struct rcv *r, unsigned unseen)
 	r->tally->lost[RCV_NOT_WRITTEN].n += 1 + unseen;
 }
 
-/* Turns the received batch into blocks. asked: whether as many came as were asked for. */
-static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, unsigned n, bool all)
+/* Turns the received batch into blocks. */
+static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, unsigned n)
 {
 	size_t expect = s->expect, longest = 0, skip = CAP_HEAD + s->head;
 	uint32_t counter = s->counter;
@@ -410,7 +424,7 @@ static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, u
 			return -1;
 		}
 	}
-	adapt(s, all, n, longest, s->counter != counter);
+	adapt(s, n, longest, s->counter != counter);
 	return 0;
 }
 
@@ -428,37 +442,58 @@ static uint8_t *batch_base(struct rcv *r, size_t stride, size_t *space)
 	return base;
 }
 
-enum rcv_next rcv_batch(struct rcv *r, int i, unsigned *got)
+/* One batch of a socket: true when there may be more. */
+static bool batch(struct rcv *r, struct sock *s, struct rcv_round *t)
 {
-	struct sock *s = &r->sock[i];
 	size_t stride = CAP_STRIDE(s->head + s->expect) + s->spare, space;
 	unsigned n = may_ask(r, s);
 
-	*got = 0;
-	if (r->o.limit && r->kept == r->o.limit)
-		return RCV_LIMIT;
+	t->limit = r->o.limit && r->kept == r->o.limit;
 	if (n == 0) {
-		for (int k = 0; k < r->nsocks; k++)
-			r->sock[k].stalled = true;
-		return RCV_FULL;
+		t->full = !t->limit;
+		return false;
 	}
 	uint8_t *base = batch_base(r, stride, &space);
-	if (!base)
-		return RCV_ERROR;
+	if (!base) {
+		t->error = errno;
+		return false;
+	}
 	if (n > space / stride)
 		n = (unsigned)(space / stride);
 	lay_out(r, s, base, stride, n);
 	int k = recvmmsg(s->fd, r->msg, n, MSG_DONTWAIT, NULL);
-	if (k < 0 && errno == EINTR)
-		return RCV_MORE;
-	if (k < 0 && errno != EAGAIN)
-		return RCV_ERROR;
-	*got = k < 0 ? 0 : (unsigned)k;
-	if (*got && settle(r, s, base, stride, *got, *got == n) < 0)
-		return RCV_ERROR;
-	if (*got < n)
-		s->stalled = false;
-	return *got < n ? RCV_EMPTY : RCV_MORE;
+	if (k < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			t->error = errno;
+		return errno == EINTR;
+	}
+	t->got += (unsigned)k;
+	if (settle(r, s, base, stride, (unsigned)k) < 0) {
+		t->error = errno;
+		return false;
+	}
+	return k == (int)n;
+}
+
+struct rcv_round rcv_drain(struct rcv *r)
+{
+	struct rcv_round t = {.empty = true};
+
+	for (int i = 0; i < r->nsocks && !t.full && !t.limit && !t.error; i++) {
+		struct sock *s = &r->sock[i];
+		bool more = true;
+		for (int k = 0; k < ROUND_MAX && more; k++)
+			more = batch(r, s, &t);
+		if (s->stalled && !more && !t.full) {
+			look_at_drops(r, s);
+			s->stalled = false;
+		}
+		t.empty &= !more;
+	}
+	for (int i = 0; i < r->nsocks && t.full; i++)
+		r->sock[i].stalled = true;
+	t.empty &= !t.full && !t.limit;
+	return t;
 }
 
 /* ---- between batches ---- */
@@ -511,9 +546,7 @@ int rcv_finish(struct rcv *r, int64_t timeout_ns)
 
 	for (int i = 0; i < r->nsocks; i++) {
 		struct sock *s = &r->sock[i];
-		int64_t drops = net_drops(s->fd);
-		if (drops >= 0)
-			s->unsaid += dropped(r, s, (uint32_t)drops);
+		look_at_drops(r, s);
 		unsaid += s->unsaid;
 	}
 	if (!ring_wait(r->ring, timeout_ns))
@@ -544,7 +577,18 @@ uint64_t rcv_placed(const struct rcv *r)
 
 /* ---- making ---- */
 
-struct rcv *rcv_new(struct ring *ring, const struct rcv_options *o)
+static void add(struct rcv *r, int fd, const struct net_addr *at)
+{
+	struct sock *s = &r->sock[r->nsocks++];
+	union name name;
+
+	*s = (struct sock){.fd = fd, .batch = BATCH_MIN, .expect = SIZE_FIRST};
+	memcpy(&name, &at->ss, sizeof name);
+	address(&s->at, &name);
+	s->head = s->at.family == 4 ? PKT_HEAD4 : PKT_HEAD_MAX;
+}
+
+struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct rcv_options *o)
 {
 	static const char *const losses[] = {
 	    "kernel drop", "ring full", "truncated", "not allowed", "not written"};
@@ -569,6 +613,8 @@ struct rcv *rcv_new(struct ring *ring, const struct rcv_options *o)
 		    .msg_iovlen = 2,
 		    .msg_control = &r->control[i]};
 	}
+	for (int i = 0; i < s->n; i++)
+		add(r, s->fd[i], &s->at[i]);
 	int64_t now = tim_now();
 	if (!r->spill || !r->over || begin(r, &r->cur, now, now) < 0) {
 		rcv_free(r);
@@ -576,21 +622,6 @@ struct rcv *rcv_new(struct ring *ring, const struct rcv_options *o)
 		return NULL;
 	}
 	return r;
-}
-
-int rcv_add(struct rcv *r, int fd, const struct net_addr *at)
-{
-	if (r->nsocks == RCV_SOCKETS) {
-		errno = EMFILE;
-		return -1;
-	}
-	struct sock *s = &r->sock[r->nsocks++];
-	union name name;
-	*s = (struct sock){.fd = fd, .batch = BATCH_MIN, .expect = SIZE_FIRST};
-	memcpy(&name, &at->ss, sizeof name);
-	address(&s->at, &name);
-	s->head = s->at.family == 4 ? PKT_HEAD4 : PKT_HEAD_MAX;
-	return 0;
 }
 
 void rcv_free(struct rcv *r)

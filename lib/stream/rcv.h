@@ -21,15 +21,15 @@
 #include "stream/ring.h"
 
 #define RCV_SOCKETS 160
-#define RCV_WHY	    256
+#define RCV_WHY     256
 
 /* The losses in the tally, in this order. */
 enum rcv_lost { RCV_KERNEL_DROP, RCV_RING_FULL, RCV_TRUNCATED, RCV_NOT_ALLOWED, RCV_NOT_WRITTEN };
 
 struct rcv_options {
-	const char *program;	      /* for the section header */
-	int64_t rotate;		      /* ns of a file, 0: one file */
-	uint64_t limit;		      /* datagrams to keep, 0: no limit */
+	const char *program;          /* for the section header */
+	int64_t rotate;               /* ns of a file, 0: one file */
+	uint64_t limit;               /* datagrams to keep, 0: no limit */
 	const struct net_cidr *allow; /* nallow networks; 0: everybody */
 	size_t nallow;
 	struct tally *tally;
@@ -37,22 +37,20 @@ struct rcv_options {
 
 struct rcv;
 
-/* The first file begins now. NULL with errno. */
-struct rcv *rcv_new(struct ring *ring, const struct rcv_options *o);
+/* Receives from all of s, which stay the caller's. The first file begins now. NULL with errno. */
+struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct rcv_options *o);
 
-/* Adds a socket of net_udp_listen(), bound to at. 0, or -1 with errno. */
-int rcv_add(struct rcv *r, int fd, const struct net_addr *at);
-
-enum rcv_next {
-	RCV_EMPTY, /* the socket is drained */
-	RCV_MORE,  /* there may be more */
-	RCV_FULL,  /* the ring is full: nothing was read; wait for room with rcv_wait_room() */
-	RCV_LIMIT, /* the limit has been reached */
-	RCV_ERROR  /* errno: of the socket, or of the writer */
+/* What a round over the sockets met. */
+struct rcv_round {
+	unsigned got; /* datagrams */
+	bool empty;   /* every socket was found empty */
+	bool full;    /* the ring is full: nothing was read; rcv_wait_room() */
+	bool limit;   /* the limit has been reached */
+	int error;    /* errno of a socket or of the writer, 0: none */
 };
 
-/* Receives one batch from socket i, without waiting. *got: datagrams received. */
-enum rcv_next rcv_batch(struct rcv *r, int i, unsigned *got);
+/* Reads every socket until it is empty, or for 64 batches; never waits. */
+struct rcv_round rcv_drain(struct rcv *r);
 
 /* Waits for room in the ring, at most timeout_ns. False with errno EAGAIN or the writer's. */
 bool rcv_wait_room(struct rcv *r, int64_t timeout_ns);
@@ -72,7 +70,7 @@ int rcv_beat(struct rcv *r, int64_t time);
  * EAGAIN or errno of the writer. */
 int rcv_finish(struct rcv *r, int64_t timeout_ns);
 
-size_t rcv_size(const struct rcv *r);	  /* bytes of the last datagrams */
+size_t rcv_size(const struct rcv *r);     /* bytes of the last datagrams */
 uint64_t rcv_placed(const struct rcv *r); /* datagrams given to the ring */
 void rcv_free(struct rcv *r);
 

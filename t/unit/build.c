@@ -1,6 +1,6 @@
 /* build.c - the event builder against what real detectors and networks do to it
  *
- * The numbered cases are the measured failures of the SSDAQ builder. Two cards, written here: a
+ * The numbered cases are the measured failures of the SSDAQ builder. The cards are written here: a
  * camera of 32 modules (clock u64 in ns, several records a datagram, module = last byte of the
  * address modulo 100) and a readout of four boards (clock u32 at 256 MHz, so it wraps each
  * 16.777216 s; sequence number; board = port - 64000).
@@ -24,6 +24,9 @@ static const char cam_text[] = "[card]\nname = cam\nrecord = 16\nbyteorder = big
 			       "hold = 1s\n[source]\nby = address\nmodulo = 100\ncount = 32\n"
 			       "[clock]\nfield = tack\nunit = 1ns\n[field tack]\nat = 0 u64\n"
 			       "[field value]\nat = 8 u64\n";
+static const char slow_text[] = "[card]\nname = slow\ndatagram = 4\nbyteorder = big\nwindow = 1ms\n"
+				"hold = 100ms\n[source]\nby = port\nfirst = 64000\ncount = 4\n"
+				"[clock]\nfield = fine\nrate = 256 MHz\n[field fine]\nat = 0 u32\n";
 static const char kid_text[] = "[card]\nname = kid\ndatagram = 12\nbyteorder = big\nwindow = 1ms\n"
 			       "hold = 100ms\n[source]\nby = port\nfirst = 64000\ncount = 4\n"
 			       "[clock]\nfield = fine\nrate = 256 MHz\n[sequence]\nfield = seq\n"
@@ -216,7 +219,7 @@ static size_t flagged(uint32_t flags)
 
 /* ---- the numbered cases: a camera of 32 modules ---- */
 
-static const struct card *cam_card, *kid_card;
+static const struct card *cam_card, *kid_card, *slow_card;
 
 static void case_1_silence_after_good_events(void)
 {
@@ -256,6 +259,21 @@ static void case_2_one_packet_late(void)
 	is_int(count.complete, 100, "nothing else suffers");
 	is_int(count.restarts, 0, "no restart is seen in it");
 	is_int(said, 1, "it is said once");
+	fresh();
+	for (int k = 0; k < 10; k++) {
+		cam_event(k);
+		if (k != 3)
+			continue;
+		for (unsigned m = 5; m < 31; m++) /* without module 5 */
+			sent[32 * k + (int)m] = sent[32 * k + (int)m + 1];
+		nsent--;
+		cam(5, k * S + 200 * MS, (100 + k) * S + 3 * MS, 10);
+	}
+	opt.hold = 150 * MS;
+	ok(run(cam_card), "a packet comes after its event left at the hold time");
+	is_int(count.late, 10,
+	    "its records are late, though they are a little after the event's clock");
+	is_int(count.events, 100, "and make no events of their own");
 }
 
 static void case_3_reordered(void)
@@ -301,6 +319,23 @@ static void case_4_and_5_jitter(void)
 	ok(count.events > 60 && count.incomplete > 0, "and they say that they are incomplete");
 }
 
+static void nearest_event_wins(void)
+{
+	fresh();
+	opt.window = 60 * MS;
+	cam(0, 0, 100 * S, 1);
+	cam(0, 1, 100 * S + 100 * MS, 1);
+	cam(1, 2, 100 * S + 58 * MS, 1); /* within the window of both */
+	cam(2, 3, 100 * S + 42 * MS, 1);
+	cam(2, 4, 100 * S + 55 * MS, 1); /* the nearest one is free */
+	cam(2, 5, 100 * S + 45 * MS, 1); /* both have module 2 by now */
+	ok(run(cam_card), "records between two events");
+	is_int(count.events, 3, "three events");
+	is_int(got[0].mask, 1 | 4, "the nearer one, before");
+	is_int(got[1].mask, 4, "a third one, where its place is taken");
+	is_int(got[2].mask, 1 | 2 | 4, "the nearer one, after");
+}
+
 static void case_6_restart(void)
 {
 	fresh();
@@ -316,6 +351,21 @@ static void case_6_restart(void)
 	is_int(flagged(EVT_SEGMENT), 1, "one event begins a segment");
 	is_int(got[60].flags, EVT_SEGMENT, "the first after the restart");
 	is_int(got[60].clock, 200 * MS, "with the new clock");
+	fresh();
+	for (int k = 0; k < 12; k++) /* each module sends everything twice */
+		for (unsigned m = 0; m < 64; m++)
+			cam(m / 2, k * S + m * 1000, (k < 6 ? 3 + k : k - 6) * S, 10);
+	ok(run(cam_card), "the same with duplicates all the time");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.complete, 120, "every event is complete");
+	is_int(count.duplicate, 120 * 32, "every duplicate is told");
+	fresh();
+	for (int k = 0; k < 12; k++)
+		for (unsigned m = 0; m < (k < 6 ? 32 : 10); m++)
+			cam(m, k * S + m * 1000, (k < 6 ? 3 + k : k - 6) * S, 10);
+	ok(run(cam_card), "only ten modules come back after a restart");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.in, count.out, "nothing is lost");
 }
 
 static void case_7_to_9_bad_lengths(void)
@@ -502,6 +552,32 @@ static void garbled_clocks(void)
 	is_int(count.in, count.out, "nothing is lost");
 }
 
+static void garbage_that_agrees(void)
+{
+	fresh();
+	for (int k = 0; k < 10; k++) {
+		cam_event(k);
+		if (k == 4)
+			for (unsigned m = 3; m < 6;
+			     m++) /* clock 0, as from a module that wakes up */
+				cam(m, k * S + 500 * MS, 0, 1);
+	}
+	ok(run(cam_card), "three modules send a clock of 0 once");
+	is_int(count.stray, 3, "three strays");
+	is_int(count.restarts, 0, "are no restart");
+	is_int(count.complete, 100, "every event is complete");
+	fresh();
+	for (unsigned m = 0; m < 32; m++)
+		if (m != 9) /* so that nothing has left yet */
+			cam(m, m, 100 * S, 10);
+	cam(3, 100, 5, 1);
+	for (int k = 1; k < 3; k++)
+		cam_event(k);
+	ok(run(cam_card), "a clock from far back before any event has left");
+	is_int(count.stray, 1, "is a stray too");
+	is_int(count.events, 30, "and makes no event");
+}
+
 static void one_clock_apart(void)
 {
 	fresh();
@@ -564,6 +640,14 @@ static void restart_at_the_end(void)
 	ok(run(cam_card), "a late packet just before the end");
 	is_int(count.late, 10, "is late");
 	is_int(count.restarts, 0, "and no restart");
+	fresh();
+	for (int k = 0; k < 9; k++)
+		cam_event(k);
+	for (int i = 0; i < 9; i++) /* three each of three modules: nobody else speaks any more */
+		cam(3 + (unsigned)i % 3, 9 * S + i, (102 + i / 3) * S + 7, 10);
+	ok(run(cam_card), "late packets after the last event");
+	is_int(count.late, 90, "are late");
+	is_int(count.restarts, 0, "and no restart");
 }
 
 static void wall_clock_steps(void)
@@ -598,12 +682,32 @@ static void replay_at_full_speed(void)
 	is_int(count.in, count.out, "nothing is lost");
 	is_int(count.complete, 400, "all events are complete");
 	is_int(count.restarts, 0, "gaps of seconds and of a minute are no restarts");
+	fresh();
+	for (int k = 0; k < 50; k++)
+		for (unsigned m = 0; m < 32; m++)
+			cam(m, k * 32000 + (int64_t)m * 1000, k * 10 * S, 1);
+	ok(run(cam_card), "a slow detector at full speed");
+	is_int(count.in, count.out, "nothing is lost");
+	is_int(count.complete, 50, "every event is complete");
+	is_int(count.restarts, 0, "its usual step is in line");
+	fresh();
+	for (int k = 0; k < 50; k++)
+		cam(7, k * 1000, k * 10 * S, 1);
+	ok(run(cam_card), "the same of one module");
+	is_int(count.in, count.out, "nothing is lost");
+	is_int(count.restarts, 0, "its usual step is in line");
 }
 
 /* ---- four boards, a clock that wraps and a sequence number ---- */
 
 #define TICKS   (1 << 19) /* of 256 MHz between records: 2.048 ms */
 #define STEP_NS INT64_C(2048000)
+
+/* The same board without sequence numbers. */
+static void bare(unsigned board, int64_t at, uint64_t ticks)
+{
+	kid(board, at, ticks, 0)->len = 4;
+}
 
 static void kid_events(int from, int to, uint64_t clock0, uint32_t seq0, int64_t spacing)
 {
@@ -643,6 +747,30 @@ static void clock_wraps(void)
 	is_int(got[100].clock - got[0].clock, 100000 * STEP_NS, "sequence numbers say how many");
 }
 
+static void clock_wraps_without_sequence(void)
+{
+	fresh();
+	for (int k = 0; k < 40; k++) /* a record each 7 s, then a pause of 1000 s */
+		for (unsigned s = 0; s < 4; s++) {
+			int64_t t = (k * 7 + (k > 20 ? 1000 : 0)) * S;
+			bare(s, t + s, (uint64_t)t * 256 / 1000);
+		}
+	ok(run(slow_card), "a clock that wraps between records, without sequence numbers");
+	is_int(count.complete, 40, "every event is complete");
+	is_int(
+	    got[39].clock - got[0].clock, (39 * 7 + 1000) * S, "arrival says how often it wrapped");
+	is_int(count.restarts, 0, "that is no restart");
+	fresh();
+	for (int k = 0; k < 20; k++) /* each module on its own, once a minute */
+		for (unsigned m = 0; m < 32; m++) {
+			int64_t t = (k * 60 + (int64_t)m) * S;
+			cam(m, t, k < 10 ? 5000 * S + t : t - 600 * S, 1);
+		}
+	ok(run(cam_card), "slow modules, far apart, are restarted");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.in, count.out, "nothing is lost");
+}
+
 static void sequence_and_clock_restart(void)
 {
 	fresh();
@@ -662,6 +790,30 @@ static void sequence_and_clock_restart(void)
 	ok(run(kid_card), "only the sequence begins again");
 	is_int(count.restarts, 0, "the clock went on: no new segment");
 	is_int(count.complete, 1000, "every event is complete");
+	fresh();
+	kid_events(0, 500, 0, 70000, STEP_NS);
+	for (int k = 500; k < 1000; k++) /* 60 ms ahead of what arrival says */
+		for (unsigned s = 0; s < 4; s++)
+			kid(s, k * STEP_NS + s * 1000, (uint64_t)k * TICKS + 15360000,
+			    (uint32_t)k - 500);
+	ok(run(kid_card), "both begin again, and the clock is near the old one by chance");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.complete, 1000, "every event is complete");
+	fresh();
+	for (int k = 0; k < 1500; k++)
+		for (unsigned s = 0; s < 4; s++)
+			kid(s, k * STEP_NS + s * 1000, (uint64_t)(k % 500) * TICKS,
+			    (uint32_t)k % 500);
+	ok(run(kid_card), "two restarts, each from 0: every number comes three times");
+	is_int(count.restarts, 2, "two restarts");
+	is_int(count.complete, 1500, "every event is complete");
+	fresh();
+	kid_events(0, 100, 0, 0, STEP_NS);
+	kid_events(100, 200, 0, UINT32_C(1) << 30, STEP_NS);
+	ok(run(kid_card), "sequence numbers jump ahead by 2^30");
+	is_int(count.gaps, 4, "a gap in each");
+	is_int(count.missing, 0, "but not a thousand million lost datagrams");
+	is_int(count.complete, 200, "every event is complete");
 }
 
 static void gaps_are_told(void)
@@ -701,6 +853,43 @@ static void single_board(void)
 	is_int(count.gaps, 0, "gaps that were filled are none");
 	ok(count.reordered > 100, "reordering is counted");
 	is_int(flagged(~0u), 0, "no event is flagged");
+	fresh();
+	opt.expected = only;
+	for (int k = 0; k < 1000; k++)
+		kid(1, k * STEP_NS, (uint64_t)(k % 500) * TICKS, (uint32_t)k % 500);
+	ok(run(kid_card),
+	    "one board is restarted, clock and sequence from 0 as at the first start");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.in, count.out, "nothing is lost");
+	fresh();
+	opt.expected = only;
+	for (int k = 0; k < 1000; k++)
+		if (k < 300 || k >= 310)
+			kid(1, k * STEP_NS, (uint64_t)k * TICKS, (uint32_t)k);
+	for (int k = 300; k < 310; k++) {
+		memmove(&sent[601], &sent[600], (nsent - 600) * sizeof *sent);
+		kid(1, sent[600].at - T0, (uint64_t)k * TICKS, (uint32_t)k);
+		sent[600] = sent[--nsent];
+	}
+	ok(run(kid_card), "ten datagrams in a row come half a second late");
+	is_int(count.late, 10, "are late");
+	is_int(count.restarts, 0, "and no restart: their sequence numbers fit");
+	fresh();
+	opt.expected = only;
+	for (int k = 0; k < 500; k++)
+		kid(1, k * STEP_NS, (uint64_t)k * TICKS, (uint32_t)k);
+	kid(1, 500 * STEP_NS, 100 * TICKS + 5, 100);
+	ok(run(kid_card), "one late datagram is the last of all");
+	is_int(count.late, 1, "it is late");
+	is_int(count.restarts, 0, "and no restart");
+	fresh();
+	opt.expected = only;
+	for (int k = 0; k < 1000; k++)
+		kid(1, k * STEP_NS, k == 500 ? 0x70000000 : (uint64_t)(k % 500) * TICKS + 99,
+		    (uint32_t)(k % 500 + 7 * (k > 500)));
+	ok(run(kid_card), "the first clock after a restart is garbage");
+	is_int(count.restarts, 1, "one restart");
+	is_int(count.stray, 1, "one stray");
 	fresh();
 	opt.expected = only;
 	kid_events(0, 10, 0, 0, STEP_NS);
@@ -844,17 +1033,20 @@ int main(void)
 	char why[CARD_WHY];
 	struct card *a = card_parse("cam", cam_text, sizeof cam_text - 1, why);
 	struct card *b = card_parse("kid", kid_text, sizeof kid_text - 1, why);
+	struct card *c = card_parse("slow", slow_text, sizeof slow_text - 1, why);
 
-	if (!ok(a && b, "the two cards are read")) {
+	if (!ok(a && b && c, "the cards are read")) {
 		printf("# %s\n", why);
 		return done_testing();
 	}
 	cam_card = a;
 	kid_card = b;
+	slow_card = c;
 	case_1_silence_after_good_events();
 	case_2_one_packet_late();
 	case_3_reordered();
 	case_4_and_5_jitter();
+	nearest_event_wins();
 	case_6_restart();
 	case_7_to_9_bad_lengths();
 	case_10_stranger();
@@ -866,6 +1058,7 @@ int main(void)
 	modules_that_change();
 	far_times();
 	garbled_clocks();
+	garbage_that_agrees();
 	one_clock_apart();
 	staggered_restart();
 	forward_step();
@@ -873,6 +1066,7 @@ int main(void)
 	wall_clock_steps();
 	replay_at_full_speed();
 	clock_wraps();
+	clock_wraps_without_sequence();
 	sequence_and_clock_restart();
 	gaps_are_told();
 	single_board();
@@ -883,6 +1077,7 @@ int main(void)
 	build_free(build);
 	card_free(a);
 	card_free(b);
+	card_free(c);
 	free(sent);
 	free(got);
 	return done_testing();

@@ -25,9 +25,10 @@ static int emit(void *ctx, const struct cdf_item *item)
 	(void)ctx;
 	n += (size_t)snprintf(got + n, sizeof got - n, "%s%u", n ? " " : "", item->rec[11]);
 	if (item->missing)
-		n += (size_t)snprintf(got + n, sizeof got - n, "(+%llu)",
-		    (unsigned long long)item->missing);
-	snprintf(got + n, sizeof got - n, "%s%s", item->segment ? "!" : "", item->reordered ? "~" : "");
+		n += (size_t)snprintf(
+		    got + n, sizeof got - n, "(+%llu)", (unsigned long long)item->missing);
+	snprintf(
+	    got + n, sizeof got - n, "%s%s", item->segment ? "!" : "", item->reordered ? "~" : "");
 	return 0;
 }
 
@@ -184,7 +185,8 @@ static void test_restart(void)
 	seq(1, 4, 101);
 	seq(2, 5, 102);
 	const struct cdf_order_count *n = end();
-	is_str(got, "136! 137 138 100! 101 102", "a restart is believed at its second record, all kept");
+	is_str(got, "136! 137 138 100! 101 102",
+	    "a restart is believed at its second record, all kept");
 	is_int(n->stray, 0, "no stray");
 	is_int(n->segments, 2, "two segments");
 
@@ -214,7 +216,8 @@ static void test_unwrap(void)
 	for (uint32_t s = 1; s <= 30; s++)
 		seq(s * 500, (int64_t)s * 500, 1);
 	end();
-	is_int(last_clock - 500 * TIM_MS, (int64_t)29 * 500 * TIM_MS, "the clock runs on over its wraps");
+	is_int(last_clock - 500 * TIM_MS, (int64_t)29 * 500 * TIM_MS,
+	    "the clock runs on over its wraps");
 }
 
 static void test_clock(void)
