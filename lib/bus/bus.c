@@ -155,13 +155,16 @@ static int zmq_tcp(const char *at, struct bus_url *u, char why[BUS_WHY])
 	int host = colon ? (int)(colon - at) : 0;
 	long long n;
 
-	if (strcmp(port, "*") != 0 && (conf_int(port, 0, 65535, &n) < 0 || strpbrk(port, "xX+")))
+	if (strcmp(port, "*") != 0 &&
+	    (strlen(port) > 5 || conf_int(port, 0, 65535, &n) < 0 || strpbrk(port, "xX+")))
 		return fail(why, "zmq+tcp://%.100s: no HOST:PORT", at);
+	if (host > 255)
+		return fail(why, "zmq+tcp://%.60s...: a host of more than 255 bytes", at);
 	if (strcmp(port, "0") == 0)
 		port = "*";
 	if (!u->bind && (strcmp(port, "*") == 0 || (host == 1 && *at == '*')))
 		return fail(why, "zmq+tcp://%.100s: to connect takes a host and a port", at);
-	snprintf(u->address, sizeof u->address, "tcp://%.*s:%s", host ? host : 9,
+	snprintf(u->address, sizeof u->address, "tcp://%.*s:%.5s", host ? host : 9,
 	    host ? at : "127.0.0.1", port);
 	return 0;
 }
@@ -170,7 +173,7 @@ static int zmq_ipc(const char *path, struct bus_url *u, char why[BUS_WHY])
 {
 	if (!*path || strlen(path) > 100)
 		return fail(why, "zmq+ipc://%.100s: a path of 1 to 100 bytes", path);
-	snprintf(u->address, sizeof u->address, "ipc://%s", path);
+	snprintf(u->address, sizeof u->address, "ipc://%.100s", path);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,9 @@ struct zpub *zpub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 	if (!z)
 		return fail(why, u->address, errno);
 	z->context = zmq_ctx_new();
+	/* Where the machine is busy the data path goes first; live displays get what is left. */
+	if (z->context && !u->nodrop)
+		(void)zmq_ctx_set(z->context, ZMQ_THREAD_SCHED_POLICY, SCHED_IDLE);
 	z->socket = z->context ? zmq_socket(z->context, ZMQ_XPUB) : NULL;
 	if (z->socket && keys &&
 	    (start_zap(&z->zap, z->context, keys) < 0 || use_keys(z->socket, keys, true) < 0)) {
