@@ -1,4 +1,5 @@
 # evpub.t - streams out: ZeroMQ, SSDAQ's messages, --tee, who waits for whom, exit codes
+# san: yes
 . "${0%/*}/lib.sh"
 need python3
 py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }

@@ -1,4 +1,5 @@
 # evstat.t - a live view: of files, pipes, buses and programs; on a terminal and in a pipe
+# san: yes
 . "${0%/*}/lib.sh"
 need python3
 py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }

@@ -1,5 +1,6 @@
 # evsub.t - streams in: counting what is missed, restarts, foreign messages, SSDAQ's publisher, files
 # that are continued, exit codes
+# san: yes
 . "${0%/*}/lib.sh"
 need python3
 py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }

@@ -419,7 +419,11 @@ static int read_mark(const uint8_t *block, size_t n, struct walk *w)
 		return 0;
 	memcpy(text, block + SHB_FIXED + 4, len);
 	text[len] = '\0';
-	return sscanf(text, MARK "%" SCNx64 " from %" SCNu64, &w->stream, &w->from) == 2;
+	unsigned long long stream, from;
+	int found = sscanf(text, MARK "%llx from %llu", &stream, &from);
+	w->stream = found == 2 ? stream : 0;
+	w->from = found == 2 ? from : 0;
+	return found == 2;
 }
 
 /* The header without its comment: what mark_header() made of it, undone. */
