@@ -18,6 +18,8 @@ def message(kind, stream, sequence, records, body, run=0, sent=None):
 def publisher(kind=zmq.PUB):
     c = zmq.Context.instance()
     s = c.socket(kind)
+    if kind == zmq.XPUB:
+        s.setsockopt(zmq.XPUB_VERBOSER, 1)
     port = s.bind_to_random_port("tcp://127.0.0.1")
     print("test: ready zmq+tcp://127.0.0.1:%d" % port, file=sys.stderr, flush=True)
     return s

@@ -216,7 +216,8 @@ exits 3 "a full disk" -- sh -c "evpub --quiet 'zmq+ipc://$tmp/full.sock' --wait=
 exits 2 "--append to nothing" -- evsub zmq+tcp://127.0.0.1:9 --append
 exits 1 "--append to a file of another kind" -- evsub zmq+tcp://127.0.0.1:9 --append -o run.pcapng
 like err 'evsub --append did not write it' "is refused"
-evpub --quiet "zmq+ipc://$tmp/pipe.sock" --wait=1 run.events 2>/dev/null &
+simdet --quiet -c chec -n 1000 -o - | evbuild --quiet -c chec -o big.events
+evpub --quiet "zmq+ipc://$tmp/pipe.sock?linger=1s" --wait=1 big.events 2>/dev/null &
 p=$!
 sh -c "evsub --quiet 'zmq+ipc://$tmp/pipe.sock' --once 2>/dev/null; echo \$? >code" | head -c 10 >/dev/null
 is "$(cat code)" 141 "a reader that leaves ends it by SIGPIPE"
@@ -234,6 +235,6 @@ is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
 evsub zmq+tcp://127.0.0.1:9 >sig.out 2>sig.err &
 p=$!
 until_true 20 test -e sig.err
-kill -INT $p; finish $p
-is "$status" 0 "Ctrl-C is the usual end"
+finish $p TERM
+is "$status" 0 "SIGTERM is the usual end, as Ctrl-C"
 done_testing

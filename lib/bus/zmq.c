@@ -17,11 +17,12 @@
 
 #define PREFIX      "fykb\1" /* magic and version: what a subscriber of ours asks for */
 #define PREFIX_SIZE 6
-#define RETRY_MS    100   /* between two attempts to connect, doubling ... */
-#define RETRY_MOST  10000 /* ... up to this */
-#define ALIVE_MS    5000  /* a peer that is silent is asked so often, */
-#define ALIVE_MOST  20000 /* ... and given up after this */
-#define REFUSALS    3     /* failed handshakes in a row that mean no */
+#define RETRY_MS    100            /* between two attempts to connect, doubling ... */
+#define RETRY_MOST  10000          /* ... up to this */
+#define ALIVE_MS    5000           /* a peer that is silent is asked so often, */
+#define ALIVE_MOST  20000          /* ... and given up after this */
+#define GIVEN_UP    (500 * TIM_MS) /* without another attempt of ZeroMQ's own, we make one */
+#define REFUSALS    3              /* failed handshakes in a row that mean no */
 #define ZAP_AT      "inproc://zeromq.zap.01"
 
 static_assert(sizeof PREFIX == PREFIX_SIZE, "the NUL is the version's high byte");
@@ -347,7 +348,9 @@ struct zsub {
 	size_t ntopic;
 	zmq_msg_t message;
 	unsigned connects, refusals;
-	bool connected, keyed;
+	bool connected;
+	char address[512]; /* to connect to; "": we listen */
+	int64_t lost_at;   /* tim_mono() when a connection ended and none is being made; 0: no */
 };
 
 static void *close_sub(struct zsub *z)
@@ -376,7 +379,8 @@ struct zsub *zsub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 	zmq_msg_init(&z->message);
 	z->topic = plain ? "" : PREFIX;
 	z->ntopic = plain ? 0 : PREFIX_SIZE;
-	z->keyed = keys != NULL;
+	if (!u->bind)
+		snprintf(z->address, sizeof z->address, "%s", u->address);
 	z->context = zmq_ctx_new();
 	z->socket = z->context ? zmq_socket(z->context, ZMQ_SUB) : NULL;
 	if (z->socket && keys && use_keys(z->socket, keys, false) < 0) {
@@ -417,8 +421,14 @@ static int look_at_monitor(struct zsub *z)
 			z->connects++;
 			z->refusals = 0;
 			break;
+		case ZMQ_EVENT_CONNECTED:
+		case ZMQ_EVENT_CONNECT_DELAYED:
+		case ZMQ_EVENT_CONNECT_RETRIED:
+			z->lost_at = 0;
+			break;
 		case ZMQ_EVENT_DISCONNECTED:
 			z->connected = false;
+			z->lost_at = tim_mono();
 			break;
 		case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
 			errno = EACCES;
@@ -431,6 +441,7 @@ static int look_at_monitor(struct zsub *z)
 			}
 			/* fall through */
 		case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+			z->lost_at = tim_mono();
 			/* One may be a publisher that died just then. */
 			if (++z->refusals < REFUSALS)
 				break;
@@ -439,6 +450,17 @@ static int look_at_monitor(struct zsub *z)
 		}
 	}
 	return 0;
+}
+
+/* After a message that breaks the rules, such as one that is too long, ZeroMQ does not connect again:
+ * we do. */
+static void connect_again(struct zsub *z)
+{
+	if (z->lost_at == 0 || !z->address[0] || tim_mono() - z->lost_at < GIVEN_UP)
+		return;
+	z->lost_at = tim_mono();
+	(void)zmq_disconnect(z->socket, z->address);
+	(void)zmq_connect(z->socket, z->address);
 }
 
 static int receive(struct zsub *z, const uint8_t **message, size_t *n)
@@ -466,8 +488,11 @@ int zsub_next(struct zsub *z, const uint8_t **message, size_t *n, int64_t timeou
 
 	if (got != 0)
 		return got;
+	if (z->lost_at && (timeout_ns < 0 || timeout_ns > GIVEN_UP))
+		timeout_ns = GIVEN_UP;
 	if (look_at_monitor(z) < 0 || wait_for(z->socket, z->monitor, -1, timeout_ns) < 0)
 		return -1;
+	connect_again(z);
 	return look_at_monitor(z) < 0 ? -1 : receive(z, message, n);
 }
 
