@@ -1,0 +1,241 @@
+/*
+ * hvmon.c - reads high-voltage channels periodically, and tells of trips
+ *
+ *	hvmon --every=5s | influxput -u http://localhost:8086 --db=lab
+ *	hvmon -n 1 -O tsv
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/hook.h"
+#include "base/io.h"
+#include "base/tim.h"
+#include "dev/hvmon.h"
+
+static const char *server, *form_text = "line", *names_text, *trip_command, *comm_command;
+static int64_t port, every = 5 * TIM_S, cycles, timeout = 10 * TIM_S, alarm_every = 10 * TIM_MIN,
+		     duration;
+static struct cli_list labels;
+
+static struct tally tally = {.unit = "readings", .lost = {{"no answer", 0}}, .also = {{"trips", 0}}};
+
+static const struct cli_option options[] = {
+    {"port", 'p', CLI_INT, &port, "PORT", "hvmux's TCP port on this machine", 1, 65535},
+    {"server", 's', CLI_STR, &server, "SERVER", "hvmux or a supply: unix:PATH, HOST:PORT", 0, 0},
+    {"every", 0, CLI_TIME, &every, "TIME", "period (5s)", 10 * TIM_MS, TIM_DAY},
+    {"count", 'n', CLI_INT, &cycles, "N", "end after N periods", 0, 0},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
+    {"output", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
+    {"names", 0, CLI_STR, &names_text, "SET", "names of another logger: picosec", 0, 0},
+    {"label", 0, CLI_LIST, &labels, "BOARD.CH=NAME", "a channel's name; again for others", 0, 0},
+    {"on-trip", 0, CLI_STR, &trip_command, "CMD",
+	"run CMD BOARD CHANNEL NAME STATE when one trips", 0, 0},
+    {"on-comm", 0, CLI_STR, &comm_command, "CMD", "run CMD BOARD lost|back WHY", 0, 0},
+    {"alarm-every", 0, CLI_TIME, &alarm_every, "TIME", "CMD once per channel in TIME (10m)", 0, 0},
+    {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long an answer may take (10s)", TIM_MS, TIM_H},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+
+static const struct cli_program program = {.name = "hvmon",
+    .about = "reads high-voltage channels",
+    .options = options,
+    .tally = &tally};
+
+static struct hvask *ask;
+static struct rec_out out = {.fd = STDOUT_FILENO};
+static const char *label[HV_BOARDS][HV_CHANNELS];
+static struct hvmon_board board[HV_BOARDS];
+static unsigned told[HV_BOARDS][HV_CHANNELS]; /* alarm bits that were said */
+static unsigned told_board[HV_BOARDS];
+static bool was_up[HV_BOARDS], ever[HV_BOARDS];
+static int nboards;
+static struct hook on_trip, on_comm;
+
+/* ---- what it says ---- */
+
+static void write_out(const struct rec *r)
+{
+	if (rec_write(&out, r) == 0)
+		return;
+	if (errno == EPIPE) {
+		cli_pipe_gone();
+		hvask_free(ask);
+		exit(cli_end(EXIT_DONE));
+	}
+	cli_die(EXIT_SYSTEM, "standard output: %s", strerror(errno));
+}
+
+static void run(struct hook *h, const char *key, const char *const *args)
+{
+	if (hook_run(h, key, args, tim_mono()) < 0)
+		cli_error("%s: cannot be run: %s", h->argv[0], strerror(errno));
+}
+
+static void tell_comm(int b, bool up, const char *why)
+{
+	char number[16], key[32], safe[HV_WHY];
+	const char *const args[] = {
+	    number, up ? "back" : "lost", cli_safe(safe, sizeof safe, why, strlen(why)), NULL};
+
+	snprintf(number, sizeof number, "%d", b);
+	snprintf(key, sizeof key, "%d %s", b, args[1]);
+	if (up)
+		cli_warn("board %d: answers again", b);
+	else
+		cli_error("board %d: no readings: %s", b, safe);
+	run(&on_comm, key, args);
+}
+
+/* New alarm bits of a channel: a message; a fault: the command as well. */
+static void tell_channel(int b, int ch, const struct hvmon_channel *c)
+{
+	unsigned bits = hvmon_alarms(c->stat), fresh = bits & ~told[b][ch];
+	char text[HV_STAT_TEXT], number[16], channel[16], key[32];
+	const char *name = label[b][ch] ? label[b][ch] : "";
+	const char *const args[] = {number, channel, name, text, NULL};
+
+	told[b][ch] = bits;
+	if (!fresh)
+		return;
+	hv_stat_text(c->stat, text);
+	snprintf(number, sizeof number, "%d", b);
+	snprintf(channel, sizeof channel, "%d", ch);
+	snprintf(key, sizeof key, "%d.%d", b, ch);
+	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name, text,
+	    c->vmon.v, c->imon.v);
+	if (!(fresh & HV_STAT_FAULT))
+		return;
+	tally.also[0].n++;
+	run(&on_trip, key, args);
+}
+
+static void tell_board(int b)
+{
+	char text[HV_STAT_TEXT];
+	unsigned bits = board[b].alarm | (board[b].interlock ? 1u << 31 : 0);
+
+	if (bits & ~told_board[b])
+		cli_warn("board %d: alarm %s%s", b, hv_alarm_text(board[b].alarm, board[b].nch, text),
+		    board[b].interlock ? ", interlock" : "");
+	told_board[b] = bits;
+}
+
+/* ---- a reading ---- */
+
+static void read_one(int b)
+{
+	struct hvmon_text text;
+	struct rec r;
+	enum hvask_end end = hvmon_read(ask, b, &board[b], tim_mono());
+	int64_t time = tim_now();
+
+	if (end == HVASK_STOPPED)
+		return;
+	tally.in++;
+	hvmon_board(&r, &text, time, b, &board[b]);
+	write_out(&r);
+	if (board[b].up != was_up[b] || (!board[b].up && !ever[b]))
+		if (!board[b].up || ever[b])
+			tell_comm(b, board[b].up, board[b].up ? "" : hvask_why(ask));
+	was_up[b] = board[b].up;
+	ever[b] = true;
+	if (!board[b].up) {
+		tally.lost[0].n++;
+		return;
+	}
+	for (int ch = 0; ch < board[b].nch; ch++) {
+		hvmon_channel(&r, &text, time, b, ch, &board[b].ch[ch], label[b][ch]);
+		write_out(&r);
+		tell_channel(b, ch, &board[b].ch[ch]);
+	}
+	tell_board(b);
+	tally.out++;
+}
+
+static void cycle(void)
+{
+	int n;
+
+	/* hvmux may have got more boards since; without an answer, those known are marked lost. */
+	if (nboards == 0 || !was_up[0])
+		if (hvask_boards(ask, &n) == HVASK_OK)
+			nboards = n;
+	for (int b = 0; b < (nboards ? nboards : 1) && !cli_stopping(); b++)
+		read_one(b);
+}
+
+/* Until the moment, or a signal. */
+static void wait_until(int64_t mono)
+{
+	while (!cli_stopping() && tim_mono() < mono) {
+		int64_t left = mono - tim_mono();
+		(void)io_wait(-1, left < TIM_S ? left : TIM_S);
+		hook_tend(&on_trip, tim_mono());
+		hook_tend(&on_comm, tim_mono());
+		cli_tick();
+	}
+}
+
+/* ---- beginning ---- */
+
+static void read_labels(void)
+{
+	int b, ch;
+
+	for (size_t i = 0; i < labels.n; i++) {
+		const char *equals = strchr(labels.item[i], '=');
+		char place[16] = "";
+		if (equals && (size_t)(equals - labels.item[i]) < sizeof place)
+			memcpy(place, labels.item[i], (size_t)(equals - labels.item[i]));
+		if (!equals || !equals[1] || hv_place(place, &b, &ch) < 0)
+			cli_die(EXIT_USAGE, "--label=%s: write BOARD.CHANNEL=NAME", labels.item[i]);
+		label[b][ch] = equals + 1;
+	}
+}
+
+static void read_options(void)
+{
+	struct net_spec to;
+	char why[NET_WHY];
+
+	if (port && server)
+		cli_die(EXIT_USAGE, "-p and -s both name the server: give one");
+	if (rec_form(form_text, &out.form) < 0)
+		cli_die(EXIT_USAGE, "-O %s: line, tsv or json", form_text);
+	if (names_text && !(out.names = rec_names(names_text)))
+		cli_die(EXIT_USAGE, "--names=%s: picosec is the one set known", names_text);
+	if (hook_set(&on_trip, trip_command, alarm_every) < 0 ||
+	    hook_set(&on_comm, comm_command, alarm_every) < 0)
+		cli_die(EXIT_USAGE, "--on-trip, --on-comm: %s", strerror(errno));
+	if (hvask_where(server, port, &to, why) < 0)
+		cli_die(EXIT_USAGE, "%s", why);
+	if (!(ask = hvask_new(&to, timeout, cli_stopping)))
+		cli_die(EXIT_SYSTEM, "no memory");
+	read_labels();
+}
+
+int main(int argc, char **argv)
+{
+	cli_begin(argc, argv, &program);
+	read_options();
+	int64_t next = tim_mono(), end = duration > 0 ? next + duration : INT64_MAX;
+	for (int64_t k = 0; !cli_stopping() && (cycles == 0 || k < cycles); k++) {
+		if (k > 0)
+			wait_until(next < end ? next : end);
+		if (cli_stopping() || tim_mono() >= end)
+			break;
+		cycle();
+		/* A late reading does not shift those after it; missed ones are not made up for. */
+		for (next += every; next <= tim_mono(); next += every)
+			;
+		cli_tick();
+	}
+	bool any = tally.out > 0 || tally.in == 0;
+	hvask_free(ask);
+	hook_free(&on_trip);
+	hook_free(&on_comm);
+	return cli_end(any ? EXIT_DONE : EXIT_SYSTEM);
+}

@@ -1,0 +1,679 @@
+/* srv.c - servers of line protocols: listeners, and clients that are bounded in every way */
+#include "srv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "tim.h"
+
+#define BACKLOG     64
+#define INPUT_MIN   4096
+#define ACCEPT_TURN 16        /* new clients a turn */
+#define NO_FD_WAIT  TIM_S     /* when the process has no descriptors left */
+#define TURN_LINES  64        /* lines of one client before the others have their turn */
+
+struct srv_client {
+	struct srv *srv;
+	struct srv_client *next;
+	int fd;
+	bool read_only, socket;
+	bool held;      /* SRV_LATER */
+	bool ended;     /* no more input */
+	bool told;      /* and the owner knows */
+	bool finishing; /* close when written */
+	bool dead;      /* to be freed at the end of the turn */
+	bool skipping;  /* the rest of a line that was too long */
+	char peer[SRV_PEER];
+	void *data;
+	char *in, *out;
+	size_t nin, nout, out_size;
+	int64_t heard, moved; /* tim_mono() of the last byte in, and of progress in writing */
+	size_t slot;          /* in the poll set, 0: not there yet */
+};
+
+struct listener {
+	int fd;
+	bool read_only, unix_socket;
+	char path[NET_TEXT]; /* to be removed; "" for TCP */
+	int64_t closed_until;
+};
+
+struct srv {
+	struct srv_options o;
+	struct net_cidr *allow;
+	const struct srv_calls *calls;
+	void *ctx;
+	size_t in_size;
+	struct listener listener[SRV_LISTENERS];
+	size_t nlisteners;
+	struct srv_client *first;
+	int count;
+	struct pollfd *set;
+	size_t set_size;
+};
+
+static int fail(char why[NET_WHY], int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(char why[NET_WHY], int error, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, NET_WHY, format, ap);
+	va_end(ap);
+	errno = error;
+	return -1;
+}
+
+/* ---- the server ---- */
+
+struct srv *srv_new(const struct srv_options *options, const struct srv_calls *calls, void *ctx)
+{
+	struct srv *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->o = *options;
+	s->calls = calls;
+	s->ctx = ctx;
+	s->in_size = options->line + 2 > INPUT_MIN ? options->line + 2 : INPUT_MIN;
+	s->allow = calloc(options->nallow + 1, sizeof *s->allow);
+	if (!s->allow) {
+		free(s);
+		return NULL;
+	}
+	for (size_t i = 0; i < options->nallow; i++)
+		s->allow[i] = options->allow[i];
+	return s;
+}
+
+static void free_client(struct srv_client *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->in);
+	free(c->out);
+	free(c);
+}
+
+void srv_free(struct srv *s)
+{
+	if (!s)
+		return;
+	while (s->first) {
+		struct srv_client *c = s->first;
+		s->first = c->next;
+		free_client(c);
+	}
+	for (size_t i = 0; i < s->nlisteners; i++) {
+		close(s->listener[i].fd);
+		if (s->listener[i].path[0])
+			unlink(s->listener[i].path);
+	}
+	free(s->set);
+	free(s->allow);
+	free(s);
+}
+
+int srv_count(const struct srv *s)
+{
+	return s->count;
+}
+
+/* ---- listening ---- */
+
+static bool is_loopback(const struct net_addr *a)
+{
+	static const struct net_cidr v4 = {AF_INET, 8, {127}},
+				     v6 = {AF_INET6, 128, {[15] = 1}},
+				     mapped = {AF_INET6, 104, {[10] = 0xff, [11] = 0xff, [12] = 127}};
+	const struct sockaddr *sa = (const struct sockaddr *)&a->ss;
+
+	return net_inside(&v4, sa) || net_inside(&v6, sa) || net_inside(&mapped, sa);
+}
+
+/* Whether the name belongs to a socket that nobody listens at any more. */
+static bool abandoned(const struct net_addr *a, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	bool gone = connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
+	close(fd);
+	return gone;
+}
+
+static int bind_unix(int fd, const struct net_addr *a, const char *path, char why[NET_WHY])
+{
+	/* The mode must be right from the first moment: a chmod later would leave a gap. */
+	mode_t old = umask(0117);
+	int rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
+	if (rc < 0 && errno == EADDRINUSE && abandoned(a, path) && unlink(path) == 0)
+		rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
+	int error = errno;
+	umask(old);
+	if (rc == 0)
+		return 0;
+	if (error == EADDRINUSE)
+		return fail(why, error,
+		    "unix:%.100s: another program listens there, or the file is no socket", path);
+	return fail(why, error, "unix:%.100s: cannot listen there: %s", path, strerror(error));
+}
+
+static int bind_tcp(int fd, struct net_addr *a, char why[NET_WHY])
+{
+	char text[NET_TEXT];
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, (const struct sockaddr *)&a->ss, a->len) == 0)
+		return 0;
+	int error = errno;
+	if (error == EADDRINUSE)
+		return fail(why, error,
+		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)",
+		    net_text(a, text), net_port(a));
+	return fail(why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
+}
+
+/* Binds and listens; fd belongs to the caller. */
+static int listen_at(struct srv *s, int fd, const struct net_spec *at, struct net_addr *a,
+    char why[NET_WHY])
+{
+	char text[NET_TEXT];
+
+	if (at->kind == NET_TCP && !is_loopback(a) && s->o.nallow == 0)
+		return fail(why, EPERM,
+		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or use "
+		    "ssh -L",
+		    net_text(a, text));
+	if ((at->kind == NET_UNIX ? bind_unix(fd, a, at->host, why) : bind_tcp(fd, a, why)) < 0)
+		return -1;
+	if (listen(fd, BACKLOG) == 0)
+		return 0;
+	return fail(why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
+}
+
+int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY])
+{
+	struct net_spec spec = *at;
+	struct net_addr a;
+	char text[NET_TEXT];
+
+	if (s->nlisteners == SRV_LISTENERS)
+		return fail(why, E2BIG, "more than %d addresses to listen at", SRV_LISTENERS);
+	if (spec.kind != NET_UNIX && spec.kind != NET_TCP)
+		return fail(why, EINVAL, "%.64s: listens at unix: or tcp: addresses only", spec.host);
+	if (spec.kind == NET_TCP && !spec.host[0])
+		strcpy(spec.host, "127.0.0.1");
+	if (net_resolve(&spec, true, &a, 1, why) < 0)
+		return -1;
+	int fd = socket(a.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(why, errno, "no socket: %s", strerror(errno));
+	if (listen_at(s, fd, &spec, &a, why) < 0) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	struct listener *l = &s->listener[s->nlisteners++];
+	*l = (struct listener){.fd = fd,
+	    .read_only = spec.read_only,
+	    .unix_socket = spec.kind == NET_UNIX};
+	if (l->unix_socket)
+		snprintf(l->path, sizeof l->path, "%s", spec.host);
+	else
+		getsockname(fd, (struct sockaddr *)&a.ss, &a.len);
+	snprintf(ready, NET_TEXT, "%s%.250s%s", l->unix_socket ? "" : "tcp:", net_text(&a, text),
+	    l->read_only ? ",ro" : "");
+	return 0;
+}
+
+char *srv_default(const char *name, bool make, char path[NET_TEXT])
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+
+	snprintf(path, NET_TEXT, "%.200s/fyke", run && *run == '/' ? run : "/run");
+	if (make)
+		(void)mkdir(path, 0750);
+	size_t n = strlen(path);
+	snprintf(path + n, NET_TEXT - n, "/%.60s.sock", name);
+	return path;
+}
+
+/* ---- clients ---- */
+
+const char *srv_peer(const struct srv_client *c)
+{
+	return c->peer;
+}
+
+bool srv_read_only(const struct srv_client *c)
+{
+	return c->read_only;
+}
+
+void srv_set_data(struct srv_client *c, void *data)
+{
+	c->data = data;
+}
+
+void *srv_data(const struct srv_client *c)
+{
+	return c->data;
+}
+
+const char *srv_waiting(const struct srv_client *c, size_t *n)
+{
+	*n = c->nin;
+	return c->in;
+}
+
+static struct srv_client *add(
+    struct srv *s, int fd, const char *peer, bool is_socket, bool read_only)
+{
+	struct srv_client *c = calloc(1, sizeof *c);
+	char *in = malloc(s->in_size + 1);
+
+	if (!c || !in) {
+		free(c);
+		free(in);
+		errno = ENOMEM;
+		return NULL;
+	}
+	c->srv = s;
+	c->fd = fd;
+	c->socket = is_socket;
+	c->read_only = read_only;
+	c->in = in;
+	c->heard = c->moved = tim_mono();
+	snprintf(c->peer, sizeof c->peer, "%s", peer);
+	/* At the end of the list, so that whoever came first is served first. */
+	struct srv_client **at = &s->first;
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	s->count++;
+	if (s->calls->opened)
+		s->calls->opened(s->ctx, c);
+	return c;
+}
+
+struct srv_client *srv_adopt(struct srv *s, int fd, const char *peer)
+{
+	return add(s, fd, peer, false, false);
+}
+
+void srv_close(struct srv_client *c, const char *why)
+{
+	if (c->dead)
+		return;
+	c->dead = true;
+	c->srv->count--;
+	if (c->srv->calls->closed)
+		c->srv->calls->closed(c->srv->ctx, c, why);
+	close(c->fd);
+	c->fd = -1;
+}
+
+void srv_finish(struct srv_client *c)
+{
+	c->finishing = true;
+	if (c->nout == 0)
+		srv_close(c, "done");
+}
+
+void srv_resume(struct srv_client *c)
+{
+	c->held = false;
+}
+
+static ssize_t write_some(const struct srv_client *c, const char *data, size_t n)
+{
+	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) : write(c->fd, data, n);
+}
+
+static void flush(struct srv_client *c)
+{
+	while (c->nout > 0) {
+		ssize_t k = write_some(c, c->out, c->nout);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0 && errno == EAGAIN)
+			return;
+		if (k < 0) {
+			srv_close(c, strerror(errno));
+			return;
+		}
+		c->moved = tim_mono();
+		c->nout -= (size_t)k;
+		memmove(c->out, c->out + k, c->nout);
+	}
+	if (c->finishing)
+		srv_close(c, "done");
+}
+
+/* Room for n more bytes of output. */
+static bool make_room(struct srv_client *c, size_t n)
+{
+	if (c->nout + n <= c->out_size)
+		return true;
+	size_t size = c->out_size ? c->out_size : 512;
+	while (size < c->nout + n)
+		size *= 2;
+	char *out = realloc(c->out, size);
+	if (!out)
+		return false;
+	c->out = out;
+	c->out_size = size;
+	return true;
+}
+
+void srv_send(struct srv_client *c, const void *data, size_t n)
+{
+	if (c->dead)
+		return;
+	if (c->nout == 0) {
+		ssize_t k = write_some(c, data, n);
+		if (k < 0 && errno != EAGAIN && errno != EINTR) {
+			srv_close(c, strerror(errno));
+			return;
+		}
+		if (k > 0) {
+			data = (const char *)data + k;
+			n -= (size_t)k;
+		}
+		c->moved = tim_mono();
+	}
+	if (n == 0)
+		return;
+	if (c->nout + n > c->srv->o.pending || !make_room(c, n)) {
+		srv_close(c, "does not read its answers");
+		return;
+	}
+	memcpy(c->out + c->nout, data, n);
+	c->nout += n;
+}
+
+/* ---- input ---- */
+
+static void take_off(struct srv_client *c, size_t n)
+{
+	c->nin -= n;
+	memmove(c->in, c->in + n, c->nin);
+}
+
+/* Hands on one line of length n at the head of the input. false: it was refused for now. */
+static bool hand_on(struct srv_client *c, size_t n, bool cut)
+{
+	if (!cut && n > 0 && c->in[n - 1] == '\r')
+		n--;
+	char after = c->in[n];
+	c->in[n] = '\0';
+	bool taken = c->srv->calls->line(c->srv->ctx, c, c->in, n, cut) == SRV_TAKEN;
+	c->in[n] = after;
+	return taken;
+}
+
+static void hand_lines(struct srv_client *c)
+{
+	for (int k = 0; k < TURN_LINES && !c->dead && !c->held && c->nin > 0; k++) {
+		char *end = memchr(c->in, '\n', c->nin);
+		size_t n = end ? (size_t)(end - c->in) : c->nin;
+		size_t most = c->srv->o.line;
+
+		if (c->skipping) {
+			take_off(c, end ? n + 1 : n);
+			c->skipping = !end;
+			continue;
+		}
+		/* The CR that may stand before the LF does not count. */
+		bool cut = n > most && !(n == most + 1 && c->in[most] == '\r');
+		if (!end && !cut)
+			return;
+		if (!hand_on(c, cut ? most : n, cut)) {
+			c->held = true;
+			return;
+		}
+		if (c->dead)
+			return;
+		take_off(c, end ? n + 1 : n);
+		c->skipping = cut && !end;
+	}
+}
+
+/* Whole lines are waiting, and may be handed on. */
+static bool has_lines(const struct srv_client *c)
+{
+	return !c->dead && !c->held && c->nin > 0 &&
+	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
+}
+
+/* The last line was handed on, and nothing more will come. */
+static void at_end(struct srv_client *c)
+{
+	c->told = true;
+	if (c->srv->calls->ended && c->srv->calls->ended(c->srv->ctx, c))
+		return;
+	if (!c->dead)
+		srv_finish(c);
+}
+
+static void read_input(struct srv_client *c)
+{
+	if (c->nin < c->srv->in_size) {
+		ssize_t k = read(c->fd, c->in + c->nin, c->srv->in_size - c->nin);
+		if (k < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (k < 0) {
+			srv_close(c, strerror(errno));
+			return;
+		}
+		if (k == 0) {
+			c->ended = true;
+			return;
+		}
+		c->nin += (size_t)k;
+		c->heard = tim_mono();
+	}
+}
+
+/* ---- accepting ---- */
+
+static bool allowed(const struct srv *s, const struct net_addr *a)
+{
+	if (is_loopback(a))
+		return true;
+	for (size_t i = 0; i < s->o.nallow; i++)
+		if (net_inside(&s->allow[i], (const struct sockaddr *)&a->ss))
+			return true;
+	return false;
+}
+
+static void name_peer(int fd, const struct net_addr *a, char peer[SRV_PEER])
+{
+	struct ucred who;
+	socklen_t n = sizeof who;
+	char text[NET_TEXT];
+
+	if (a->ss.ss_family == AF_UNIX || a->len <= sizeof(sa_family_t)) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
+			snprintf(peer, SRV_PEER, "unix");
+		else
+			snprintf(peer, SRV_PEER, "unix pid %d uid %u", (int)who.pid, who.uid);
+		return;
+	}
+	snprintf(peer, SRV_PEER, "tcp %.80s", net_text(a, text));
+}
+
+static void refuse(struct srv *s, int fd, const char *peer, const char *why)
+{
+	close(fd);
+	if (s->calls->refused)
+		s->calls->refused(s->ctx, peer, why);
+}
+
+static void accept_one(struct srv *s, const struct listener *l, int fd, const struct net_addr *a)
+{
+	char peer[SRV_PEER];
+	int on = 1;
+
+	name_peer(fd, a, peer);
+	if (!l->unix_socket && !allowed(s, a)) {
+		refuse(s, fd, peer, "is on no network that --allow names");
+		return;
+	}
+	if (s->count >= s->o.clients) {
+		refuse(s, fd, peer, "all places are taken");
+		return;
+	}
+	if (!l->unix_socket)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!add(s, fd, peer, true, l->read_only))
+		refuse(s, fd, peer, strerror(errno));
+}
+
+static void accept_some(struct srv *s, struct listener *l)
+{
+	for (int k = 0; k < ACCEPT_TURN; k++) {
+		struct net_addr a = {.len = sizeof a.ss};
+		int fd = accept4(
+		    l->fd, (struct sockaddr *)&a.ss, &a.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			accept_one(s, l, fd, &a);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			l->closed_until = tim_mono() + NO_FD_WAIT;
+		return;
+	}
+}
+
+/* ---- the turn ---- */
+
+static short wanted(const struct srv_client *c)
+{
+	short events = 0;
+
+	/* A held client may say more, up to the buffer's size: its owner looks at what waits. */
+	if (!c->ended && c->nin < c->srv->in_size)
+		events |= POLLIN;
+	if (c->nout > 0)
+		events |= POLLOUT;
+	return events;
+}
+
+/* Fills the poll set: the signal, the program's own, listeners, clients. Returns how many. */
+static size_t fill_set(struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
+{
+	size_t want = 1 + n + s->nlisteners + (size_t)s->count, k = 0;
+
+	if (want > s->set_size) {
+		struct pollfd *set = realloc(s->set, want * sizeof *set);
+		if (!set)
+			return 0;
+		s->set = set;
+		s->set_size = want;
+	}
+	s->set[k++] = (struct pollfd){.fd = io_wakefd, .events = POLLIN};
+	for (size_t i = 0; i < n; i++)
+		s->set[k++] = (struct pollfd){.fd = extra[i].fd, .events = extra[i].events};
+	for (size_t i = 0; i < s->nlisteners; i++) {
+		struct listener *l = &s->listener[i];
+		bool open = now >= l->closed_until;
+		s->set[k++] = (struct pollfd){.fd = open ? l->fd : -1, .events = POLLIN};
+		if (!open && l->closed_until < *due)
+			*due = l->closed_until;
+	}
+	for (struct srv_client *c = s->first; c; c = c->next) {
+		if (c->dead)
+			continue;
+		c->slot = k;
+		s->set[k++] = (struct pollfd){.fd = c->fd, .events = wanted(c)};
+		if (has_lines(c))
+			*due = now;
+		if (s->o.idle > 0 && c->heard + s->o.idle < *due)
+			*due = c->heard + s->o.idle;
+		if (s->o.stall > 0 && c->nout > 0 && c->moved + s->o.stall < *due)
+			*due = c->moved + s->o.stall;
+	}
+	return k;
+}
+
+static void serve(struct srv_client *c, short revents, int64_t now)
+{
+	const struct srv_options *o = &c->srv->o;
+	bool gone = c->ended && !has_lines(c) && (revents & (POLLHUP | POLLERR));
+
+	if (gone)
+		srv_close(c, "has gone");
+	if (!c->dead && (revents & POLLOUT))
+		flush(c);
+	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))
+		read_input(c);
+	if (has_lines(c))
+		hand_lines(c);
+	if (!c->dead && c->ended && !c->told && !c->held && !has_lines(c))
+		at_end(c);
+	if (c->dead)
+		return;
+	if (o->idle > 0 && now - c->heard >= o->idle)
+		srv_close(c, "said nothing for too long");
+	else if (o->stall > 0 && c->nout > 0 && now - c->moved >= o->stall)
+		srv_close(c, "does not read its answers");
+}
+
+static void sweep(struct srv *s)
+{
+	for (struct srv_client **at = &s->first; *at;) {
+		struct srv_client *c = *at;
+		if (!c->dead) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		free_client(c);
+	}
+}
+
+int srv_wait(struct srv *s, struct pollfd *extra, size_t n, int64_t timeout_ns)
+{
+	int64_t now = tim_mono(), due = timeout_ns < 0 ? INT64_MAX : now + timeout_ns;
+
+	for (struct srv_client *c = s->first; c; c = c->next)
+		c->slot = 0;
+	size_t k = fill_set(s, extra, n, now, &due);
+	if (k == 0)
+		return -1;
+	int64_t left = due > now ? due - now : 0;
+	struct timespec ts = {.tv_sec = left / TIM_S, .tv_nsec = left % TIM_S};
+	int got = ppoll(s->set, k, due == INT64_MAX ? NULL : &ts, NULL);
+	for (size_t i = 0; i < n; i++)
+		extra[i].revents = got > 0 ? s->set[1 + i].revents : 0;
+	if (got < 0 && errno != EINTR)
+		return -1;
+	now = tim_mono();
+	for (struct srv_client *c = s->first; c; c = c->next)
+		if (!c->dead && c->slot > 0)
+			serve(c, got > 0 ? s->set[c->slot].revents : 0, now);
+	for (size_t i = 0; got > 0 && i < s->nlisteners; i++)
+		if (s->set[1 + n + i].revents)
+			accept_some(s, &s->listener[i]);
+	sweep(s);
+	return 0;
+}
