@@ -30,7 +30,7 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl
+MORE := netcdf libserialport libcurl cfitsio
 SRC_netcdf := $(wildcard lib/file/cdf*.c)
 USES_raw2nc := netcdf
 USES_cdf := netcdf
@@ -44,6 +44,11 @@ USES_srv := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
+
+SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
+USES_seqd := cfitsio
+USES_seq := cfitsio
+USES_fits := cfitsio
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
