@@ -28,6 +28,7 @@ struct seq_conn {
 	bool read_only;
 	uint64_t ticket;             /* of a line that was not taken; 0: none */
 	bool drop;                   /* that line has been answered */
+	bool later; /* a line comes again as soon as anything has happened */
 	char request[VERB_LINE + 1]; /* that awaits its final line, for the audit */
 	bool owner;                  /* of the job */
 	bool asks;                   /* a control was asked for */
@@ -538,8 +539,8 @@ static int control(struct seq *q, struct seq_conn *c, const struct verb_request 
 	}
 	if (q->control != CONTROL_NONE) {
 		if (id != VERB_ABORT || q->control == CONTROL_ABORT) {
-			reply(q, c, SEQ_BUSY, "another client is just changing this exposure");
-			return 1;
+			c->later = true;
+			return 0;
 		}
 		/* An abort goes before everything else; who asked for the other thing is told so. */
 		for (struct seq_conn *o = q->conns; o; o = o->next) {
@@ -774,6 +775,11 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 	struct verb_request r;
 	char why[VERB_WHY];
 
+	/* Answers keep the order of the lines, but for exposures and waits, which take long. */
+	if ((c->owner && is_short(q)) || c->asks) {
+		c->later = true;
+		return false;
+	}
 	if (c->drop) {
 		c->drop = false;
 		c->ticket = 0;
@@ -807,7 +813,7 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 
 bool seq_awaits(const struct seq_conn *c)
 {
-	return c->owner || c->asks || *c->state || c->ticket;
+	return c->owner || c->asks || *c->state || c->ticket || c->later;
 }
 
 void seq_gone(struct seq *q, struct seq_conn *c)
@@ -874,9 +880,19 @@ static void on_phase(struct seq *q, const struct shoot_event *e)
 	let_go(q);
 }
 
+static void hear_again(struct seq *q)
+{
+	for (struct seq_conn *c = q->conns; c; c = c->next) {
+		if (c->later)
+			q->calls->resume(q->ctx, c->who);
+		c->later = false;
+	}
+}
+
 static void on_answer(struct seq *q, const struct shoot_event *e)
 {
 	q->control = CONTROL_NONE;
+	hear_again(q);
 	for (struct seq_conn *c = q->conns; c; c = c->next) {
 		if (!c->asks)
 			continue;
@@ -971,6 +987,7 @@ static void on_done(struct seq *q, struct shoot_event *e)
 	if (kind == SHOOT_STOP)
 		q->ended = true;
 	tell_waiters(q);
+	hear_again(q);
 	next_turn(q);
 }
 
