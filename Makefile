@@ -104,7 +104,7 @@ $(B)/t/fuzz-%: $(B)/obj/t/fuzz/%.o $(B)/obj/t/fuzz/replay.o $(LIB)
 $(B)/t/%.so: t/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl -lm
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -116,7 +116,7 @@ TESTS  ?= $(if $(SAN),$(addprefix t/,$(SAN_TESTS)),$(wildcard t/*.t))
 SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
 UNITBIN := $(addprefix $(B)/t/,$(UNITS))
 FUZZERS := $(addprefix $(B)/t/fuzz-,$(filter-out replay,$(call usable,t/fuzz/*.c)))
-SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c))
+SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c t/fake-*.c))
 FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
 
 testbuild: all $(UNITBIN) $(FUZZERS) $(SHIMS)

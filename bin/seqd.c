@@ -288,6 +288,10 @@ static void open_camera(void)
 		if (cam->back->option(cam, key, eq + 1, why) < 0)
 			cli_die(EXIT_USAGE, "--camera: %s", why);
 	}
+	if (cam->back->load && cam->back->load(cam) < 0) {
+		struct code c = code_find(cam->said.call, cam->said.code);
+		cli_die(EXIT_SYSTEM, "-b %s: %s: %s. %s", back, c.text, cam->said.detail, c.todo);
+	}
 }
 
 static void open_seq(void)

@@ -62,8 +62,7 @@ static int load(struct cam *c)
 		return 0;
 	a->handle = dlopen(a->library, RTLD_NOW | RTLD_LOCAL);
 	if (!a->handle)
-		return cam_fail(c, "dlopen", DRV_NOT_INITIALIZED,
-		    "%s; --camera=library=FILE or ANDOR_SDK name the vendor's library", dlerror());
+		return cam_fail(c, "dlopen", DRV_NOT_INITIALIZED, "%s", dlerror());
 	const char *missing = NULL;
 #define LOAD(name, args, must)                                                                     \
 	*(void **)&a->sdk.call.name = dlsym(a->handle, #name);                                     \
@@ -75,7 +74,7 @@ static int load(struct cam *c)
 	dlclose(a->handle);
 	a->handle = NULL;
 	return cam_fail(c, "dlsym", DRV_NOT_INITIALIZED,
-	    "%.100s lacks %s: another version of the SDK?", a->library, missing);
+	    "%.100s lacks %s", a->library, missing);
 }
 
 static int start(struct cam *c)
@@ -102,6 +101,7 @@ static void release(struct cam *c)
 const struct cam_back cam_andor = {.name = "andor",
     .no = DRV_NOT_SUPPORTED,
     .option = option,
+    .load = load,
     .start = start,
     .frame = sdk_frame,
     .cool = sdk_cool,

@@ -72,6 +72,8 @@ struct cam_back {
 
 	/* An option KEY=VALUE of the command line. 0, or -1 with why. */
 	int (*option)(struct cam *c, const char *key, const char *value, char why[CAM_TEXT]);
+	/* Before everything else; may be NULL: whether the back end can work here at all. */
+	int (*load)(struct cam *c);
 	int (*start)(struct cam *c); /* fills info in */
 	int (*frame)(struct cam *c, const struct cam_frame *f);
 	int (*cool)(struct cam *c, bool on, double celsius);

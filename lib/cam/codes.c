@@ -200,6 +200,8 @@ static const struct by_call {
     {"GetAcquiredData16", 20066, -1, "no buffer for the image", AGAIN},
     {"GetAcquiredData16", 20067, -1, "the image has another size than was set", "Use resetxy, then try again."},
     {"GetAcquiredData16", 20024, CODE_ERROR, "the camera has no image", AGAIN},
+    {"dlopen", 20075, -1, "the vendor's library cannot be loaded", "Install it, or name it: --camera=library=FILE, or ANDOR_SDK."},
+    {"dlsym", 20075, -1, "the vendor's library is not the expected one", "Install SDK 2."},
     {"Initialize", 20096, CODE_ERROR, "firmware upload failed: another program may hold the camera", HELD},
     {"Initialize", 20992, CODE_ERROR, "not available: another program may hold the camera", HELD},
     {"Initialize", 20075, -1, "the SDK did not start", AGAIN},

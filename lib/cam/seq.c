@@ -232,6 +232,7 @@ struct seq *seq_new(struct cam *cam, const struct seq_options *options,
 	q->calls = calls;
 	q->ctx = ctx;
 	q->celsius = NAN;
+	q->beat_at = tim_mono() + BEAT_EVERY;
 	q->lock = -1;
 	if (load_state(q, why) == 0) {
 		q->shoot = shoot_new(cam, &q->o.shoot);
@@ -910,9 +911,9 @@ static void on_kelvin(struct seq *q, const struct shoot_event *e)
 		q->celsius = e->celsius;
 		q->temp_code = e->code;
 		q->temp_at = tim_mono();
-	} else if (q->temp_said != e->code && !q->owner) {
+	} else if (q->temp_said != e->code) {
 		struct code c = code_find("GetTemperatureF", e->code);
-		talk(q, CODE_WARNING, "%s: GetTemperatureF: %s. %s", c.symbol, c.text, c.todo);
+		talk(q, CODE_WARNING, "%s: GetTemperatureF %05u: %s. %s", c.symbol, c.code, c.text, c.todo);
 	}
 	q->temp_said = bad ? e->code : 0;
 }

@@ -124,6 +124,8 @@ static const char *sentence(const struct cam_said *said, char *buf, size_t size)
 {
 	struct code c = code_find(said->call, said->code);
 
+	if (!*c.todo) /* a code that is good from other calls */
+		c.todo = "Try again; if it comes back, restart the camera, then seqd.";
 	snprintf(buf, size, "%s%s%s.%s%s", c.text, *said->detail ? ": " : "", said->detail,
 	    *c.todo ? " " : "", c.todo);
 	return buf;
@@ -183,14 +185,16 @@ static int start(struct shoot *s)
 		return 0;
 	phase(s, PHASE_STARTING, NULL, false);
 	tell(s, SHOOT_LINE, CODE_NOTE, NULL, SEQ_OK, "starting the camera (%s)", c->back->name);
-	int bad = c->back->start(c);
+	bool up = c->back->start(c) == 0;
+	int bad = up ? 0 : -1;
 	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL))
 		bad = c->back->cool(c, true, set.temp);
 	if (!bad)
 		bad = first_frame(s, &set);
 	if (bad) {
 		struct cam_said said = c->said;
-		(void)c->back->stop(c);
+		if (up)
+			(void)c->back->stop(c);
 		c->said = said;
 		phase(s, PHASE_OFF, NULL, false);
 		return -1;
@@ -471,6 +475,10 @@ static void describe(struct shoot *s, const struct cam_frame *f, const struct ca
 	if (s->cam->back->temperature(s->cam, &celsius) == 0) {
 		im->celsius = celsius;
 		im->temp_code = s->cam->said.code;
+	} else {
+		snprintf(s->warning, sizeof s->warning, "the temperature is not known: %s %05u %s",
+		    s->cam->said.call, s->cam->said.code,
+		    code_find(s->cam->said.call, s->cam->said.code).symbol);
 	}
 }
 
