@@ -1,12 +1,14 @@
 /* fits.c - an image as a FITS file: written, read back, and published without overwriting */
 #include "cam/fits.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fitsio.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -18,6 +20,9 @@
 
 #define LOG_COMMENTS "LOGCOMME"
 #define COPY_STEP    (8 << 20)
+#define CARD	     80
+#define BLOCK	     2880
+#define STEP	     (BLOCK * 1456) /* 4 MiB of pixels at a time */
 
 static int fail(char why[PUB_WHY], int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -188,6 +193,23 @@ static void header(fitsfile *f, const struct image *im, const char *name, int *s
 
 /* ---- the file ---- */
 
+static int write_at(int fd, const void *data, size_t n, off_t at)
+{
+	const char *from = data;
+
+	while (n > 0) {
+		ssize_t k = pwrite(fd, from, n, at);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -1;
+		from += k;
+		at += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
 /* Reads the file back and sums it. */
 static int verify(const char *path, char why[PUB_WHY])
 {
@@ -208,36 +230,117 @@ static int verify(const char *path, char why[PUB_WHY])
 	return 0;
 }
 
-/* Writes p->part. *fd is a descriptor of our own, from before the first byte, so that fsync on
- * it tells of every error. */
-static int write_part(struct pub *p, const struct image *im, int *fd, char why[PUB_WHY])
+/* The header as text, with room for the sums: by cfitsio, in memory. The caller frees it. */
+static char *header_text(const struct image *im, const char *name, size_t *n, char why[PUB_WHY])
 {
 	long axes[2] = {cam_columns(&im->frame), cam_rows(&im->frame)};
 	fitsfile *f = NULL;
-	int status = 0, closing = 0;
+	char *cards = NULL, *all = NULL;
+	int status = 0, ncards = 0, ending = 0;
 
-	*fd = -1;
-	errno = 0;
-	fits_create_diskfile(&f, p->part, &status);
-	if (status)
-		return fits_fail(why, p->part, status, errno);
-	*fd = open(p->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (*fd < 0 || pub_hold(p, *fd) < 0) {
-		int error = errno;
-		fits_close_file(f, &closing);
-		return fail(why, error, "%s", *fd < 0 ? strerror(error) : p->why);
-	}
+	fits_create_file(&f, "mem://", &status);
 	fits_create_img(f, USHORT_IMG, 2, axes, &status);
-	header(f, im, p->name, &status);
-	errno = 0;
-	fits_write_img(
-	    f, TUSHORT, 1, (LONGLONG)axes[0] * axes[1], (void *)(uintptr_t)im->pixels, &status);
-	fits_write_chksum(f, &status);
+	header(f, im, name, &status);
+	text(f, "CHECKSUM", "0000000000000000", "of the whole file", &status);
+	text(f, "DATASUM", "0000000000", "of the pixels", &status);
+	fits_hdr2str(f, 0, NULL, 0, &cards, &ncards, &status);
+	if (f)
+		fits_delete_file(f, &ending);
+	size_t len = (size_t)ncards * CARD;
+	*n = (len + BLOCK - 1) / BLOCK * BLOCK;
+	if (status == 0 && (all = malloc(*n))) {
+		memset(all, ' ', *n);
+		memcpy(all, cards, len);
+	} else if (status == 0) {
+		status = MEMORY_ALLOCATION;
+	}
+	if (cards)
+		fits_free_memory(cards, &ending);
+	if (status)
+		(void)fits_fail(why, name, status, 0);
+	return all;
+}
+
+/* Ones' complement sum of 32-bit words: what FITS calls a checksum. n is a multiple of 4. */
+static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
+{
+	const uint32_t *w = data;
+	uint64_t s = sum;
+
+	for (size_t i = 0; i < n / 4; i++)
+		s += be32toh(w[i]);
+	while (s >> 32)
+		s = (s & 0xffffffff) + (s >> 32);
+	return (uint32_t)s;
+}
+
+/* Puts a string value into the card of the header that has this keyword. */
+static void set_text(char *cards, size_t n, const char *key, const char *value)
+{
+	size_t k = strlen(key);
+
+	for (size_t at = 0; at + CARD <= n; at += CARD)
+		if (memcmp(cards + at, key, k) == 0 && cards[at + k] == ' ' + (k == 8 ? '=' - ' ' : 0))
+			memcpy(cards + at + 11, value, strlen(value));
+}
+
+/* Unsigned pixels as FITS has them: big-endian, less 32768. */
+static void to_fits(uint16_t *restrict to, const uint16_t *restrict from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = htobe16(from[i] ^ 0x8000);
+}
+
+/* The pixels from at on, summed. */
+static int write_pixels(int fd, const struct image *im, off_t at, uint32_t *sum)
+{
+	size_t n = (size_t)cam_columns(&im->frame) * (size_t)cam_rows(&im->frame);
+	size_t bytes = (n * 2 + BLOCK - 1) / BLOCK * BLOCK, done = 0;
+	uint16_t *buf = malloc(STEP);
+	int bad = buf ? 0 : -1;
+
+	if (bad)
+		errno = ENOMEM;
+	for (size_t k = 0; !bad && done < bytes; done += k) {
+		k = bytes - done < STEP ? bytes - done : STEP;
+		size_t have = n - done / 2 < k / 2 ? n - done / 2 : k / 2;
+		to_fits(buf, im->pixels + done / 2, have);
+		memset(buf + have, 0, k - have * 2);
+		*sum = add_sum(*sum, buf, k);
+		bad = write_at(fd, buf, k, at + (off_t)done);
+		/* The disk may begin: less is left for fsync. */
+		if (!bad)
+			(void)sync_file_range(fd, at + (off_t)done, (off_t)k, SYNC_FILE_RANGE_WRITE);
+	}
+	free(buf);
+	return bad;
+}
+
+/* Fills the temporary file. */
+static int write_part(const struct pub *p, int fd, const struct image *im, char why[PUB_WHY])
+{
+	char number[16], code[20];
+	uint32_t sum = 0;
+	size_t n;
+
+	/* The sums at its head are known at the end: not by appending. */
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return fail(why, errno, "%.200s: %s", p->part, strerror(errno));
+	char *cards = header_text(im, p->name, &n, why);
+	if (!cards)
+		return -1;
+	if (write_pixels(fd, im, (off_t)n, &sum) < 0) {
+		free(cards);
+		return fail(why, errno, "%.200s: %s", p->part, strerror(errno));
+	}
+	snprintf(number, sizeof number, "%-10u", sum);
+	set_text(cards, n, "DATASUM", number);
+	fits_encode_chksum(add_sum(sum, cards, n), 1, code);
+	set_text(cards, n, "CHECKSUM", code);
+	int bad = write_at(fd, cards, n, 0);
 	int error = errno;
-	fits_close_file(f, &closing);
-	if (status || closing)
-		return fits_fail(why, p->part, status ? status : closing, error ? error : errno);
-	return 0;
+	free(cards);
+	return bad ? fail(why, error, "%.200s: %s", p->part, strerror(error)) : 0;
 }
 
 /* One try under one name. 1: the name is taken. */
@@ -251,8 +354,13 @@ static int write_named(const struct image *im, char path[PUB_PATH], char why[PUB
 		snprintf(why, PUB_WHY, "%s", p.why);
 		return rc;
 	}
-	if (write_part(&p, im, &fd, why) < 0)
-		rc = errno == EBUSY ? 1 : -1;
+	fd = pub_create(&p);
+	if (fd < 0) {
+		rc = errno == EEXIST || errno == EBUSY ? 1 : -1;
+		snprintf(why, PUB_WHY, "%s", p.why);
+	} else if (write_part(&p, fd, im, why) < 0) {
+		rc = -1;
+	}
 	if (rc == 0 && fsync(fd) < 0)
 		rc = fail(
 		    why, errno, "%.200s: does not reach the disk: %s", p.part, strerror(errno));

@@ -212,6 +212,7 @@ int sdk_wait(struct cam *c, int64_t ns, struct cam_progress *p)
 	else if (status != DRV_ACQUIRING)
 		return cam_fail(
 		    c, "GetStatus", (unsigned)status, "the camera ended the exposure itself");
+	c->said.call = "WaitForAcquisitionTimeOut"; /* what a time-out is put down to */
 	return 0;
 }
 
