@@ -151,10 +151,10 @@ for state in integrating readout; do
 done
 k=0 bad=0 calls=pwrite64,sync_file_range,fsync,renameat2,newfstatat,lseek,getdents64
 mkdir cut
-: >err
+printf 'filename kill\n' | seqd -i --dir=cut --state=state >said 2>err
 while :; do
 	k=$((k + 1))
-	printf 'filename kill\nexpose 0\n' | timeout 20 strace -f -qq -o /dev/null -e trace="$calls" \
+	printf 'expose 0\n' | timeout 20 strace -f -qq -o /dev/null -e trace="$calls" \
 		-e inject="$calls:signal=KILL:when=$k" \
 		seqd -i --dir=cut --state=state --camera=size=64x64 >said 2>err
 	rc=$?
