@@ -15,6 +15,7 @@
 #include "cam/night.h"
 
 #define REPLY      (SHOOT_TEXT + 200)
+#define STATE_SIZE 4096 /* of its file */
 #define STATE_MOST 16384
 #define BEAT_EVERY (5 * TIM_S)  /* a word to those who wait, so that they know we live */
 #define READ_EVERY (10 * TIM_S) /* the temperature, while nothing else is done */
@@ -48,7 +49,7 @@ struct seq {
 	struct seq_conn *conns;
 	int numbers;
 	uint64_t tickets;
-	int lock; /* the state file's */
+	int state; /* its file, locked */
 
 	struct settings set, wanted; /* as they are, and as the job will make them */
 	char say[VERB_WHY];          /* what the job's success means */
@@ -146,21 +147,20 @@ static void talk(struct seq *q, enum code_tag tag, const char *format, ...)
 
 /* ---- the state file ---- */
 
+/* In place, in one write of a constant length: a kill leaves either the old or the new settings, and
+ * no command waits for a disk. */
 static int save_state(struct seq *q)
 {
-	char lines[SETTINGS_TEXT], temp[PUB_PATH + 8];
+	char text[STATE_SIZE];
+	char lines[SETTINGS_TEXT];
 
 	settings_lines(&q->set, lines);
-	snprintf(temp, sizeof temp, "%s.new", q->o.state);
-	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	int bad = fd < 0 || io_writeall(fd, lines, strlen(lines)) < 0;
-	bad |= fd >= 0 && close(fd) < 0;
-	if (!bad && rename(temp, q->o.state) == 0)
-		return 0;
-	int error = errno;
-	(void)unlink(temp);
-	errno = error;
-	return -1;
+	memset(text, '\n', sizeof text);
+	memcpy(text, lines, strlen(lines));
+	ssize_t n = pwrite(q->state, text, sizeof text, 0);
+	if (n >= 0 && n < (ssize_t)sizeof text)
+		errno = ENOSPC;
+	return n == (ssize_t)sizeof text ? 0 : -1;
 }
 
 /* After a change. A state that cannot be kept is told, but the camera is as was asked for. */
@@ -172,18 +172,16 @@ static void keep(struct seq *q)
 }
 
 /* One server for one state: a lock that dies with its process. */
-static int lock_state(struct seq *q, char why[SEQ_WHY])
+static int open_state(struct seq *q, char why[SEQ_WHY])
 {
-	char path[PUB_PATH + 8];
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	snprintf(path, sizeof path, "%s.lock", q->o.state);
-	q->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (q->lock < 0) {
-		snprintf(why, SEQ_WHY, "%.200s: %s", path, strerror(errno));
+	q->state = open(q->o.state, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	if (q->state < 0) {
+		snprintf(why, SEQ_WHY, "%.200s: %s", q->o.state, strerror(errno));
 		return -1;
 	}
-	if (fcntl(q->lock, F_OFD_SETLK, &all) == 0)
+	if (fcntl(q->state, F_OFD_SETLK, &all) == 0)
 		return 0;
 	snprintf(why, SEQ_WHY, "%.150s: another seqd uses this: give this one a --state of its own",
 	    q->o.state);
@@ -193,25 +191,20 @@ static int lock_state(struct seq *q, char why[SEQ_WHY])
 
 static int load_state(struct seq *q, char why[SEQ_WHY])
 {
-	char first[VERB_WHY];
-	size_t n;
+	char text[STATE_MOST], first[VERB_WHY];
 
 	settings_default(&q->set);
-	if (lock_state(q, why) < 0)
+	if (open_state(q, why) < 0)
 		return -1;
-	char *text = io_slurp(q->o.state, STATE_MOST, &n);
-	if (text) {
-		int bad = settings_read(&q->set, text, n, first);
-		free(text);
+	ssize_t n = io_readall(q->state, text, sizeof text);
+	if (n >= 0) {
+		int bad = settings_read(&q->set, text, (size_t)n, first);
 		if (bad)
 			talk(q, CODE_WARNING, "SEQ_RANGE: %s: %d lines are not understood: %s",
 			    q->o.state, bad, first);
-	} else if (errno != ENOENT) {
-		snprintf(why, SEQ_WHY, "%.200s: %s", q->o.state, strerror(errno));
-		return -1;
+		if (ftruncate(q->state, STATE_SIZE) == 0 && save_state(q) == 0)
+			return 0;
 	}
-	if (save_state(q) == 0)
-		return 0;
 	snprintf(why, SEQ_WHY, "%.200s: %s", q->o.state, strerror(errno));
 	return -1;
 }
@@ -233,7 +226,7 @@ struct seq *seq_new(struct cam *cam, const struct seq_options *options,
 	q->ctx = ctx;
 	q->celsius = NAN;
 	q->beat_at = tim_mono() + BEAT_EVERY;
-	q->lock = -1;
+	q->state = -1;
 	if (load_state(q, why) == 0) {
 		q->shoot = shoot_new(cam, &q->o.shoot);
 		if (q->shoot)
@@ -241,8 +234,8 @@ struct seq *seq_new(struct cam *cam, const struct seq_options *options,
 		snprintf(why, SEQ_WHY, "no thread: %s", strerror(errno));
 	}
 	int error = errno;
-	if (q->lock >= 0)
-		close(q->lock);
+	if (q->state >= 0)
+		close(q->state);
 	free(q);
 	errno = error;
 	return NULL;
@@ -258,7 +251,7 @@ void seq_free(struct seq *q)
 		q->conns = c->next;
 		free(c);
 	}
-	close(q->lock);
+	close(q->state);
 	free(q);
 }
 

@@ -389,6 +389,8 @@ int settings_read(struct settings *s, const char *text, size_t n, char why[VERB_
 	for (size_t at = 0, len; at < n; at += len + 1) {
 		const char *end = memchr(text + at, '\n', n - at);
 		len = end ? (size_t)(end - text) - at : n - at;
+		if (len == 0)
+			continue;
 		unsigned code = verb_parse(text + at, len, &r, say);
 		if (code == SEQ_OK && settings_of(r.verb->id) == SETTINGS_NONE)
 			code = refuse(say, SEQ_RANGE, "%s is no setting", r.verb->name);
