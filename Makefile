@@ -155,7 +155,14 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook
+SCRIPTS := quicklook seqterm
+# The sequencer's commands are links to seqcmd: SEQ_PREFIX.xbin in bin, and xbin in lib/fyke/seq.
+SEQ_PREFIX ?= stancam
+SEQ_VERBS := expose exp dark mexpose mexp mdark abort addtime readout hold resume save bin xbin ybin \
+             xbeg ybeg xsize ysize resetxy defaults ampl gainh gainl temp cooler autosave_on autosave_off \
+             beep_on beep_off comment comment1 object imagetype filename filenamestd tint mult log-comment \
+             wait-camera-state status help
+SEQDIR := $(PREFIX)/lib/fyke/seq
 CARDDIR := $(PREFIX)/share/fyke/cards
 
 install: all
@@ -165,9 +172,16 @@ install: all
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+	install -d $(DESTDIR)$(SEQDIR) $(DESTDIR)$(PREFIX)/share/fyke/seq
+	for v in $(SEQ_VERBS); do \
+	    ln -sf seqcmd $(DESTDIR)$(PREFIX)/bin/$(SEQ_PREFIX).$$v && \
+	    ln -sf ../../../bin/seqcmd $(DESTDIR)$(SEQDIR)/$$v || exit 1; done
+	install -m 755 etc/seq/focus-series $(DESTDIR)$(PREFIX)/share/fyke/seq
+	install -m 644 etc/seq/*.seq $(DESTDIR)$(PREFIX)/share/fyke/seq
 
 uninstall:
-	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)
+	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS) $(addprefix $(SEQ_PREFIX).,$(SEQ_VERBS))
+	rm -rf $(DESTDIR)$(SEQDIR)
 	cd $(DESTDIR)$(PREFIX)/share/man && rm -f $(addprefix man1/,$(notdir $(wildcard man1/*.1))) \
 	    $(addprefix man5/,$(notdir $(wildcard man5/*.5)))
 	rm -rf $(DESTDIR)$(PREFIX)/share/fyke

@@ -15,9 +15,8 @@
 #include "cam/talker.h"
 #include "cam/verbs.h"
 
-#define WORDS    (VERB_ARGS + 8)
-#define NUMBER   '\1' /* stands before arguments that popt would take for options */
-#define ABORT_IN (20 * TIM_S)
+#define WORDS  (VERB_ARGS + 8)
+#define NUMBER '\1' /* stands before arguments that popt would take for options */
 
 static const char *server, *talker_path, *facility = "local0";
 static bool debug, simulate, fast, usage;
@@ -126,31 +125,19 @@ static void show(const struct verb *v, const char *text)
 
 /* ---- Ctrl-C ---- */
 
-/* Asks seqd for an abort, on a connection of its own, and says what came of it. */
+/* Asks seqd for an abort, and says what came of it. */
 static void abort_exposure(void)
 {
-	static struct ask a;
-	struct ask_final f;
-	char *line = NULL;
-	int got = 0;
+	char said[ASK_WHY], safe[ASK_LINE];
 
 	aborting = true;
 	clear_line();
 	dprintf(STDERR_FILENO, "seqcmd: aborting, shutter closing\n");
 	cli_second_interrupt(
 	    "\nseqcmd: left without seqd's word: the camera may still be exposing\n", false);
-	int64_t until = tim_mono() + ABORT_IN;
-	if (ask_open(&a, server, timeout) == 0 && ask_send(&a, "abort") == 0)
-		while ((line = ask_line(&a, until)) && (got = ask_parse(line, &f)) == 0)
-			;
-	if (!line || got < 0) {
-		dprintf(STDERR_FILENO, "seqcmd: the abort did not reach the camera: %s\n", a.why);
-	} else if (f.tag != CODE_NOTE) {
-		char safe[ASK_LINE];
+	if (ask_abort(server, timeout, said) < 0)
 		dprintf(STDERR_FILENO, "seqcmd: %s. Ctrl-C again leaves\n",
-		    cli_safe(safe, sizeof safe, f.text, strlen(f.text)));
-	}
-	ask_close(&a);
+		    cli_safe(safe, sizeof safe, said, strlen(said)));
 }
 
 /* ---- the request ---- */

@@ -73,8 +73,7 @@ static int load(struct cam *c)
 		return 0;
 	dlclose(a->handle);
 	a->handle = NULL;
-	return cam_fail(c, "dlsym", DRV_NOT_INITIALIZED,
-	    "%.100s lacks %s", a->library, missing);
+	return cam_fail(c, "dlsym", DRV_NOT_INITIALIZED, "%.100s lacks %s", a->library, missing);
 }
 
 static int start(struct cam *c)

@@ -2,6 +2,7 @@
 #include "cam/ask.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +123,25 @@ int ask_parse(const char *line, struct ask_final *f)
 		return -1;
 	f->text = line + at;
 	return 1;
+}
+
+int ask_abort(const char *server, int64_t timeout_ns, char said[ASK_WHY])
+{
+	static struct ask a;
+	struct ask_final f;
+	char *line = NULL;
+	int got = 0;
+
+	if (ask_open(&a, server, timeout_ns) == 0 && ask_send(&a, "abort") == 0) {
+		int64_t until = tim_mono() + timeout_ns;
+		while ((line = ask_line(&a, until)) && (got = ask_parse(line, &f)) == 0)
+			;
+	}
+	bool done = line && got > 0 && f.tag == CODE_NOTE;
+	if (line && got > 0)
+		snprintf(said, ASK_WHY, "%.*s", ASK_WHY - 1, f.text);
+	else
+		snprintf(said, ASK_WHY, "the abort did not reach the camera: %.300s", a.why);
+	ask_close(&a);
+	return done ? 0 : -1;
 }

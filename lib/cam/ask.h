@@ -2,6 +2,8 @@
 #ifndef FYKE_ASK_H
 #define FYKE_ASK_H
 
+#include <stdint.h>
+
 #include "base/net.h"
 #include "cam/codes.h"
 
@@ -37,5 +39,8 @@ struct ask_final {
 
 /* 1: it is a final line; 0: a progress line; -1: neither. */
 int ask_parse(const char *line, struct ask_final *f);
+
+/* Asks for an abort, on a connection of its own. 0: it was done; else said is a sentence. */
+int ask_abort(const char *server, int64_t timeout_ns, char said[ASK_WHY]);
 
 #endif

@@ -20,9 +20,9 @@
 
 #define LOG_COMMENTS "LOGCOMME"
 #define COPY_STEP    (8 << 20)
-#define CARD	     80
-#define BLOCK	     2880
-#define STEP	     (BLOCK * 182) /* bytes at a time: half a MiB stays in a cache */
+#define CARD         80
+#define BLOCK        2880
+#define STEP         (BLOCK * 182) /* bytes at a time: half a MiB stays in a cache */
 
 static int fail(char why[PUB_WHY], int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -256,7 +256,8 @@ static char *header_text(const struct image *im, const char *name, size_t *n, ch
 }
 
 /* For loops over pixels: the compiler's best, for the machine at hand. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
 #define FAST __attribute__((optimize("O3"), target_clones("avx2", "default")))
 #else
 #define FAST
@@ -307,7 +308,8 @@ static int write_pixels(int fd, const struct image *im, off_t at, uint32_t *sum)
 		bad = write_at(fd, buf, k, at + (off_t)done);
 		/* The disk may begin: less is left for fsync. */
 		if (!bad)
-			(void)sync_file_range(fd, at + (off_t)done, (off_t)k, SYNC_FILE_RANGE_WRITE);
+			(void)sync_file_range(
+			    fd, at + (off_t)done, (off_t)k, SYNC_FILE_RANGE_WRITE);
 	}
 	free(buf);
 	return bad;
@@ -336,7 +338,8 @@ static int read_back(int fd, const char *path, size_t head, uint32_t pixels, cha
 	if (n == 0 && data == pixels && all == 0xffffffff)
 		return 0;
 	return fail(why, EILSEQ,
-	    "%.200s: what was read back differs from what was written: suspect the disk or the memory",
+	    "%.200s: what was read back differs from what was written: suspect the disk or the "
+	    "memory",
 	    path);
 }
 

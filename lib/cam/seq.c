@@ -29,7 +29,7 @@ struct seq_conn {
 	bool read_only;
 	uint64_t ticket;             /* of a line that was not taken; 0: none */
 	bool drop;                   /* that line has been answered */
-	bool later; /* a line comes again as soon as anything has happened */
+	bool later;                  /* a line comes again as soon as anything has happened */
 	char request[VERB_LINE + 1]; /* that awaits its final line, for the audit */
 	bool owner;                  /* of the job */
 	bool asks;                   /* a control was asked for */
@@ -906,7 +906,8 @@ static void on_kelvin(struct seq *q, const struct shoot_event *e)
 		q->temp_at = tim_mono();
 	} else if (q->temp_said != e->code) {
 		struct code c = code_find("GetTemperatureF", e->code);
-		talk(q, CODE_WARNING, "%s: GetTemperatureF %05u: %s. %s", c.symbol, c.code, c.text, c.todo);
+		talk(q, CODE_WARNING, "%s: GetTemperatureF %05u: %s. %s", c.symbol, c.code, c.text,
+		    c.todo);
 	}
 	q->temp_said = bad ? e->code : 0;
 }
