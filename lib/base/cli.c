@@ -335,6 +335,26 @@ static void wake(void)
 	(void)!write(io_wakefd, &one, sizeof one);
 }
 
+static const char *volatile second_words;
+static volatile sig_atomic_t second_stays;
+
+void cli_second_interrupt(const char *words, bool stay)
+{
+	second_words = words;
+	second_stays = stay;
+}
+
+/* Only what a signal handler may call. */
+static void second_interrupt(void)
+{
+	const char *words = second_words;
+
+	if (words)
+		(void)!write(STDERR_FILENO, words, strlen(words));
+	if (!second_stays)
+		_exit(EXIT_CTRL_C);
+}
+
 static void on_signal(int sig)
 {
 	int e = errno;
@@ -342,7 +362,7 @@ static void on_signal(int sig)
 	switch (sig) {
 	case SIGINT:
 		if (++interrupts > 1)
-			_exit(EXIT_CTRL_C);
+			second_interrupt();
 		if (role == ROLE_FILTER)
 			break;
 		stop = 1;

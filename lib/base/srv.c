@@ -16,11 +16,12 @@
 #include "io.h"
 #include "tim.h"
 
-#define BACKLOG     64
-#define INPUT_MIN   4096
-#define ACCEPT_TURN 16    /* new clients a turn */
-#define NO_FD_WAIT  TIM_S /* when the process has no descriptors left */
-#define TURN_LINES  64    /* lines of one client before the others have their turn */
+#define BACKLOG      64
+#define INPUT_MIN    4096
+#define ACCEPT_TURN  16    /* new clients a turn */
+#define NO_FD_WAIT   TIM_S /* when the process has no descriptors left */
+#define USER_TIMEOUT 20000 /* ms that sent bytes may stay unacknowledged */
+#define TURN_LINES   64    /* lines of one client before the others have their turn */
 
 struct srv_client {
 	struct srv *srv;
@@ -548,7 +549,7 @@ static void refuse(struct srv *s, int fd, const char *peer, const char *why)
 static void accept_one(struct srv *s, const struct listener *l, int fd, const struct net_addr *a)
 {
 	char peer[SRV_PEER];
-	int on = 1;
+	int on = 1, patience = USER_TIMEOUT;
 
 	name_peer(fd, a, peer);
 	if (!l->unix_socket && !allowed(s, a)) {
@@ -559,8 +560,11 @@ static void accept_one(struct srv *s, const struct listener *l, int fd, const st
 		refuse(s, fd, peer, "all places are taken");
 		return;
 	}
-	if (!l->unix_socket)
+	if (!l->unix_socket) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+	}
 	if (!add(s, fd, peer, true, l->read_only))
 		refuse(s, fd, peer, strerror(errno));
 }
