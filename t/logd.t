@@ -1,7 +1,7 @@
 # logd.t - log records: frames, files, rotation, a full disk, --follow, rsyslog on either side
 # san: yes
-. "${0%/*}/lib.sh"
 # shellcheck disable=SC2012,SC2010,SC2046 # names here are plain
+. "${0%/*}/lib.sh"
 need python3
 py() { PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }
 lines() { cat "$1"/*.log 2>/dev/null | wc -l; }

@@ -414,11 +414,11 @@ static int read_mark(const uint8_t *block, size_t n, struct walk *w)
 		return 0;
 	memcpy(&code, block + SHB_FIXED, 2);
 	memcpy(&size, block + SHB_FIXED + 2, 2);
+	bool comment = wire_get(code) == OPT_COMMENT;
 	size_t len = wire_get(size);
-	if (wire_get(code) != OPT_COMMENT || len >= sizeof text || SHB_FIXED + 4 + len > n)
+	if (!comment || len >= sizeof text || SHB_FIXED + 4 + len > n)
 		return 0;
-	memcpy(text, block + SHB_FIXED + 4, len);
-	text[len] = '\0';
+	snprintf(text, sizeof text, "%.*s", (int)len, (const char *)block + SHB_FIXED + 4);
 	unsigned long long stream, from;
 	int found = sscanf(text, MARK "%llx from %llu", &stream, &from);
 	w->stream = found == 2 ? stream : 0;
