@@ -418,6 +418,7 @@ static int read_mark(const uint8_t *block, size_t n, struct walk *w)
 	size_t len = wire_get(size);
 	if (!comment || len >= sizeof text || SHB_FIXED + 4 + len > n)
 		return 0;
+	/* cppcheck-suppress constStatement ; it takes the commas for operators */
 	snprintf(text, sizeof text, "%.*s", (int)len, (const char *)block + SHB_FIXED + 4);
 	unsigned long long stream, from;
 	int found = sscanf(text, MARK "%llx from %llu", &stream, &from);
