@@ -175,6 +175,8 @@ lint:
 bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
 	$(FYKE_ENV) /usr/bin/python3 t/bench/run
+	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
+	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
