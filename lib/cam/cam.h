@@ -98,6 +98,7 @@ struct cam {
 	struct cam_info info;
 	struct cam_said said;
 	double pace;
+	bool gone; /* set by a back end that has lost its camera: it must be started again */
 	/* Told of each call to the camera, if not NULL. */
 	void (*trace)(void *ctx, const char *call, unsigned code);
 	void *trace_ctx;

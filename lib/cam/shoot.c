@@ -137,6 +137,10 @@ static void fail(struct shoot *s, const char *more)
 	struct cam_said said = s->cam->said;
 	int tag = (int)code_find(said.call, said.code).tag;
 
+	if (s->on && s->cam->gone) {
+		(void)s->cam->back->stop(s->cam);
+		s->on = false;
+	}
 	/* A failure is never a note: it did not do what was asked. */
 	if (tag == CODE_NOTE || tag == CODE_WARNING)
 		tag = CODE_ERROR;
@@ -185,6 +189,7 @@ static int start(struct shoot *s)
 		return 0;
 	phase(s, PHASE_STARTING, NULL, false);
 	tell(s, SHOOT_LINE, CODE_NOTE, NULL, SEQ_OK, "starting the camera (%s)", c->back->name);
+	c->gone = false;
 	bool up = c->back->start(c) == 0;
 	int bad = up ? 0 : -1;
 	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL))
