@@ -6,11 +6,11 @@ hear
 export HOME="$tmp" # where the driver keeps its settings
 # indiserver cannot take port 0: a free one is found, and another tried if it is taken meanwhile.
 for try in 1 2 3 4 5; do
-	iport=$($py -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	iport=$("$py" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	indiserver -p "$iport" -u "$tmp/indi$try" indi_simulator_ccd >indi.out 2>indi.err &
 	ip=$!
 	tap_pids="$tap_pids $ip"
-	until_true 10 $py -c "import socket; socket.create_connection(('127.0.0.1', $iport))" && kill -0 $ip && break
+	until_true 10 "$py" -c "import socket; socket.create_connection(('127.0.0.1', $iport))" && kill -0 "$ip" && break
 done
 start seqd seqd -l 127.0.0.1:0 -b indi --camera=server="127.0.0.1:$iport" --dir=img --warm=-90; d=$pid
 export FYKE_SEQD="$address"
@@ -59,7 +59,7 @@ like err 'DRV_TEMPERATURE_(NOT_REACHED|STABILIZED): -?[0-9.]+ C' "is read"
 seqcmd expose 60 >c.out 2>c.err &
 c=$!
 until_true 10 says state=integrating
-kill $ip; wait $ip 2>/dev/null
+kill "$ip"; wait "$ip" 2>/dev/null
 wait $c
 is $? 1 "an INDI server that goes is an error"
 like c.err '\[ERROR\]: DRV_ERROR_ACK: .* 20013: .*the INDI server is gone' "named"

@@ -84,7 +84,7 @@ struct cam_back {
 	int (*expose)(struct cam *c);
 	int (*wait)(struct cam *c, int64_t ns, struct cam_progress *p);
 	int (*fetch)(struct cam *c, uint16_t *pixels, size_t n);
-	int (*abort)(struct cam *c);
+	int (*cancel)(struct cam *c);                  /* aborts */
 	int (*addtime)(struct cam *c, double seconds); /* these three may be NULL */
 	int (*hold)(struct cam *c, bool hold);
 	int (*readout)(struct cam *c);

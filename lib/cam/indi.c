@@ -696,6 +696,6 @@ const struct cam_back cam_indi = {.name = "indi",
     .expose = expose,
     .wait = wait_image,
     .fetch = fetch,
-    .abort = abort_exposure,
+    .cancel = abort_exposure,
     .stop = stop,
     .free = release};
