@@ -30,8 +30,15 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl cfitsio
-SRC_netcdf := $(wildcard lib/file/cdf*.c)
+MORE := netcdf libserialport libcurl erfa libzmq libnats libtirpc cfitsio
+SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/dev/wave.c
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
+USES_merge := netcdf erfa
+USES_simdas := erfa
+USES_simtel := erfa
+USES_coord := erfa
+USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
 SRC_libserialport := lib/base/tty.c lib/base/dial.c
@@ -44,6 +51,15 @@ USES_srv := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
+SRC_libzmq := lib/bus/zmq.c
+SRC_libnats := $(wildcard lib/bus/nats*.c)
+USES_evpub := libzmq libnats
+USES_evsub := libzmq libnats
+USES_evstat := libzmq libnats
+SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
+USES_scopeget := libtirpc netcdf
+USES_vxi11 := libtirpc
+USES_scope := libtirpc
 
 SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
 USES_seqd := cfitsio
@@ -53,12 +69,15 @@ USES_fits := cfitsio
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
-CPPFLAGS += -Ilib -It -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
+CPPFLAGS += -Ilib -It -isystem $(B)/gen -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
             $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 
 LIB_SRC := $(filter-out $(foreach p,$(LACK),$(SRC_$(p))),$(wildcard lib/*/*.c))
 LIB     := $(B)/libfyke.a
+# What rpcgen makes of lib/*/NAME.x: NAME_rpc.h and NAME_rpc.c in $(B)/gen.
+RPC     := $(if $(filter libtirpc,$(HAVE)),$(wildcard lib/*/*.x))
+RPC_H   := $(foreach x,$(RPC),$(B)/gen/$(basename $(notdir $(x)))_rpc.h)
 # names of bin/*.c, t/unit/*.c or t/fuzz/*.c whose packages are all here
 usable   = $(foreach n,$(basename $(notdir $(wildcard $(1)))),$(if $(filter $(LACK),$(USES_$(n))),,$(n)))
 PROGS   := $(basename $(notdir $(wildcard bin/*.c)))
@@ -78,7 +97,22 @@ $(B)/obj/%.o: %.c
 	$(call say,CC  ,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
-$(LIB): $(LIB_SRC:%.c=$(B)/obj/%.o)
+# rpcgen reads only names without a folder as it writes them into its output; its code is compiled
+# without our warnings.
+define rpc_rule
+$(B)/gen/$(basename $(notdir $(1)))_rpc.h: $(1)
+	@mkdir -p $(B)/gen
+	$$(call say,RPC ,$$<)
+	$$(Q)cp $(1) $$(@:.h=.x) && cd $$(@D) && rm -f $$(@F) $$(@F:.h=.c) && \
+	    rpcgen -c -o $$(@F:.h=.c) $$(@F:.h=.x) && rpcgen -h -o $$(@F) $$(@F:.h=.x)
+$(B)/gen/$(basename $(notdir $(1)))_rpc.o: $(B)/gen/$(basename $(notdir $(1)))_rpc.h
+	$$(call say,CC  ,$$(@:.o=.c))
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CSTD) $$(OPT) $$(HARDEN) -w -c -o $$@ $$(@:.o=.c)
+$(1:%.x=$(B)/obj/%.o): $(B)/gen/$(basename $(notdir $(1)))_rpc.h
+endef
+$(foreach x,$(RPC),$(eval $(call rpc_rule,$(x))))
+
+$(LIB): $(LIB_SRC:%.c=$(B)/obj/%.o) $(RPC_H:.h=.o)
 	@rm -f $@
 	$(call say,AR  ,$@)
 	$(Q)ar rcs $@ $^
@@ -172,6 +206,7 @@ install: all
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
 	install -d $(DESTDIR)$(SEQDIR) $(DESTDIR)$(PREFIX)/share/fyke/seq
 	for v in $(SEQ_VERBS); do \
 	    ln -sf seqcmd $(DESTDIR)$(PREFIX)/bin/$(SEQ_PREFIX).$$v && \

@@ -5,7 +5,6 @@
  * live stream has no heartbeats (tcpdump's) by the wall clock.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,13 +123,7 @@ static void check(int rc)
 
 static void open_output(void)
 {
-	if (output && strcmp(output, "-") != 0) {
-		out_fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-		if (out_fd < 0)
-			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
-			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
-	}
-	cli_no_terminal(out_fd, "events");
+	out_fd = cli_open_output(output, "events");
 	out = cap_writer_new(out_fd, CAP_LINK_USER0, program.name, CAP_EVENTS_NAME, card->text);
 	check(out ? 0 : -1);
 }
@@ -244,13 +237,14 @@ static enum cli_exit finish(enum cap_next what)
 	bool broken = what == CAP_ERROR || cap_state(in)->cut;
 	if (!out_error)
 		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
-	if (out_fd != STDOUT_FILENO)
-		check(close(out_fd));
-	if (out_error == EPIPE)
-		cli_pipe_gone();
-	else if (out_error)
+	check(cli_close_output(out_fd));
+	if (code == EXIT_DATA && events == 0 && out_fd != STDOUT_FILENO)
+		unlink(output); /* nothing is in it but a header, and it would be in the way */
+	if (out_error && out_error != EPIPE)
 		cli_error("%s: cannot write: %s", output ? output : "standard output",
 		    strerror(out_error));
+	if (out_error == EPIPE)
+		cli_pipe_gone();
 	if (out_error)
 		return EXIT_SYSTEM;
 	const struct cap_state *state = cap_state(in);
@@ -258,6 +252,11 @@ static enum cli_exit finish(enum cap_next what)
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,
 		    cap_why(in), state->skipped);
+	}
+	const struct build_count *n = build_count(build);
+	if (code == EXIT_DONE && n->in == 0 && n->foreign > 0) {
+		code = EXIT_DATA;
+		cli_error("%s: none of its %" PRIu64 " records is UDP over IP", input, n->foreign);
 	}
 	return code;
 }

@@ -11,29 +11,32 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/ends.h"
 #include "base/hook.h"
 #include "base/io.h"
 #include "base/tim.h"
 #include "dev/hvmon.h"
 
-static const char *server, *form_text = "line", *names_text, *trip_command, *comm_command;
+static const char *server, *form_text = "line", *names_text, *until, *trip_command, *comm_command;
 static int64_t port, every = 5 * TIM_S, cycles, timeout = 10 * TIM_S, alarm_every = 10 * TIM_MIN,
 		     duration;
 static struct cli_list labels;
 
-static struct tally tally = {.unit = "readings", .lost = {{"no answer", 0}}, .also = {{"trips", 0}}};
+static struct tally tally = {
+    .unit = "readings", .lost = {{"no answer", 0}, {"missed", 0}}, .also = {{"trips", 0}}};
 
 static const struct cli_option options[] = {
     {"port", 'p', CLI_INT, &port, "PORT", "hvmux's TCP port on this machine", 1, 65535},
     {"server", 's', CLI_STR, &server, "SERVER", "hvmux or a supply: unix:PATH, HOST:PORT", 0, 0},
-    {"every", 0, CLI_TIME, &every, "TIME", "period (5s)", 10 * TIM_MS, TIM_DAY},
+    {"every", 0, CLI_TIME, &every, "TIME", "period (5s)", TIM_MS, TIM_DAY},
     {"count", 'n', CLI_INT, &cycles, "N", "end after N periods", 0, 0},
-    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
-    {"output", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "end after so long (23h59m)", 0, 0},
+    {"until", 0, CLI_STR, &until, "HH:MMZ", "end when UTC shows this", 0, 0},
+    {"format", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
     {"names", 0, CLI_STR, &names_text, "SET", "names of another logger: picosec", 0, 0},
     {"label", 0, CLI_LIST, &labels, "BOARD.CH=NAME", "a channel's name; again for others", 0, 0},
-    {"on-trip", 0, CLI_STR, &trip_command, "CMD",
-	"run CMD BOARD CHANNEL NAME STATE when one trips", 0, 0},
+    {"on-trip", 0, CLI_STR, &trip_command, "CMD", "run CMD BOARD CHANNEL NAME STATE when one trips",
+	0, 0},
     {"on-comm", 0, CLI_STR, &comm_command, "CMD", "run CMD BOARD lost|back WHY", 0, 0},
     {"alarm-every", 0, CLI_TIME, &alarm_every, "TIME", "CMD once per channel in TIME (10m)", 0, 0},
     {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long an answer may take (10s)", TIM_MS, TIM_H},
@@ -42,7 +45,8 @@ static const struct cli_option options[] = {
 static const struct cli_program program = {.name = "hvmon",
     .about = "reads high-voltage channels",
     .options = options,
-    .tally = &tally};
+    .tally = &tally,
+    .can_lose = true};
 
 static struct hvask *ask;
 static struct rec_out out = {.fd = STDOUT_FILENO};
@@ -53,6 +57,7 @@ static unsigned told_board[HV_BOARDS];
 static bool was_up[HV_BOARDS], ever[HV_BOARDS];
 static int nboards;
 static struct hook on_trip, on_comm;
+static struct ends ends;
 
 /* ---- what it says ---- */
 
@@ -104,8 +109,8 @@ static void tell_channel(int b, int ch, const struct hvmon_channel *c)
 	snprintf(number, sizeof number, "%d", b);
 	snprintf(channel, sizeof channel, "%d", ch);
 	snprintf(key, sizeof key, "%d.%d", b, ch);
-	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name, text,
-	    c->vmon.v, c->imon.v);
+	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name,
+	    text, c->vmon.v, c->imon.v);
 	if (!(fresh & HV_STAT_FAULT))
 		return;
 	tally.also[0].n++;
@@ -118,7 +123,8 @@ static void tell_board(int b)
 	unsigned bits = board[b].alarm | (board[b].interlock ? 1u << 31 : 0);
 
 	if (bits & ~told_board[b])
-		cli_warn("board %d: alarm %s%s", b, hv_alarm_text(board[b].alarm, board[b].nch, text),
+		cli_warn("board %d: alarm %s%s", b,
+		    hv_alarm_text(board[b].alarm, board[b].nch, text),
 		    board[b].interlock ? ", interlock" : "");
 	told_board[b] = bits;
 }
@@ -162,7 +168,7 @@ static void cycle(void)
 	/* hvmux may have got more boards since; without an answer, those known are marked lost. */
 	if (nboards == 0 || !was_up[0])
 		if (hvask_boards(ask, &n) == HVASK_OK)
-			nboards = n;
+			nboards = n ? n : 1;
 	for (int b = 0; b < (nboards ? nboards : 1) && !cli_stopping(); b++)
 		read_one(b);
 }
@@ -170,9 +176,9 @@ static void cycle(void)
 /* Until the moment, or a signal. */
 static void wait_until(int64_t mono)
 {
-	while (!cli_stopping() && tim_mono() < mono) {
-		int64_t left = mono - tim_mono();
-		(void)io_wait(-1, left < TIM_S ? left : TIM_S);
+	while (!cli_stopping() && !ends_over(&ends) && tim_mono() < mono) {
+		int64_t left = ends_wake(&ends, mono) - tim_mono();
+		(void)io_wait(-1, left > 0 ? left : 0);
 		hook_tend(&on_trip, tim_mono());
 		hook_tend(&on_comm, tim_mono());
 		cli_tick();
@@ -186,13 +192,14 @@ static void read_labels(void)
 	int b, ch;
 
 	for (size_t i = 0; i < labels.n; i++) {
-		const char *equals = strchr(labels.item[i], '=');
-		char place[16] = "";
-		if (equals && (size_t)(equals - labels.item[i]) < sizeof place)
-			memcpy(place, labels.item[i], (size_t)(equals - labels.item[i]));
-		if (!equals || !equals[1] || hv_place(place, &b, &ch) < 0)
-			cli_die(EXIT_USAGE, "--label=%s: write BOARD.CHANNEL=NAME", labels.item[i]);
-		label[b][ch] = equals + 1;
+		const char *text = labels.item[i];
+		size_t n = strcspn(text, "=");
+		char place[16];
+		snprintf(place, sizeof place, "%.*s", (int)n, text);
+		if (text[n] == '\0' || text[n + 1] == '\0' || n >= sizeof place ||
+		    hv_place(place, &b, &ch) < 0)
+			cli_die(EXIT_USAGE, "--label=%s: write BOARD.CHANNEL=NAME", text);
+		label[b][ch] = text + n + 1;
 	}
 }
 
@@ -214,6 +221,8 @@ static void read_options(void)
 		cli_die(EXIT_USAGE, "%s", why);
 	if (!(ask = hvask_new(&to, timeout, cli_stopping)))
 		cli_die(EXIT_SYSTEM, "no memory");
+	if (ends_set(&ends, duration, until) < 0)
+		cli_die(EXIT_USAGE, "--until: '%.32s' is not HH:MMZ or HH:MM:SSZ", until);
 	read_labels();
 }
 
@@ -221,16 +230,18 @@ int main(int argc, char **argv)
 {
 	cli_begin(argc, argv, &program);
 	read_options();
-	int64_t next = tim_mono(), end = duration > 0 ? next + duration : INT64_MAX;
+	int64_t next = tim_mono();
 	for (int64_t k = 0; !cli_stopping() && (cycles == 0 || k < cycles); k++) {
 		if (k > 0)
-			wait_until(next < end ? next : end);
-		if (cli_stopping() || tim_mono() >= end)
+			wait_until(next);
+		if (cli_stopping() || ends_over(&ends))
 			break;
 		cycle();
 		/* A late reading does not shift those after it; missed ones are not made up for. */
-		for (next += every; next <= tim_mono(); next += every)
-			;
+		for (next += every; next <= tim_mono(); next += every) {
+			tally.in++;
+			tally.lost[1].n++;
+		}
 		cli_tick();
 	}
 	bool any = tally.out > 0 || tally.in == 0;

@@ -103,8 +103,8 @@ static void take_number(const char *text, enum hv_par par)
 	if (!text)
 		return;
 	if (hv_number(text, &v) < 0 || strlen(text) >= HV_VALUE)
-		cli_die(EXIT_USAGE, "%s '%.40s': not a positive decimal number",
-		    hv_info(par)->name, text);
+		cli_die(EXIT_USAGE, "%s '%.40s': not a positive decimal number", hv_info(par)->name,
+		    text);
 	for (int i = 0; i < nwants; i++)
 		strcpy(want[i].value[par], text);
 }

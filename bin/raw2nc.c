@@ -6,39 +6,34 @@
  * options and the loop that reads, commits in time and ends.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cli.h"
 #include "base/io.h"
 #include "base/tim.h"
 #include "file/cdf_events.h"
+#include "file/cdf_final.h"
 #include "file/cdf_packets.h"
-#include "file/pub.h"
 #include "stream/cap.h"
-#include "stream/card.h"
 
-static const char *output, *card_name, *layout = "time", *final, *types = "cdf5", *names = "own";
-static const char *dir;
-static int64_t every = TIM_S, rotate, min_free = INT64_C(1) << 30;
-static bool overwrite;
+static const char *card_name, *layout = "time", *final = "none", *types = "cdf5", *names = "own";
+static int64_t every = TIM_S;
+static struct cdf_options cdf;
+static struct pub_space space = {.min = INT64_C(1) << 30};
 static struct tally tally = {.unit = "records"};
 
 static const struct cli_option options[] = {
-    {"output", 'o', CLI_STR, &output, "FILE", "the netCDF file", 0, 0},
+    {"output", 'o', CLI_STR, &cdf.path, "FILE", "the netCDF file", 0, 0},
     {"card", 'c', CLI_STR, &card_name, "CARD", "the detector, for a packet stream", 0, 0},
     {"layout", 0, CLI_STR, &layout, "time|channel", "which comes first in the file (time)", 0, 0},
     {"final", 0, CLI_STR, &final, "nc4", "at the end, compress to netCDF-4", 0, 0},
     {"every", 0, CLI_TIME, &every, "TIME", "make safe what came, this often (1s)", TIM_MS, TIM_DAY},
-    {"rotate", 0, CLI_TIME, &rotate, "TIME", "a new file at each multiple of this, UT", TIM_S,
-	TIM_DAY},
-    {"dir", 0, CLI_STR, &dir, "DIR", "files named by UT, here, with a current link", 0, 0},
-    {"overwrite", 0, CLI_FLAG, &overwrite, NULL, "replace an old file", 0, 0},
+    {"rotate", 0, CLI_TIME, &cdf.rotate, "TIME", "a new file this often, by UT", TIM_S, TIM_DAY},
+    {"dir", 0, CLI_STR, &cdf.dir, "DIR", "files named by UT, here, with a current link", 0, 0},
+    {"overwrite", 0, CLI_FLAG, &cdf.overwrite, NULL, "replace an old file", 0, 0},
     {"types", 0, CLI_STR, &types, "cdf5|classic", "classic: CDF-2, for GDL and IDL", 0, 0},
     {"names", 0, CLI_STR, &names, "own|toltec|kid", "variable names of ROACH packet files", 0, 0},
-    {"min-free", 0, CLI_SIZE, &min_free, "SIZE", "warn when less disk is free (1G)", 0, 0},
+    {"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when less disk is free (1G)", 0, 0},
     {0},
 };
 
@@ -52,12 +47,11 @@ static const struct cli_program program = {
     .can_lose = true,
 };
 
-static struct cdf_options cdf;
 static struct card *card;
 static struct cdf_events *events;
 static struct cdf_packets *packets;
 static struct cap_reader *reader;
-static struct pub_space space;
+static bool refused, job_failed;
 
 /* The index of a word among those an option takes. */
 static int choice(const char *option, const char *word, const char *const *words)
@@ -70,46 +64,34 @@ static int choice(const char *option, const char *word, const char *const *words
 
 static void check_options(void)
 {
-	static const char *const layouts[] = {"time", "channel", NULL},
-				 *const finals[] = {"nc4", NULL};
+	static const char *const layouts[] = {"time", "channel", NULL};
+	static const char *const finals[] = {"none", "nc4", NULL};
 	static const char *const kinds[] = {"cdf5", "classic", NULL};
 	static const char *const namings[] = {"own", "toltec", "kid", NULL};
+	bool channel = choice("layout", layout, layouts) == 1,
+	     nc4 = choice("final", final, finals) == 1;
 
-	if (!output == !dir)
+	if (!cdf.path == !cdf.dir)
 		cli_die(EXIT_USAGE, "say -o FILE, or --dir=DIR for files named by time");
-	if (rotate && !dir)
+	if (cdf.rotate && !cdf.dir)
 		cli_die(EXIT_USAGE, "--rotate needs --dir=DIR: the files are named by time");
-	cdf.path = output;
-	cdf.dir = dir;
-	cdf.rotate = rotate;
-	cdf.overwrite = overwrite;
-	cdf.channel = choice("layout", layout, layouts) == 1;
-	cdf.nc4 = final && choice("final", final, finals) == 0;
-	cdf.classic = choice("types", types, kinds) == 1;
+	if (channel || nc4)
+		cdf.jobs = cdf_jobs_new(channel, nc4);
 	cdf.names = (enum cdf_names)choice("names", names, namings);
-	/* What the readers of these files know is CDF-2. */
-	if (cdf.names == CDF_NAMES_KID)
-		cdf.classic = true;
+	/* The readers of these names know CDF-2 only. */
+	cdf.classic = choice("types", types, kinds) == 1 || cdf.names == CDF_NAMES_KID;
 	cdf.program = "raw2nc " FYKE_VERSION;
 	cdf.say = cli_warn;
-	space.min = min_free;
-}
-
-/* Where the data come from, for the files' attributes: a regular file's last name and size. */
-static const char *describe_input(const char *path, int fd)
-{
-	static char text[512];
-	struct stat st;
-
-	if (!path || !strcmp(path, "-") || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return "standard input";
-	const char *slash = strrchr(path, '/');
-	snprintf(text, sizeof text, "%.300s (%lld bytes)", slash ? slash + 1 : path,
-	    (long long)st.st_size);
-	return text;
 }
 
 /* ---- the stream begins, or begins anew ---- */
+
+/* What came before is kept: the loop ends, and the files are finished. */
+static void refuse(const char *why)
+{
+	cli_error("%s", why);
+	refused = true;
+}
 
 static void begin_events(void)
 {
@@ -120,9 +102,11 @@ static void begin_events(void)
 		cdf_events_again(events);
 		return;
 	}
-	if (events)
-		cli_die(EXIT_DATA,
+	if (events) {
+		refuse(
 		    "the stream goes on with another card: one file holds one detector's events");
+		return;
+	}
 	if (card_name)
 		cli_warn("-c %s is not used: the events have brought their card", card_name);
 	card = card_parse("the stream's card", text, strlen(text), why);
@@ -158,55 +142,70 @@ static void begin(void)
 	bool is_events = cap_link(reader) == CAP_LINK_USER0;
 
 	if (is_events && strcmp(cap_name(reader), CAP_EVENTS_NAME) != 0)
-		cli_die(
-		    EXIT_DATA, "the stream is neither events (%s) nor packets", CAP_EVENTS_NAME);
-	if (is_events ? packets != NULL : events != NULL)
-		cli_die(EXIT_DATA, "events and packets in one stream: give them to two raw2nc");
-	if (is_events)
-		begin_events();
+		refuse("the stream is neither events (" CAP_EVENTS_NAME ") nor packets");
+	else if (is_events ? packets != NULL : events != NULL)
+		refuse("events and packets in one stream: give them to two raw2nc");
 	else
-		begin_packets();
+		(is_events ? begin_events : begin_packets)();
 }
 
 /* ---- the loop ---- */
 
 static int add(const struct cap_record *rec)
 {
+	return events ? cdf_events_add(events, rec) : cdf_packets_add(packets, rec);
+}
+
+static int beat(int64_t now)
+{
+	return events ? cdf_events_time(events, now) : packets ? cdf_packets_time(packets, now) : 0;
+}
+
+/* What the reader has met so far, for the loss tables. */
+static void tell_state(void)
+{
 	if (events)
-		return cdf_events_add(events, rec);
-	return cdf_packets_add(packets, rec);
+		cdf_events_state(events, cap_state(reader));
+	else if (packets)
+		cdf_packets_state(packets, cap_state(reader));
 }
 
 static int commit(void)
 {
-	if (events) {
-		cdf_events_state(events, cap_state(reader));
-		return cdf_events_commit(events);
-	}
-	if (!packets)
-		return 0;
-	cdf_packets_state(packets, cap_state(reader));
-	return cdf_packets_commit(packets);
+	tell_state();
+	return events ? cdf_events_commit(events) : packets ? cdf_packets_commit(packets) : 0;
+}
+
+static int finish(void)
+{
+	tell_state();
+	return events ? cdf_events_close(events) : packets ? cdf_packets_close(packets) : 0;
 }
 
 static void watch_disk(void)
 {
 	int fd = events ? cdf_events_fd(events) : packets ? cdf_packets_fd(packets) : -1;
-
 	if (fd >= 0 && pub_space_low(&space, fd))
 		cli_warn("only %lld MiB are left on the disk", (long long)(space.free >> 20));
 }
 
-static int finish(void)
+/* Brings files that are finished into their last layout: beside the data that come, and at the end
+ * all of them. */
+static void step_jobs(bool all)
 {
-	if (events) {
-		cdf_events_state(events, cap_state(reader));
-		return cdf_events_close(events);
+	char why[CDF_WHY];
+	int got = 0;
+
+	while (cdf.jobs && (got = cdf_jobs_step(cdf.jobs, all ? TIM_S / 2 : 0, why)) != 1) {
+		if (got < 0)
+			cli_error("%s", why);
+		job_failed |= got < 0;
+		if (!all)
+			break;
+		cli_tick();
+		if (cli_stopping())
+			cdf_jobs_stop(cdf.jobs);
 	}
-	if (!packets)
-		return 0;
-	cdf_packets_state(packets, cap_state(reader));
-	return cdf_packets_close(packets);
 }
 
 /* Reads to the end of the stream. Returns the last answer of cap_read(), or CAP_WAIT when stopped;
@@ -216,7 +215,7 @@ static enum cap_next read_all(bool *bad)
 	struct cap_record rec;
 	int64_t due = tim_mono() + every;
 
-	for (unsigned turn = 0; !*bad; turn++) {
+	for (unsigned turn = 0;; turn++) {
 		enum cap_next got = cap_read(reader, &rec, every);
 		if (got == CAP_END || got == CAP_ERROR)
 			return got;
@@ -224,20 +223,22 @@ static enum cap_next read_all(bool *bad)
 			*bad = add(&rec) < 0;
 		else if (got == CAP_NEW)
 			begin();
-		else if (got == CAP_BEAT && packets)
-			*bad = cdf_packets_time(packets, rec.time) < 0;
-		if (cli_stopping())
+		else if (got == CAP_BEAT)
+			*bad = beat(rec.time) < 0;
+		if (*bad || refused || cli_stopping())
 			return CAP_WAIT;
 		if (got == CAP_RECORD && turn % 64)
 			continue;
 		cli_tick();
-		if (!*bad && tim_mono() >= due) {
-			watch_disk();
-			*bad = commit() < 0;
-			due = tim_mono() + every;
-		}
+		step_jobs(false);
+		if (tim_mono() < due)
+			continue;
+		watch_disk();
+		due = tim_mono() + every;
+		*bad = commit() < 0;
+		if (*bad)
+			return CAP_WAIT;
 	}
-	return CAP_WAIT;
 }
 
 static enum cli_exit failed(void)
@@ -249,20 +250,20 @@ static enum cli_exit failed(void)
 }
 
 /* What the stream itself said about its end; error: errno of a CAP_ERROR. */
-static enum cli_exit judge(enum cap_next last, int error)
+static enum cli_exit judge(const char *name, enum cap_next last, int error)
 {
 	const struct cap_state *s = cap_state(reader);
 
 	if (last == CAP_ERROR) {
-		cli_error("%s", cap_why(reader));
+		cli_error("%s: %s", name, cap_why(reader));
 		return error == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 	}
 	if (s->damaged || s->cut) {
-		cli_error("%s: what was whole is kept", cap_why(reader));
+		cli_error("%s: %s: what was whole is kept", name, cap_why(reader));
 		return EXIT_DATA;
 	}
 	if (tally.out == 0) {
-		cli_error("there was nothing to store: no file was made");
+		cli_error("%s: there was nothing to store: no file was made", name);
 		return EXIT_DATA;
 	}
 	return EXIT_DONE;
@@ -271,25 +272,28 @@ static enum cli_exit judge(enum cap_next last, int error)
 int main(int argc, char **argv)
 {
 	const char *const *args = cli_begin(argc, argv, &program);
+	char input[CDF_WHY];
 	bool bad = false;
+	const char *name = args[0] && strcmp(args[0], "-") != 0 ? args[0] : "standard input";
 
 	check_options();
 	int in = cli_open_input(args[0]);
-	cdf.input = describe_input(args[0], in);
+	cdf.input = cdf_run_input(args[0], in, input);
 	io_bigpipe(in);
 	cli_filter(in);
-	reader = cap_reader_new(in);
-	if (!reader)
+	if (!(reader = cap_reader_new(in)))
 		cli_die(EXIT_SYSTEM, "out of memory");
 	enum cap_next last = read_all(&bad);
 	int error = errno;
 	enum cli_exit code = bad ? failed() : EXIT_DONE;
 	if (finish() < 0 && !bad)
 		code = failed();
+	step_jobs(true);
 	if (code == EXIT_DONE)
-		code = judge(last, error);
+		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(name, last, error);
 	cdf_events_free(events);
 	cdf_packets_free(packets);
+	cdf_jobs_free(cdf.jobs);
 	card_free(card);
 	cap_reader_free(reader);
 	return cli_end(code);

@@ -1,9 +1,7 @@
 /* simdet.c - a simulated detector: sends datagrams of any card, with the faults that you ask for */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -233,21 +231,9 @@ static enum cli_exit send_all(void)
 
 static int open_output(void)
 {
-	struct stat st;
-	int fd = STDOUT_FILENO;
-
-	if (strcmp(output, "-") != 0) {
-		if (want.events == UINT64_MAX)
-			cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
-		fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
-		if (fd < 0 && errno == EEXIST && stat(output, &st) == 0 && !S_ISREG(st.st_mode))
-			fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY); /* a FIFO, a device */
-	}
-	if (fd < 0)
-		cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
-		    strerror(errno));
-	cli_no_terminal(fd, "packets");
-	return fd;
+	if (strcmp(output, "-") != 0 && want.events == UINT64_MAX)
+		cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
+	return cli_open_output(output, "packets");
 }
 
 static int write_packets(int fd, int64_t start)
@@ -282,9 +268,10 @@ static enum cli_exit write_all(void)
 		    start_text);
 	begin(start);
 	int fd = open_output();
-	if (write_packets(fd, start) < 0 || (fd != STDOUT_FILENO && close(fd) < 0)) {
+	if (write_packets(fd, start) < 0 || cli_close_output(fd) < 0) {
 		if (errno != EPIPE)
-			cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
+			cli_die(EXIT_SYSTEM, "%s: %s",
+			    fd == STDOUT_FILENO ? "standard output" : output, strerror(errno));
 		cli_pipe_gone();
 	}
 	cap_writer_free(writer);

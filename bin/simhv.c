@@ -2,13 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/io.h"
+#include "base/pty.h"
 #include "base/srv.h"
 #include "base/tim.h"
 #include "dev/simhv.h"
@@ -52,6 +50,7 @@ static struct simhv *sim;
 static struct srv *srv;
 static struct srv_client *holder; /* the one client that is answered */
 static struct srv_client *line[CLIENTS];
+static bool last_word; /* the holder goes when the queue is empty */
 static FILE *journal;
 static int slave = -1; /* kept open: a pty without a reader hangs up */
 
@@ -85,6 +84,7 @@ static void closed(void *ctx, struct srv_client *c, const char *why)
 		line[n] = NULL;
 	if (holder == c) {
 		holder = line[0];
+		last_word = false;
 		simhv_forget(sim);
 	}
 }
@@ -106,7 +106,16 @@ static enum srv_take on_line(void *ctx, struct srv_client *c, char *text, size_t
 	return SRV_TAKEN;
 }
 
-static const struct srv_calls calls = {.opened = opened, .line = on_line, .closed = closed};
+/* Whoever has said all still gets the replies that are on their way. */
+static bool ended(void *ctx, struct srv_client *c)
+{
+	(void)ctx;
+	last_word = c == holder && simhv_due(sim) < INT64_MAX;
+	return last_word;
+}
+
+static const struct srv_calls calls = {
+    .opened = opened, .line = on_line, .ended = ended, .closed = closed};
 
 static void send_what_is_due(void)
 {
@@ -121,6 +130,8 @@ static void send_what_is_due(void)
 		if (to)
 			srv_send(to, bytes, n);
 	}
+	if (last_word && holder && simhv_due(sim) == INT64_MAX)
+		srv_finish(holder);
 }
 
 /* ---- commands ---- */
@@ -132,8 +143,9 @@ static void command(const char *text)
 	if (simhv_command(sim, text, tim_mono(), why) < 0)
 		cli_error("%s", why);
 	for (int i = 0; !simhv_powered(sim, tim_mono()) && i < CLIENTS && line[0]; i++)
-		if (line[0])
-			srv_close(line[0], "power is off");
+		srv_close(line[0], "power is off");
+	puts(text); /* done */
+	(void)fflush(stdout);
 }
 
 /* Lines of standard input; false at its end. */
@@ -165,18 +177,13 @@ static bool read_commands(void)
 
 static void open_pty(void)
 {
-	struct termios raw;
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	const char *name = fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0 ? ptsname(fd) : NULL;
+	struct pty p;
 
-	if (!name || (slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+	if (pty_open(&p) < 0 || (slave = open(p.name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
 		cli_die(EXIT_SYSTEM, "no pseudo-terminal: %s", strerror(errno));
-	tcgetattr(slave, &raw);
-	cfmakeraw(&raw);
-	tcsetattr(slave, TCSANOW, &raw);
-	if (!srv_adopt(srv, fd, name))
+	if (!srv_adopt(srv, p.fd, p.name))
 		cli_die(EXIT_SYSTEM, "no memory");
-	cli_ready(name);
+	cli_ready(p.name);
 }
 
 static void open_all(void)

@@ -9,10 +9,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/io.h"
 #include "base/net.h"
 #include "base/tim.h"
 #include "file/raw.h"
@@ -31,8 +31,9 @@
 
 static struct cli_list listeners, networks;
 static int64_t count, duration, rotate, cpu = -1;
-static int64_t min_free = 1024 * MIB, rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = TIM_MS;
+static int64_t rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 2 * TIM_MS;
 static const char *output, *dir, *until_text;
+static struct pub_space space = {.min = 1024 * MIB};
 
 /* clang-format off */
 static const struct cli_option options[] = {
@@ -44,10 +45,10 @@ static const struct cli_option options[] = {
 	{"output", 'o', CLI_STR, &output, "FILE", "write to FILE, a new one (standard output)", 0, 0},
 	{"rotate", 0, CLI_TIME, &rotate, "TIME", "a file for each TIME, in --dir", TIM_S, TIM_DAY},
 	{"dir", 0, CLI_STR, &dir, "DIR", "folder for the files of --rotate", 0, 0},
-	{"min-free", 0, CLI_SIZE, &min_free, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
+	{"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (1ms; 0: never)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms; 0: never)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
@@ -65,7 +66,6 @@ static struct raw raw;
 static struct ring *ring;
 static struct rcv *rcv;
 static struct idle idle;
-static struct pub_space space;
 static int space_fd = -1; /* on the disk that is written */
 static int64_t ends_mono = INT64_MAX, ends_utc = INT64_MAX;
 
@@ -118,7 +118,6 @@ static void open_output(void)
 	}
 	if (bad)
 		cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s", raw.why);
-	space.min = min_free;
 }
 
 static void start(void)
@@ -142,7 +141,8 @@ static void start(void)
 	rcv_show(rcv); /* the header: who reads a pipe knows at once what comes */
 	for (int i = 0; i < sockets.n; i++)
 		cli_ready(net_text(&sockets.at[i], text));
-	idle_begin(&idle, &sockets, nap);
+	if (idle_begin(&idle, &sockets, nap) < 0)
+		cli_die(EXIT_SYSTEM, "no timer: %s", strerror(errno));
 	if (duration)
 		ends_mono = tim_mono() + duration;
 }
@@ -167,13 +167,11 @@ static void report_rate(int64_t mono)
 	static int64_t since;
 	static uint64_t before;
 
-	if (since < 0 || tally.in == 0)
-		return;
-	if (!since) {
+	if (!since && tally.in) {
 		since = mono;
 		before = tally.in;
 	}
-	if (mono - since < 2 * TIM_S || tally.in - before < 10)
+	if (since <= 0 || mono - since < 2 * TIM_S || tally.in - before < 10)
 		return;
 	double per_s = (double)(tally.in - before) * 1e9 / (double)(mono - since);
 	double fit = (double)idle_holds(&idle, rcv_size(rcv));
@@ -222,11 +220,6 @@ static int64_t show(int64_t mono)
 	return due;
 }
 
-static int64_t earliest(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Until it is time to stop, or receiving fails: then its errno. */
 static int run(void)
 {
@@ -248,11 +241,11 @@ static int run(void)
 			beat = mono + BEAT_EVERY;
 		}
 		cli_tick();
-		int64_t until = earliest(show(mono), earliest(beat, ends_mono));
+		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
 		if (t.full)
 			(void)rcv_wait_room(rcv, FULL_WAIT);
 		else if (t.empty)
-			idle_wait(&idle, rcv_size(rcv), earliest(until, mono + (ends_utc - utc)));
+			idle_wait(&idle, rcv_size(rcv), MIN(until, mono + (ends_utc - utc)));
 	}
 }
 

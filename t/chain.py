@@ -131,6 +131,11 @@ def nc(path):
         return {name: v[...] for name, v in d.variables.items()}
 
 
+def same_values(a, b):
+    """Whether two arrays hold the same, NaN where the other has it too."""
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
 def nc_start(path):
     """UTC in ns from which the variable time of a file counts its seconds."""
     import calendar

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """hvload.py - many clients that ask hvmux at once, and check that each answer is theirs
 
-    hvload.py ADDRESS CLIENTS REQUESTS	questions with known answers, from all clients at once
+    hvload.py ADDRESS CLIENTS REQUESTS [errors]	questions with known answers, from all clients at
+			once; errors: CMD:ERR is an answer too, a wrong value never is
     hvload.py ADDRESS --latency N	median and 90 % of the time of one reading, in us
 
 ADDRESS is unix:PATH or HOST:PORT. The supply must be prepared: VSET of channel n is 100 + n,
@@ -13,6 +14,7 @@ import socket
 import sys
 import time
 
+ERRORS = sys.argv[-1] == "errors"
 BASE = {"VSET": 100, "ISET": 10, "RUP": 20, "RDW": 30, "TRIP": 40}
 
 
@@ -50,6 +52,9 @@ class Client:
         if not self.got.endswith(b"\r\n"):
             return False
         head, _, values = self.got.decode().strip().partition(",VAL:")
+        if ERRORS and head == "#BD:00,CMD:ERR":
+            self.got = b""
+            return True
         if head != "#BD:00,CMD:OK" or [float(v) for v in values.split(";")] != self.want:
             sys.exit(f"hvload: wanted {self.want}, got {self.got!r}")
         self.got = b""

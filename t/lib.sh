@@ -16,12 +16,17 @@ PATH=$FYKE_BUILD/bin:$PATH
 export FYKE_BUILD
 export FYKE_CARDS="$top/etc/cards"
 export LC_ALL=C TZ=UTC
+# What the sanitizers find must not look like the exit status 1 that a test expects.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-verify_asan_link_order=0}:exitcode=99" UBSAN_OPTIONS=exitcode=99
 unset FYKE_CONFIG 2>/dev/null
 tap_n=0 tap_bad=0 tap_pids=
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/fyke-t.XXXXXX")
 cd "$tmp" || exit 99
 
 tap_end() {
+	# A child that a signal hits before it has put its traps off must not clean up for the test.
+	read -r tap_self tap_rest </proc/self/stat
+	[ "$tap_self" = "$$" ] || return
 	for tap_p in $tap_pids; do kill -TERM "$tap_p" 2>/dev/null; done
 	for tap_p in $tap_pids; do wait "$tap_p" 2>/dev/null; done
 	cd /
@@ -132,7 +137,7 @@ start() {
 # finish PID [SIGNAL]: sends the signal (none: just waits) and sets $status
 finish() {
 	[ -z "${2:-}" ] || kill -"$2" "$1" 2>/dev/null
-	wait "$1"; status=$?
+	wait "$1" 2>/dev/null; status=$?
 }
 
 # field NAME FILE: a number from a --status JSON file

@@ -151,4 +151,22 @@ E2
 mangled "a card of the test: three boxes, whose numbers wrap at 512" -- ./tubes.card 10% 1-$last -n 900
 mangled "one box" -- ./tubes.card 10% 1-$last -n 900 -m 1
 
+# The same over real sockets: what one program gives, the next one has taken.
+live_build="--hold=3s --max-loss=1000000"
+for card in chec roach2c; do
+	live $card -n 200 $([ $card = roach2c ] || echo --speed=100) --drop=2% --dup=2% --swap=2% \
+		--conflict=2% --stranger=2% --runt=2% --empty=2%
+	py $card <<-'E2' >got 2>&1
+	import sys
+	from mangled import *
+	sim, udp, evb, out = (status(p + ".json") for p in ("simdet", "udp2raw", "evbuild", "raw2nc"))
+	assert sim["out"] == udp["in"] == udp["out"] == len(packets("run.pcapng"))
+	assert evb["also"]["events"] == out["in"] == out["out"] == len(nc("run.nc")["time"])
+	assert nc("run.nc")["nrec"].sum() == evb["out"] == nc("run.nc")["present"].sum()
+	assert compare(sys.argv[1], 1 << 62, "live")
+	print("good")
+	E2
+	is "$(tail -n 1 got)" good "$card, live: the counters of each program are the truth's" || diag <got
+	is "$(exit_of simdet udp2raw evbuild raw2nc)" "0 0 0 0" "$card, live: all end with 0"
+done
 done_testing

@@ -1,4 +1,5 @@
 # raw2nc-packets.t - packet streams: a file for each source, in order, with what is missing marked
+# san: yes
 . "${0%/*}/lib.sh"
 py=/usr/bin/python3
 head_of() { sed -n '/^cat >gen.py/,/^E2$/p' "$top/t/raw2nc.t" | sed '1d;$d'; }

@@ -1,4 +1,5 @@
 # raw2nc.t - what stands in the files: events and packets, as the common readers see it
+# san: yes
 . "${0%/*}/lib.sh"
 need ncdump ncks ncra
 py=/usr/bin/python3
@@ -63,6 +64,7 @@ open('two.pcapng', 'wb').write(stream(10) + stream(10, clock0=10**9, t0=T0 + 30 
 open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9))
 s = stream(50)
 open('cut.pcapng', 'wb').write(s[:len(s) // 2])
+open('other.pcapng', 'wb').write(stream(10).replace(b'title = CHEC-S', b'title = CHEC-T'))
 b = bytearray(s); b[len(s) // 2] ^= 1
 open('flip.pcapng', 'wb').write(bytes(b))
 E2
@@ -177,6 +179,9 @@ exits 1 "no stream at all" -- raw2nc -o none.nc check.py
 exits 1 "an empty input" -- raw2nc -o none.nc /dev/null
 [ ! -e none.nc ]; tap $? "and no file is made"
 exits 1 "events and packets in one" -- sh -c 'simdet --quiet -c chec -n 1 -o - | cat events.pcapng - | raw2nc -o mix.nc'
+is "$(ncdump -v frames_written mix.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 50 "what came before is kept"
+exits 1 "events of two detectors" -- sh -c 'cat events.pcapng other.pcapng | raw2nc -o mix2.nc'
+is "$(ncdump -v frames_written mix2.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 50 "the first one's are kept"
 
 # ---- files are never lost ----
 
@@ -206,6 +211,16 @@ is $sum 100 "together they hold every event"
 is "$(ncdump -v anchor_clock rot/chec_20251120T072400Z.nc | sed -n 's/^ anchor_clock = \([0-9]*\),.*/\1/p')" 5000000000 \
     "the second one knows the segment's anchor"
 is "$(ncdump -v time rot/chec_20251120T072400Z.nc | sed -n 's/^ time = \([0-9]*\).*/\1/p')" 26640 "and its times go on"
+
+# Rotated files wait in line for their last layout, beside the data.
+mkdir packed
+ok "rotation with netCDF-4" -- raw2nc --rotate=2s --dir=packed --final=nc4 rot.pcapng
+n=0
+for f in packed/chec_*.nc; do
+	[ "$(ncdump -k "$f")" = netCDF-4 ] && n=$((n + 1))
+done
+is $n 6 "every file is finished"
+[ -e packed/current ]; tap $? "and current still points to one"
 
 # ---- usage ----
 

@@ -48,7 +48,7 @@ static const struct cli_option common_options[] = {
     {"verbose", 0, CLI_FLAG, &common.verbose, NULL, "say more", 0, 0},
     {"quiet", 0, CLI_FLAG, &common.quiet, NULL, "say nothing but errors and warnings", 0, 0},
     {"status", 0, CLI_STR, &common.status, "FILE", "counters as JSON, each second", 0, 0},
-    {"log", 0, CLI_STR, &common.log, "DEST", "stderr, syslog, file:PATH, tcp:HOST:PORT", 0, 0},
+    {"log", 0, CLI_STR, &common.log, "DEST", "stderr, syslog, file:, tcp:, unix: address", 0, 0},
     {"config", 0, CLI_STR, &common.config, "FILE", "read options from FILE too", 0, 0},
     {"name", 0, CLI_STR, &common.name, "NAME", "name of this instance in logs and status", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
@@ -209,74 +209,84 @@ static void limit_child(int64_t room, int64_t seconds)
 #endif
 }
 
+/* Nothing of the parent's stays open: a pipe whose reader has gone must say so, and locks go. */
+static void close_all_but(int say)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(say, 3);
+	close_range(4, ~0U, 0);
+}
+
 static _Noreturn void child(cli_work *work, void *ctx, int say)
 {
 	char why[1024] = "";
-	int bad = work(ctx, why, sizeof why);
 
+	close_all_but(say);
+	(void)!nice(10);
+	int bad = work(ctx, why, sizeof why), error = errno;
 	if (bad)
-		io_writeall(say, why, strlen(why));
-	_exit(bad ? 1 : 0);
+		io_writeall(3, why, strlen(why));
+	/* The sentence may not have come through. */
+	_exit(!bad ? 0 : error > 0 && error < 256 ? error : EIO);
 }
 
-/* Waits until the child has closed its end; takes what it said. True when it was stopped. */
-static bool hear(pid_t pid, int said, char *text, size_t size)
+int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
+    char *why, size_t size)
 {
-	bool stopped = false;
-	size_t n = 0;
+	int ends[2];
 
-	for (;;) {
-		int got = io_wait(said, 500 * TIM_MS);
-		if (got > 0) {
-			ssize_t r = read(said, text + n, size - 1 - n);
-			if (r <= 0)
-				break;
-			n += (size_t)r;
-		}
-		cli_tick();
-		if (cli_stopping() && !stopped) {
-			kill(pid, SIGKILL);
-			stopped = true;
-		}
-	}
-	text[n] = 0;
-	return stopped;
-}
-
-int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size)
-{
-	int ends[2], status;
-	char text[1024];
-
+	memset(j, 0, sizeof *j);
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		snprintf(why, size, "no child process: %s", strerror(errno));
 		return -1;
 	}
 	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
+	j->pid = fork();
+	if (j->pid == 0) {
 		limit_child(room, seconds);
 		child(work, ctx, ends[1]);
 	}
 	int error = errno;
 	close(ends[1]);
-	if (pid < 0) {
-		close(ends[0]);
-		snprintf(why, size, "no child process: %s", strerror(error));
-		errno = error;
-		return -1;
-	}
-	bool stopped = hear(pid, ends[0], text, sizeof text);
+	j->said = ends[0];
+	if (j->pid > 0)
+		return 0;
 	close(ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	snprintf(why, size, "no child process: %s", strerror(error));
+	errno = error;
+	return -1;
+}
+
+void cli_job_stop(struct cli_job *j)
+{
+	j->stopped = true;
+	kill(j->pid, SIGKILL);
+}
+
+int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size)
+{
+	int status;
+
+	if (io_wait(j->said, timeout_ns) <= 0)
+		return 0;
+	ssize_t got = read(j->said, j->text + j->n, sizeof j->text - 1 - j->n);
+	if (got > 0) {
+		j->n += (size_t)got;
+		return 0;
+	}
+	close(j->said);
+	while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	errno = stopped ? EINTR : EIO;
-	snprintf(why, size, "%s",
-	    text[0]       ? text
-		: stopped ? "stopped"
-			  : "the library crashed, or took too long");
+		return 1;
+	int error = j->stopped ? EINTR : WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	const char *text =
+	    WIFEXITED(status) ? strerror(error) : "the library crashed, or took too long";
+	snprintf(why, size, "%s", j->stopped ? "stopped" : j->n ? j->text : text);
+	errno = error;
 	return -1;
 }
 
@@ -461,6 +471,7 @@ void cli_tick(void)
 	last_tick = now;
 	write_status("running", NULL);
 	show_line();
+	log_tick();
 }
 
 /* ---- options ---- */
@@ -652,7 +663,8 @@ static void to_popt(struct poptOption *t, const struct cli_option *o, int val)
 {
 	*t = (struct poptOption){.longName = o->name,
 	    .shortName = o->letter,
-	    .argInfo = o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING,
+	    .argInfo = (o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING) |
+		(prog->one_dash ? POPT_ARGFLAG_ONEDASH : 0u),
 	    .val = val,
 	    .descrip = o->help,
 	    .argDescrip = o->arg};
@@ -673,6 +685,15 @@ static void show_help(poptContext pc)
 	exit(cli_end(EXIT_DONE));
 }
 
+/* A standard descriptor that is closed would be the next file to be opened. What takes its place
+ * cannot be read, or written, either. */
+static void fill_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 const char *const *cli_begin(int argc, char **argv, const struct cli_program *program)
 {
 	struct poptOption own[OPTIONS_MAX] = {{0}}, shared[16] = {{0}}, table[3] = {{0}};
@@ -681,8 +702,14 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	int rc, n = 0;
 
 	prog = program;
+	fill_descriptors();
 	(void)log_open("stderr", prog->name, "");
 	catch_signals();
+	if (prog->usage && (argc < 2 || strcmp(argv[1], "-help") == 0)) {
+		fputs(prog->usage, argc < 2 ? stderr : stdout);
+		free_all();
+		exit(EXIT_USAGE);
+	}
 
 	add_options(prog->options);
 	if (prog->can_lose)
@@ -741,7 +768,7 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		int e = errno;
 		(void)log_open("stderr", prog->name, common.name);
 		cli_die(e == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "--log=%s: %s", common.log,
-		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT"
+		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT, unix:PATH"
 				: strerror(e));
 	}
 	write_status("running", NULL);
@@ -766,6 +793,35 @@ int cli_open_input(const char *path)
 	if (fd < 0)
 		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 	return fd;
+}
+
+int cli_open_output(const char *path, const char *what)
+{
+	struct stat st;
+	int fd = STDOUT_FILENO;
+
+	if (path && strcmp(path, "-") != 0) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+		if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+		    !S_ISLNK(st.st_mode))
+			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", path,
+			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
+	}
+	cli_no_terminal(fd, what);
+	return fd;
+}
+
+int cli_close_output(int fd)
+{
+	if (fd == STDOUT_FILENO)
+		return 0;
+	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
+	if (close(fd) < 0 && !bad)
+		bad = errno;
+	errno = bad;
+	return bad ? -1 : 0;
 }
 
 void cli_no_terminal(int fd, const char *what)

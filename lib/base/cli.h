@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tally.h"
 
@@ -70,6 +71,9 @@ struct cli_program {
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
 	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
+	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
+	const char
+	    *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */
 };
 
 /* Reads options (command line, then FYKE_ variables, --config file, /etc/fyke.conf), installs
@@ -116,18 +120,40 @@ char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 /* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
 int cli_open_input(const char *path);
 
+/* Opens an output for `what` ("events"): "-" or NULL is standard output, which must be no terminal;
+ * a file must not exist yet; a FIFO or a device is opened as it is. Dies when it cannot. */
+int cli_open_output(const char *path, const char *what);
+
+/* fsync and close of such an output, unless it is standard output (cli_end() closes that). 0, or
+ * -1 with errno. */
+int cli_close_output(int fd);
+
 /* Dies when binary data would go to a terminal. */
 void cli_no_terminal(int fd, const char *what);
 
 /* --name=INSTANCE, or "" */
 const char *cli_name(void);
 
-/* Runs work in a child process with at most `room` bytes of address space and `seconds` of CPU
- * time: for libraries that can crash. work returns 0, or -1 after writing a sentence to why. 0, or
- * -1 with errno and a sentence: work's own, or how the child ended. Ticks while it waits; when the
- * program is to stop, so is the child. */
+/* Work in a child process with at most `room` bytes of address space and `seconds` of CPU time, at
+ * a lower priority: for libraries that can crash, and for what must not delay data. work returns
+ * 0, or -1 after writing a sentence to why; it has no open files but its own. */
 typedef int cli_work(void *ctx, char *why, size_t size);
-int cli_child(cli_work *work, void *ctx, int64_t room, int64_t seconds, char *why, size_t size);
+struct cli_job {
+	pid_t pid;
+	int said;
+	size_t n;
+	bool stopped;
+	char text[512];
+};
+int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, int64_t seconds,
+    char *why, size_t size); /* 0, or -1 with errno and a sentence */
+
+/* 1: done. 0: still at work after timeout_ns. -1 with errno and a sentence: work's own, or how the
+ * child ended. */
+int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size);
+
+/* Kills the child; cli_job_wait() then says "stopped". */
+void cli_job_stop(struct cli_job *j);
 
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C

@@ -15,9 +15,9 @@
 #include "tty.h"
 
 #define OUT_MOST   65536
-#define BAUD       9600   /* what devices that speak lines have; USB ones ignore it */
-#define KEEP_IDLE  10     /* s of silence before TCP asks whether the peer still lives */
-#define KEEP_EVERY 5      /* s */
+#define BAUD       9600 /* what devices that speak lines have; USB ones ignore it */
+#define KEEP_IDLE  10   /* s of silence before TCP asks whether the peer still lives */
+#define KEEP_EVERY 5    /* s */
 #define KEEP_TRIES 3
 
 enum state { DOWN, DIALLING, UP };
@@ -223,9 +223,8 @@ static void read_more(struct dial *d)
 static void write_more(struct dial *d)
 {
 	while (d->nout > 0) {
-		ssize_t k = d->to.kind == NET_SERIAL
-		    ? write(d->fd, d->out, d->nout)
-		    : send(d->fd, d->out, d->nout, MSG_NOSIGNAL);
+		ssize_t k = d->to.kind == NET_SERIAL ? write(d->fd, d->out, d->nout)
+						     : send(d->fd, d->out, d->nout, MSG_NOSIGNAL);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0) {

@@ -16,12 +16,12 @@
 #include "io.h"
 #include "tim.h"
 
-#define BACKLOG     64
-#define INPUT_MIN   4096
-#define ACCEPT_TURN 16        /* new clients a turn */
-#define NO_FD_WAIT  TIM_S     /* when the process has no descriptors left */
-#define USER_TIMEOUT 20000     /* ms that sent bytes may stay unacknowledged */
-#define TURN_LINES  64        /* lines of one client before the others have their turn */
+#define BACKLOG      64
+#define INPUT_MIN    4096
+#define ACCEPT_TURN  16    /* new clients a turn */
+#define NO_FD_WAIT   TIM_S /* when the process has no descriptors left */
+#define USER_TIMEOUT 20000 /* ms that sent bytes may stay unacknowledged */
+#define TURN_LINES   64    /* lines of one client before the others have their turn */
 
 struct srv_client {
 	struct srv *srv;
@@ -135,9 +135,9 @@ int srv_count(const struct srv *s)
 
 static bool is_loopback(const struct net_addr *a)
 {
-	static const struct net_cidr v4 = {AF_INET, 8, {127}},
-				     v6 = {AF_INET6, 128, {[15] = 1}},
-				     mapped = {AF_INET6, 104, {[10] = 0xff, [11] = 0xff, [12] = 127}};
+	static const struct net_cidr v4 = {AF_INET, 8, {127}}, v6 = {AF_INET6, 128, {[15] = 1}},
+				     mapped = {
+					 AF_INET6, 104, {[10] = 0xff, [11] = 0xff, [12] = 127}};
 	const struct sockaddr *sa = (const struct sockaddr *)&a->ss;
 
 	return net_inside(&v4, sa) || net_inside(&v6, sa) || net_inside(&mapped, sa);
@@ -153,7 +153,8 @@ static bool abandoned(const struct net_addr *a, const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	bool gone = connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
+	bool gone =
+	    connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
 	close(fd);
 	return gone;
 }
@@ -188,25 +189,28 @@ static int bind_tcp(int fd, struct net_addr *a, char why[NET_WHY])
 		return fail(why, error,
 		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)",
 		    net_text(a, text), net_port(a));
-	return fail(why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
+	return fail(
+	    why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
 }
 
 /* Binds and listens; fd belongs to the caller. */
-static int listen_at(struct srv *s, int fd, const struct net_spec *at, struct net_addr *a,
-    char why[NET_WHY])
+static int listen_at(
+    struct srv *s, int fd, const struct net_spec *at, struct net_addr *a, char why[NET_WHY])
 {
 	char text[NET_TEXT];
 
 	if (at->kind == NET_TCP && !is_loopback(a) && s->o.nallow == 0)
 		return fail(why, EPERM,
-		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or use "
+		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or "
+		    "use "
 		    "ssh -L",
 		    net_text(a, text));
 	if ((at->kind == NET_UNIX ? bind_unix(fd, a, at->host, why) : bind_tcp(fd, a, why)) < 0)
 		return -1;
 	if (listen(fd, BACKLOG) == 0)
 		return 0;
-	return fail(why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
+	return fail(
+	    why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
 }
 
 int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY])
@@ -218,7 +222,8 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 	if (s->nlisteners == SRV_LISTENERS)
 		return fail(why, E2BIG, "more than %d addresses to listen at", SRV_LISTENERS);
 	if (spec.kind != NET_UNIX && spec.kind != NET_TCP)
-		return fail(why, EINVAL, "%.64s: listens at unix: or tcp: addresses only", spec.host);
+		return fail(
+		    why, EINVAL, "%.64s: listens at unix: or tcp: addresses only", spec.host);
 	if (spec.kind == NET_TCP && !spec.host[0])
 		strcpy(spec.host, "127.0.0.1");
 	if (net_resolve(&spec, true, &a, 1, why) < 0)
@@ -233,9 +238,8 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 		return -1;
 	}
 	struct listener *l = &s->listener[s->nlisteners++];
-	*l = (struct listener){.fd = fd,
-	    .read_only = spec.read_only,
-	    .unix_socket = spec.kind == NET_UNIX};
+	*l = (struct listener){
+	    .fd = fd, .read_only = spec.read_only, .unix_socket = spec.kind == NET_UNIX};
 	if (l->unix_socket)
 		snprintf(l->path, sizeof l->path, "%s", spec.host);
 	else
@@ -346,7 +350,8 @@ void srv_resume(struct srv_client *c)
 
 static ssize_t write_some(const struct srv_client *c, const char *data, size_t n)
 {
-	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) : write(c->fd, data, n);
+	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT)
+			 : write(c->fd, data, n);
 }
 
 static void flush(struct srv_client *c)
@@ -458,10 +463,22 @@ static void hand_lines(struct srv_client *c)
 	}
 }
 
+/* The other way: what the frames are is the owner's matter. */
+static void hand_bytes(struct srv_client *c)
+{
+	size_t took = 0, k;
+
+	while (!c->dead && took < c->nin &&
+	    (k = c->srv->calls->bytes(c->srv->ctx, c, c->in + took, c->nin - took)) > 0)
+		took += k;
+	if (!c->dead)
+		take_off(c, took);
+}
+
 /* Whole lines are waiting, and may be handed on. */
 static bool has_lines(const struct srv_client *c)
 {
-	return !c->dead && !c->held && c->nin > 0 &&
+	return !c->srv->calls->bytes && !c->dead && !c->held && c->nin > 0 &&
 	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
 }
 
@@ -556,8 +573,8 @@ static void accept_some(struct srv *s, struct listener *l)
 {
 	for (int k = 0; k < ACCEPT_TURN; k++) {
 		struct net_addr a = {.len = sizeof a.ss};
-		int fd = accept4(
-		    l->fd, (struct sockaddr *)&a.ss, &a.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd =
+		    accept4(l->fd, (struct sockaddr *)&a.ss, &a.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			accept_one(s, l, fd, &a);
 			continue;
@@ -583,7 +600,8 @@ static short wanted(const struct srv_client *c)
 }
 
 /* Fills the poll set: the signal, the program's own, listeners, clients. Returns how many. */
-static size_t fill_set(struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
+static size_t fill_set(
+    struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
 {
 	size_t want = 1 + n + s->nlisteners + (size_t)s->count, k = 0;
 
@@ -630,6 +648,8 @@ static void serve(struct srv_client *c, short revents, int64_t now)
 		flush(c);
 	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))
 		read_input(c);
+	if (c->srv->calls->bytes && !c->dead)
+		hand_bytes(c);
 	if (has_lines(c))
 		hand_lines(c);
 	if (!c->dead && c->ended && !c->told && !c->held && !has_lines(c))

@@ -56,11 +56,14 @@ struct srv_calls {
 	void (*closed)(void *ctx, struct srv_client *c, const char *why);
 	/* Somebody was not let in. May be NULL. */
 	void (*refused)(void *ctx, const char *peer, const char *why);
+	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says how
+	 * much; 0: it needs more. When n is options.line, it must take something. What is left at the
+	 * end is srv_waiting() in ended(). */
+	size_t (*bytes)(void *ctx, struct srv_client *c, const char *data, size_t n);
 };
 
 /* options and allow-list are copied, calls is kept. NULL with errno. */
-struct srv *srv_new(
-    const struct srv_options *options, const struct srv_calls *calls, void *ctx);
+struct srv *srv_new(const struct srv_options *options, const struct srv_calls *calls, void *ctx);
 
 /* Closes everything and removes the sockets' names. closed() is not called. */
 void srv_free(struct srv *s);
@@ -68,8 +71,7 @@ void srv_free(struct srv *s);
 /* Listens at a NET_UNIX or NET_TCP address (tcp with no host is loopback). A socket's name left by
  * a dead program is taken over. ready is the address for cli_ready(). Refuses TCP beyond loopback
  * without an allow-list (EPERM). 0, or -1 with errno and why. */
-int srv_listen(
-    struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY]);
+int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY]);
 
 /* Takes an open descriptor as a client, which srv closes. NULL with errno. */
 struct srv_client *srv_adopt(struct srv *s, int fd, const char *peer);
@@ -88,8 +90,9 @@ void srv_close(struct srv_client *c, const char *why);
 /* Bytes that came and wait behind SRV_LATER. */
 const char *srv_waiting(const struct srv_client *c, size_t *n);
 
-const char *srv_peer(const struct srv_client *c); /* "unix pid 812 uid 1000", "tcp 127.0.0.1:4711" */
-bool srv_read_only(const struct srv_client *c);   /* came in by a listener with ,ro */
+const char *srv_peer(
+    const struct srv_client *c);                /* "unix pid 812 uid 1000", "tcp 127.0.0.1:4711" */
+bool srv_read_only(const struct srv_client *c); /* came in by a listener with ,ro */
 void srv_set_data(struct srv_client *c, void *data);
 void *srv_data(const struct srv_client *c);
 int srv_count(const struct srv *s); /* clients that are connected */

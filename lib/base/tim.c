@@ -59,7 +59,7 @@ struct tim_parts tim_split(int64_t t)
 {
 	struct tim_parts p;
 	int64_t days = floor_div(t, TIM_DAY);
-	int64_t in_day = t - days * TIM_DAY;
+	int64_t in_day = t % TIM_DAY < 0 ? t % TIM_DAY + TIM_DAY : t % TIM_DAY;
 	int64_t z = days + 719468;
 	int64_t era = floor_div(z, 146097);
 	int64_t doe = z - era * 146097;
@@ -280,8 +280,8 @@ int64_t tim_from_tai(int64_t tai)
 {
 	static const struct {
 		int year, month, seconds;
-	} leap[] = {
-		{2017, 1, 37}, {2015, 7, 36}, {2012, 7, 35}, {2009, 1, 34}, {2006, 1, 33}, {1999, 1, 32}};
+	} leap[] = {{2017, 1, 37}, {2015, 7, 36}, {2012, 7, 35}, {2009, 1, 34}, {2006, 1, 33},
+	    {1999, 1, 32}};
 	size_t n = sizeof leap / sizeof *leap, i = 0;
 
 	while (i < n - 1 &&

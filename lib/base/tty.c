@@ -32,7 +32,7 @@ static const char *usb_number(const char *s, char end, uint16_t *v)
 	if (n < 1 || n > 4)
 		return NULL;
 	*v = (uint16_t)strtoul(s, &stop, 16);
-	return *stop == end ? stop : NULL;
+	return stop == s + n && *stop == end ? stop : NULL;
 }
 
 int tty_usb(const char *text, struct tty_spec *spec, char why[TTY_WHY])
@@ -191,9 +191,11 @@ static int set_up(struct tty *t, struct sp_port *p, const struct tty_spec *spec)
 	    (rc = sp_set_flowcontrol(
 		 p, spec->xonxoff ? SP_FLOWCONTROL_XONXOFF : SP_FLOWCONTROL_NONE)) != SP_OK)
 		return port_fail(t, "set 8N1", rc);
-	/* Without HUPCL closing leaves DTR up, so that a restart does not reset an Arduino again. */
+	/* Without HUPCL closing leaves DTR up, so that a restart does not reset an Arduino again.
+	 * With VMIN 0, as libserialport leaves it, "nothing yet" would read like "unplugged". */
 	if (tcgetattr(t->fd, &now) == 0) {
 		now.c_cflag &= ~(tcflag_t)HUPCL;
+		now.c_cc[VMIN] = 1;
 		(void)tcsetattr(t->fd, TCSANOW, &now);
 	}
 	(void)ioctl(t->fd, TIOCEXCL);

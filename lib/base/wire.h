@@ -16,6 +16,16 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Before a loop over many values: vector code where the compiler can choose it at run time, so that
+ * a distribution's build has it too. clang knows no optimize attribute, and the sanitizers are not
+ * ready when the choice is made. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
+#define WIRE_VECTOR __attribute__((optimize("O3"), target_clones("avx2", "default")))
+#else
+#define WIRE_VECTOR
+#endif
+
 #define WIRE_TYPE(name, ctype, utype, swap)                                                        \
 	typedef struct {                                                                           \
 		uint8_t b[sizeof(ctype)];                                                          \

@@ -66,6 +66,9 @@ static const struct hv_info info[HV_PARS] = {
     [HV_BDCLR] = {"BDCLR", false, WRITE_ONLY, HV_NOTHING, "", NULL},
     [HV_MUXBDS] = {"MUXBDS", false, READ_ONLY, HV_NUMBER, "", NULL},
     [HV_MUXWHY] = {"MUXWHY", false, READ_ONLY, HV_TEXT, "", NULL},
+    [HV_MUXVMAX] = {"MUXVMAX", true, READ_ONLY, HV_TEXT, "V", NULL},
+    [HV_MUXIMAX] = {"MUXIMAX", true, READ_ONLY, HV_TEXT, "uA", NULL},
+    [HV_MUXRMAX] = {"MUXRMAX", true, READ_ONLY, HV_TEXT, "V/s", NULL},
 };
 
 const struct hv_info *hv_info(enum hv_par p)
@@ -287,8 +290,8 @@ size_t hv_write_reply(const struct hv_reply *r, char line[HV_LINE])
 		    line, HV_LINE, "#BD:%02d,%s:ERR\r\n", r->board, error_word[r->error]);
 	size_t n = (size_t)snprintf(line, HV_LINE, "#BD:%02d,CMD:OK", r->board);
 	for (int i = 0; i < r->nvalues && n < HV_LINE - HV_VALUE - 8; i++)
-		n += (size_t)snprintf(
-		    line + n, HV_LINE - n, "%s%s", i ? ";" : ",VAL:", r->value[i]);
+		n +=
+		    (size_t)snprintf(line + n, HV_LINE - n, "%s%s", i ? ";" : ",VAL:", r->value[i]);
 	return n + (size_t)snprintf(line + n, HV_LINE - n, "\r\n");
 }
 
@@ -359,7 +362,8 @@ char *hv_stat_text(unsigned stat, char buf[HV_STAT_TEXT])
 
 char *hv_alarm_text(unsigned alarm, int nch, char buf[HV_STAT_TEXT])
 {
-	static const char *const names[] = {"ch0", "ch1", "ch2", "ch3", "pwfail", "ovp", "hvckfail"};
+	static const char *const names[] = {
+	    "ch0", "ch1", "ch2", "ch3", "pwfail", "ovp", "hvckfail"};
 
 	buf[0] = '\0';
 	if (nch > 4) {

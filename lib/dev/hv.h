@@ -74,8 +74,11 @@ enum hv_par {
 	HV_BDALARM,
 	HV_BDCLR,
 	/* of hvmux, which a supply does not know (PAR:ERR) */
-	HV_MUXBDS, /* how many boards it has */
-	HV_MUXWHY, /* why it last said ERR to this client */
+	HV_MUXBDS,  /* how many boards it has */
+	HV_MUXWHY,  /* why it last said ERR to this client */
+	HV_MUXVMAX, /* of a channel, its limits: a number, "none", or "forbidden" to this client */
+	HV_MUXIMAX,
+	HV_MUXRMAX,
 	HV_PARS
 };
 
@@ -88,8 +91,8 @@ enum hv_type {
 
 struct hv_info {
 	const char *name;
-	bool channel;      /* takes CH */
-	bool read, write;  /* MON, SET */
+	bool channel;     /* takes CH */
+	bool read, write; /* MON, SET */
 	enum hv_type type;
 	const char *unit;  /* "V", "uA", "V/s", "s", "" */
 	const char *words; /* of HV_WORD: "RAMP KILL" */
@@ -101,7 +104,7 @@ enum hv_error { HV_FINE, HV_ERR_CMD, HV_ERR_CH, HV_ERR_PAR, HV_ERR_VAL, HV_ERR_L
 const char *hv_error_text(enum hv_error e); /* "VAL:ERR: the value is out of range" */
 
 struct hv_request {
-	int board;   /* 0 to 31; 0 when the line does not say */
+	int board; /* 0 to 31; 0 when the line does not say */
 	bool set;
 	int channel; /* -1: of the board */
 	enum hv_par par;

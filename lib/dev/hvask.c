@@ -267,7 +267,8 @@ enum hvask_end hvask_number(struct hvask *a, int board, int channel, enum hv_par
 	return end;
 }
 
-enum hvask_end hvask_set(struct hvask *a, int board, int channel, enum hv_par par, const char *value)
+enum hvask_end hvask_set(
+    struct hvask *a, int board, int channel, enum hv_par par, const char *value)
 {
 	struct hv_request q = {.board = board, .set = true, .channel = channel, .par = par};
 	struct hv_reply r;
@@ -301,7 +302,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n)
 
 	if (end == HVASK_LOST && a->sent)
 		end = ask_once(a, &q, &r);
-	*n = 1;
+	*n = 0;
 	if (end == HVASK_OK && hv_number(r.value[0], &v) == 0 && v >= 1 && v <= HV_BOARDS)
 		*n = (int)v;
 	return end == HVASK_ERROR ? HVASK_OK : end;

@@ -18,8 +18,8 @@ enum hvask_end {
 	HVASK_OK,
 	HVASK_ERROR,   /* the supply answered with an error: reply->error */
 	HVASK_REFUSED, /* a limit or a right in hvmux, or the supply is in LOCAL */
-	HVASK_LOST,   /* no connection, no answer, or a senseless one: hvask_why() */
-	HVASK_STOPPED /* stopping() said so */
+	HVASK_LOST,    /* no connection, no answer, or a senseless one: hvask_why() */
+	HVASK_STOPPED  /* stopping() said so */
 };
 
 struct hvask;
@@ -44,12 +44,13 @@ enum hvask_end hvask_text(struct hvask *a, int board, int channel, enum hv_par p
 enum hvask_end hvask_number(struct hvask *a, int board, int channel, enum hv_par par, double *v);
 
 /* Writes one; value may be "". */
-enum hvask_end hvask_set(struct hvask *a, int board, int channel, enum hv_par par, const char *value);
+enum hvask_end hvask_set(
+    struct hvask *a, int board, int channel, enum hv_par par, const char *value);
 
 /* Channels of a board: asked once, then kept until the connection is lost. */
 enum hvask_end hvask_channels(struct hvask *a, int board, int *nch);
 
-/* How many boards: what hvmux says; 1 where a supply itself answers. */
+/* How many boards hvmux has; 0 where a supply itself answers, which does not know. */
 enum hvask_end hvask_boards(struct hvask *a, int *n);
 
 /* One sentence on what went wrong last: the loss, or the error with hvmux's reason. */

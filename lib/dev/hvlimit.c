@@ -48,12 +48,13 @@ static int limit_key(
 
 	(void)line;
 	if (!r) {
-		snprintf(why, CONF_WHY, "[%s]: neither [BOARD.CHANNEL], [BOARD.*] nor [*]", section);
+		snprintf(
+		    why, CONF_WHY, "[%s]: neither [BOARD.CHANNEL], [BOARD.*] nor [*]", section);
 		return -1;
 	}
 	double *to = strcmp(key, "max-volts") == 0 ? &r->volts
 	    : strcmp(key, "max-microamps") == 0    ? &r->microamps
-	    : strcmp(key, "max-ramp") == 0	   ? &r->ramp
+	    : strcmp(key, "max-ramp") == 0         ? &r->ramp
 						   : NULL;
 	if (to) {
 		if (hv_number(value, &v) == 0) {
@@ -142,7 +143,7 @@ struct hvlimit hvlimit_of(const struct hvlimits *l, int board, int channel)
 		return none;
 	const struct rule *c = &l->channel[board][channel], *b = &l->board[board], *a = &l->all;
 	int forbidden = c->forbidden >= 0 ? c->forbidden
-	    : b->forbidden >= 0		  ? b->forbidden
+	    : b->forbidden >= 0           ? b->forbidden
 					  : a->forbidden;
 	return (struct hvlimit){.volts = first(c->volts, b->volts, a->volts),
 	    .microamps = first(c->microamps, b->microamps, a->microamps),

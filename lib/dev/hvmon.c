@@ -119,8 +119,8 @@ void hvmon_channel(struct rec *r, struct hvmon_text *text, int64_t time, int boa
 		rec_whole(r, hv_stat_name(bit), NULL, c->stat >> bit & 1);
 }
 
-void hvmon_board(struct rec *r, struct hvmon_text *text, int64_t time, int board,
-    const struct hvmon_board *b)
+void hvmon_board(
+    struct rec *r, struct hvmon_text *text, int64_t time, int board, const struct hvmon_board *b)
 {
 	snprintf(text->board, sizeof text->board, "%d", board);
 	rec_begin(r, "hv_board", time);

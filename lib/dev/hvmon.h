@@ -41,8 +41,8 @@ struct hvmon_text {
 };
 void hvmon_channel(struct rec *r, struct hvmon_text *text, int64_t time, int board, int channel,
     const struct hvmon_channel *c, const char *name);
-void hvmon_board(struct rec *r, struct hvmon_text *text, int64_t time, int board,
-    const struct hvmon_board *b);
+void hvmon_board(
+    struct rec *r, struct hvmon_text *text, int64_t time, int board, const struct hvmon_board *b);
 
 /* STAT bits that a person should hear of: warnings only when no ramp explains them. */
 unsigned hvmon_alarms(unsigned stat);

@@ -10,13 +10,20 @@
 #include "base/cli.h"
 #include "base/tim.h"
 
-#define PEER	     96
-#define OFF_EVERY    TIM_S	      /* looks at a channel that ramps down, or does not obey */
-#define OFF_QUICK    3		      /* repetitions without a wait */
-#define LIMIT_EVERY  TIM_MIN	      /* tries to write MAXV */
-#define STARVED	     (2 * TIM_S)      /* a reading that has waited so long goes before a setting */
-#define TRIES	     2		      /* of a reading */
-#define PLACES	     (HV_CHANNELS + 1) /* of the cache: channels, and the board */
+#define PEER        96
+#define OFF_EVERY   TIM_S       /* looks at a channel that ramps down, or does not obey */
+#define OFF_QUICK   3           /* repetitions without a wait */
+#define LIMIT_EVERY TIM_MIN     /* tries to write MAXV */
+#define STARVED     (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define TRIES       2           /* of a reading */
+/* After an answer the line is left alone for a moment, a small part of what the answer took: a second
+ * answer to the same question would be seen, not taken for the next one's. */
+#define SETTLE      (60 * TIM_US)
+#define SETTLE_PART 50
+/* The same answer again, to another question, in a small part of the time that the supply ever
+ * needed: it answers twice. */
+#define TWICE_PART 4
+#define PLACES     (HV_CHANNELS + 1) /* of the cache: channels, and the board */
 
 /* ---- what is kept ---- */
 
@@ -91,8 +98,10 @@ struct board {
 	char id[4][HV_VALUE], seen[4][HV_VALUE]; /* BDNAME BDSNUM BDNCH BDFREL */
 	int nch;
 	enum purpose purpose; /* of the question outstanding */
-	struct hv_request asked;
-	int64_t sent;
+	struct hv_request asked, asked_before;
+	char last[HV_LINE]; /* the answer before */
+	int64_t fastest;    /* on this connection; 0: none yet */
+	int64_t sent, quiet_until;
 	struct hvmux_client *owner; /* of a reading */
 	struct slot *slot;
 	struct off off[HV_CHANNELS];
@@ -176,8 +185,8 @@ static size_t answer_line(const struct hvmux_client *c, struct slot *s, char lin
 	s->reply.board = s->q.board;
 	if (s->reply.error != HV_FINE || s->q.par != HV_MUXWHY)
 		return hv_write_reply(&s->reply, line);
-	return (size_t)snprintf(line, HV_LINE, "#BD:%02d,CMD:OK,VAL:%.200s\r\n", s->q.board,
-	    *c->why ? c->why : "none");
+	return (size_t)snprintf(
+	    line, HV_LINE, "#BD:%02d,CMD:OK,VAL:%.200s\r\n", s->q.board, *c->why ? c->why : "none");
 }
 
 /* Gives the answers at the head of the queue, in their order. Whether there was one. */
@@ -258,21 +267,27 @@ static void forget_cache(struct board *b)
 
 static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now);
 
+static void give_up_line(struct hvmux *m, struct board *b, const char *why, int64_t now)
+{
+	m->calls->drop(m->ctx, (int)(b - m->board), why);
+	lost(m, b, why, now);
+}
+
 static int number_of(const struct hvmux *m, const struct board *b)
 {
 	return (int)(b - m->board);
 }
 
 /* Sends one question; true when it is under way. */
-static bool ask(struct hvmux *m, struct board *b, enum purpose purpose, const struct hv_request *q,
-    int64_t now)
+static bool ask(
+    struct hvmux *m, struct board *b, enum purpose purpose, const struct hv_request *q, int64_t now)
 {
 	char line[HV_LINE];
 	int n = number_of(m, b);
 
 	if (m->calls->stale(m->ctx, n)) {
-		m->calls->drop(m->ctx, n, "it speaks unasked");
-		lost(m, b, "it speaks unasked: another program may be connected to it", now);
+		give_up_line(
+		    m, b, "it speaks unasked: another program may be connected to it", now);
 		return false;
 	}
 	b->asked = *q;
@@ -287,8 +302,8 @@ static bool ask(struct hvmux *m, struct board *b, enum purpose purpose, const st
 	return false;
 }
 
-static bool ask_value(
-    struct hvmux *m, struct board *b, enum purpose purpose, int channel, enum hv_par par, int64_t now)
+static bool ask_value(struct hvmux *m, struct board *b, enum purpose purpose, int channel,
+    enum hv_par par, int64_t now)
 {
 	struct hv_request q = {.channel = channel, .par = par};
 	return ask(m, b, purpose, &q, now);
@@ -308,7 +323,8 @@ static void cancel_raising(struct hvmux *m, int board, int channel, const char *
 	struct job *j = &m->board[board].job;
 
 	snprintf(why, sizeof why, "cancelled by OFF of %s", peer);
-	if (j->phase != NO_JOB && j->phase != SETTING && j->q.channel == channel && raises(j->q.par)) {
+	if (j->phase != NO_JOB && j->phase != SETTING && j->q.channel == channel &&
+	    raises(j->q.par)) {
 		AUDIT(m, "%s: %s: %s%s", j->peer, change_text(&j->q, j->old, text),
 		    j->phase == READ_BACK ? "had no answer, and was " : "", why);
 		if (j->owner)
@@ -517,7 +533,8 @@ static void got_before(struct hvmux *m, struct board *b, const struct hv_reply *
 	if (j->step == 0) {
 		snprintf(j->old, sizeof j->old, "%s", r->value[0]);
 		if (b->asked.par == HV_STAT && hv_number(r->value[0], &v) == 0)
-			snprintf(j->old, sizeof j->old, "%s", (unsigned)v & HV_STAT_ON ? "ON" : "OFF");
+			snprintf(
+			    j->old, sizeof j->old, "%s", (unsigned)v & HV_STAT_ON ? "ON" : "OFF");
 	}
 	if (j->q.par == HV_ON && hv_number(r->value[0], &v) == 0 &&
 	    hvlimit_value(&limit, b->asked.par, v, why) < 0) {
@@ -526,6 +543,13 @@ static void got_before(struct hvmux *m, struct board *b, const struct hv_reply *
 		return;
 	}
 	j->step++;
+}
+
+/* How far a value may be from what the supply prints of it. */
+static double half_a_digit(const char *printed)
+{
+	const char *dot = strchr(printed, '.');
+	return 0.5 * pow(10, dot ? -(double)strlen(dot + 1) : 0) + 1e-9;
 }
 
 /* A setting had no answer: what does the supply show? */
@@ -539,13 +563,15 @@ static void got_read_back(struct hvmux *m, struct board *b, const struct hv_repl
 	if (r->error == HV_FINE && j->q.par == HV_ON)
 		done = hv_number(r->value[0], &got) == 0 && (unsigned)got & HV_STAT_ON;
 	else if (r->error == HV_FINE && hv_number(j->q.value, &wanted) == 0)
-		done = hv_number(r->value[0], &got) == 0 && fabs(got - wanted) < 0.05;
+		done = hv_number(r->value[0], &got) == 0 &&
+		    fabs(got - wanted) <= half_a_digit(r->value[0]);
 	else if (r->error == HV_FINE && j->q.par == HV_BDCLR)
 		done = hv_number(r->value[0], &got) == 0 && got < 0.5;
 	else if (r->error == HV_FINE)
 		done = strcmp(r->value[0], j->q.value) == 0;
 	snprintf(why, sizeof why, "%s: it had no answer, and reads back %s",
-	    done ? "done" : "not done", r->error == HV_FINE ? r->value[0] : hv_error_text(r->error));
+	    done ? "done" : "not done",
+	    r->error == HV_FINE ? r->value[0] : hv_error_text(r->error));
 	end_job(m, b, done ? HV_FINE : HV_ERR_CMD, HVMUX_UNANSWERED, why);
 }
 
@@ -588,7 +614,8 @@ static void got_guard(struct hvmux *m, struct board *b, const struct hv_reply *r
 		if (set)
 			AUDIT(m, "limits file: %s MAXV %g -> %g: done", where, g->seen[0], most);
 		else if (!g->alarmed)
-			ALARM(m, "%s MAXV cannot be brought to the limit of %g V: the supply said %s",
+			ALARM(m,
+			    "%s MAXV cannot be brought to the limit of %g V: the supply said %s",
 			    where, most, hv_error_text(r->error));
 		g->alarmed = !set;
 		g->due = set ? INT64_MAX : now + LIMIT_EVERY;
@@ -607,7 +634,8 @@ static void got_guard(struct hvmux *m, struct board *b, const struct hv_reply *r
 		return;
 	if (!g->alarmed)
 		ALARM(m,
-		    "%s is on at VSET %g V (VMON %g V), above the limit of %g V: nothing is changed, "
+		    "%s is on at VSET %g V (VMON %g V), above the limit of %g V: nothing is "
+		    "changed, "
 		    "MAXV stays %g V",
 		    where, g->seen[2], g->seen[3], most, g->seen[0]);
 	g->alarmed = true;
@@ -671,7 +699,8 @@ static enum hv_error objection(struct hvmux_client *c, const struct hv_request *
 		return HV_ERR_LOC;
 	}
 	if (b->nch > 0 && q->channel > b->nch) {
-		snprintf(why, HV_WHY, "there is no such channel: this board has 0 to %d", b->nch - 1);
+		snprintf(
+		    why, HV_WHY, "there is no such channel: this board has 0 to %d", b->nch - 1);
 		return HV_ERR_CH;
 	}
 	if (b->nch > 0 && q->set && q->channel == b->nch && q->par != HV_OFF) {
@@ -749,7 +778,8 @@ static bool next_reading(struct hvmux *m, struct board *b, int64_t now)
 static void got_reading(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now)
 {
 	if (r->error == HV_FINE && m->o.cache > 0 && b->asked.channel < HV_CHANNELS)
-		*cache_of(b, &b->asked) = (struct cached){.at = now, .epoch = b->epoch, .reply = *r};
+		*cache_of(b, &b->asked) =
+		    (struct cached){.at = now, .epoch = b->epoch, .reply = *r};
 	if (!b->owner)
 		return; /* it has gone */
 	if (r->error != HV_FINE)
@@ -760,6 +790,13 @@ static void got_reading(struct hvmux *m, struct board *b, const struct hv_reply 
 }
 
 /* ---- meeting a supply ---- */
+
+/* Whether MAXV is ours to write: a forbidden channel is left alone altogether. */
+static bool guarded(const struct hvmux *m, int board, int channel)
+{
+	struct hvlimit l = hvlimit_of(m->o.limits, board, channel);
+	return !isinf(l.volts) && !l.forbidden;
+}
 
 static void met(struct hvmux *m, struct board *b, int64_t now)
 {
@@ -773,7 +810,8 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 	if (!same) {
 		b->state = STRANGER;
 		ALARM(m,
-		    "board %d: another supply answers: %s serial %s with %s channels, not %s serial %s "
+		    "board %d: another supply answers: %s serial %s with %s channels, not %s "
+		    "serial %s "
 		    "with %s: only OFF is passed on; start hvmux again if this is right",
 		    n, b->seen[ID_NAME], b->seen[ID_SERIAL], b->seen[ID_CHANNELS], b->id[ID_NAME],
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS]);
@@ -784,8 +822,7 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 		NOTE(m, "board %d: %s serial %s, %s channels, firmware %s", n, b->id[ID_NAME],
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS], b->id[ID_FIRMWARE]);
 		for (int ch = 0; ch < b->nch; ch++)
-			b->guard[ch] = (struct guard){
-			    .due = isinf(hvlimit_of(m->o.limits, n, ch).volts) ? INT64_MAX : now};
+			b->guard[ch] = (struct guard){.due = guarded(m, n, ch) ? now : INT64_MAX};
 	}
 	/* An OFF that came before the number of channels was known. */
 	for (struct hvmux_client *c = m->first; c; c = c->next)
@@ -804,8 +841,7 @@ static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply
 	if (++b->step < IDS)
 		return;
 	if (hv_number(b->seen[ID_CHANNELS], &nch) < 0 || nch < 1 || nch >= HV_CHANNELS) {
-		m->calls->drop(m->ctx, number_of(m, b), "it does not say how many channels it has");
-		lost(m, b, "it does not say how many channels it has", now);
+		give_up_line(m, b, "it does not say how many channels it has", now);
 		return;
 	}
 	if (!b->known)
@@ -821,7 +857,6 @@ static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now)
 
 	if (b->state == AWAY)
 		return;
-	ALARM(m, "board %d: %s", number_of(m, b), why);
 	m->t->also[HVMUX_RECONNECTS].n++;
 	b->state = AWAY;
 	b->away_since = now;
@@ -859,7 +894,25 @@ void hvmux_up(struct hvmux *m, int board, int64_t now)
 	(void)now;
 	b->state = MEETING;
 	b->step = 0;
+	b->last[0] = '\0';
+	b->fastest = 0;
 	b->purpose = FOR_NOBODY;
+}
+
+/* Whether this looks like a second answer to the question before. Notes the answer. */
+static bool is_echo(struct board *b, const char *line, size_t n, int64_t now)
+{
+	int64_t took = now - b->sent;
+	bool same = n < sizeof b->last && strlen(b->last) == n && memcmp(b->last, line, n) == 0;
+	const struct hv_request *q = &b->asked, *q0 = &b->asked_before;
+	bool other = q->par != q0->par || q->channel != q0->channel || q->set != q0->set;
+	bool echo = same && other && took < b->fastest / TWICE_PART;
+
+	snprintf(b->last, sizeof b->last, "%.*s", (int)(n < HV_LINE ? n : HV_LINE - 1), line);
+	b->asked_before = b->asked;
+	if (b->fastest == 0 || took < b->fastest)
+		b->fastest = took;
+	return echo;
 }
 
 void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t now)
@@ -870,15 +923,21 @@ void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t
 	/* The group form is the one of the board that was met; a stranger's may differ. */
 	int nch = b->asked.channel >= 0 && b->state == READY ? b->nch : 0;
 
-	if (purpose == FOR_NOBODY || hv_read_reply(line, n, &r) < 0 || !hv_fits(&b->asked, &r, nch)) {
+	if (purpose == FOR_NOBODY || hv_read_reply(line, n, &r) < 0 ||
+	    !hv_fits(&b->asked, &r, nch)) {
 		const char *why = purpose == FOR_NOBODY ? "it speaks unasked"
 		    : n > 5 && memcmp(line, "#CMD:", 5) == 0
 		    ? "it speaks the dialect of DT54xx and DT55xx supplies, which is another one"
 		    : "what it says is no answer to what was asked";
-		m->calls->drop(m->ctx, board, why);
-		lost(m, b, why, now);
+		give_up_line(m, b, why, now);
 		return;
 	}
+	if (is_echo(b, line, n, now)) {
+		give_up_line(m, b, "it answers twice", now);
+		return;
+	}
+	int64_t settle = (now - b->sent) / SETTLE_PART;
+	b->quiet_until = now + (settle < SETTLE ? settle : SETTLE);
 	b->purpose = FOR_NOBODY;
 	switch (purpose) {
 	case FOR_IDENTITY:
@@ -965,14 +1024,25 @@ int hvmux_waiting(const struct hvmux_client *c)
 	return (int)c->count;
 }
 
-/* MUXBDS and MUXWHY, which hvmux answers itself. */
+/* What hvmux answers itself: MUXBDS, the limits, and MUXWHY, which answer_line() fills in. */
 static bool own_answer(struct hvmux_client *c, struct slot *s)
 {
 	struct hv_reply r = {.nvalues = 1};
+	struct hvlimit l = hvlimit_of(c->m->o.limits, s->q.board, s->q.channel);
+	double most = s->q.par == HV_MUXVMAX ? l.volts
+	    : s->q.par == HV_MUXIMAX         ? l.microamps
+					     : l.ramp;
 
-	if (s->q.par != HV_MUXBDS && s->q.par != HV_MUXWHY)
+	if (s->q.par < HV_MUXBDS)
 		return false;
-	snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	if (s->q.channel < 0)
+		snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+	else if (l.forbidden || c->read_only)
+		snprintf(r.value[0], HV_VALUE, "forbidden");
+	else if (isinf(most))
+		snprintf(r.value[0], HV_VALUE, "none");
+	else
+		snprintf(r.value[0], HV_VALUE, "%.3f", most);
 	answer(c, s, &r, -1);
 	return true;
 }
@@ -983,8 +1053,8 @@ static void malformed(
 	char safe[300];
 
 	cli_safe(safe, sizeof safe, line, n);
-	AUDIT(c->m, "%s: '%.240s%s': refused: %s", c->peer, safe, cut ? "..." : "",
-	    hv_error_text(e));
+	AUDIT(
+	    c->m, "%s: '%.240s%s': refused: %s", c->peer, safe, cut ? "..." : "", hv_error_text(e));
 	answer_error(c, s, e, HVMUX_MALFORMED, hv_error_text(e));
 }
 
@@ -1044,7 +1114,7 @@ void hvmux_ahead(struct hvmux_client *c, const char *text, size_t n, int64_t now
 
 static void next_question(struct hvmux *m, struct board *b, int64_t now)
 {
-	if (b->state == AWAY || b->purpose != FOR_NOBODY)
+	if (b->state == AWAY || b->purpose != FOR_NOBODY || now < b->quiet_until)
 		return;
 	if (b->state == MEETING) {
 		(void)ask_value(m, b, FOR_IDENTITY, -1, identity[b->step], now);
@@ -1098,8 +1168,8 @@ static bool stuck(const struct hvmux *m, const struct board *b, const struct slo
 static void give_up(struct hvmux_client *c, struct slot *s)
 {
 	struct board *b = &c->m->board[s->q.board];
-	const char *why = b->state == READY ? "an OFF of this channel is not obeyed yet"
-					    : "the supply is away";
+	const char *why =
+	    b->state == READY ? "an OFF of this channel is not obeyed yet" : "the supply is away";
 	char text[128];
 
 	if (s->state == BUSY) {
@@ -1122,7 +1192,8 @@ static int64_t expire(struct hvmux *m, int64_t now)
 	for (struct hvmux_client *c = m->first; c; c = c->next) {
 		for (unsigned i = 0; i < c->count; i++) {
 			struct slot *s = slot_at(c, i);
-			const struct board *b = &m->board[s->q.board < m->o.boards ? s->q.board : 0];
+			const struct board *b =
+			    &m->board[s->q.board < m->o.boards ? s->q.board : 0];
 			if (s->state == ANSWERED || !stuck(m, b, s))
 				continue;
 			int64_t at = patience(m, b, s);
@@ -1139,11 +1210,11 @@ static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 {
 	if (b->purpose == FOR_NOBODY || now - b->sent < m->o.timeout)
 		return;
-	m->calls->drop(m->ctx, number_of(m, b), "no answer");
-	lost(m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
+	give_up_line(
+	    m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
 }
 
-static int64_t board_due(const struct hvmux *m, const struct board *b)
+static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t now)
 {
 	int64_t due = INT64_MAX;
 
@@ -1151,6 +1222,8 @@ static int64_t board_due(const struct hvmux *m, const struct board *b)
 		return due;
 	if (b->purpose != FOR_NOBODY)
 		return b->sent + m->o.timeout;
+	if (b->quiet_until > now)
+		return b->quiet_until;
 	for (int ch = 0; ch < b->nch; ch++) {
 		if (b->off[ch].wanted && b->off[ch].due < due)
 			due = b->off[ch].due;
@@ -1183,7 +1256,7 @@ int64_t hvmux_run(struct hvmux *m, int64_t now)
 		}
 	}
 	for (int i = 0; i < m->o.boards; i++) {
-		at = board_due(m, &m->board[i]);
+		at = board_due(m, &m->board[i], now);
 		due = at < due ? at : due;
 	}
 	return due;
@@ -1193,8 +1266,8 @@ int64_t hvmux_run(struct hvmux *m, int64_t now)
 
 void hvmux_tally(struct tally *t)
 {
-	static const char *const losses[] = {
-	    "refused", "malformed", "cancelled", "unanswered", "client left"},
+	static const char *const losses[] = {"refused", "malformed", "cancelled", "unanswered",
+	    "client left"},
 				 *const also[] = {"transactions", "cached", "reconnects", "alarms"};
 
 	t->unit = "requests";

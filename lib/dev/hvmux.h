@@ -34,10 +34,11 @@ struct hvmux_client;
 
 struct hvmux_options {
 	int boards;
-	int address[HV_BOARDS];	 /* the number that each supply has itself */
+	int address[HV_BOARDS];        /* the number that each supply has itself */
 	const struct hvlimits *limits; /* NULL: none */
-	int64_t timeout; /* for an answer of a supply; and how long a request waits for a lost one */
-	int64_t cache;   /* how old a reading may be that is given again; 0: none */
+	int64_t
+	    timeout;   /* for an answer of a supply; and how long a request waits for a lost one */
+	int64_t cache; /* how old a reading may be that is given again; 0: none */
 };
 
 /* What hvmux wants done. None may call back into hvmux, except where said. */
@@ -61,11 +62,11 @@ struct hvmux_calls {
 
 /* Indices of tally->lost[] and also[]. */
 enum hvmux_loss {
-	HVMUX_REFUSED,   /* by limits, rights or number of channels */
-	HVMUX_MALFORMED, /* not the protocol */
-	HVMUX_CANCELLED, /* by an OFF */
+	HVMUX_REFUSED,    /* by limits, rights or number of channels */
+	HVMUX_MALFORMED,  /* not the protocol */
+	HVMUX_CANCELLED,  /* by an OFF */
 	HVMUX_UNANSWERED, /* the supply was away or did not answer */
-	HVMUX_LEFT       /* the client went before its answer came */
+	HVMUX_LEFT        /* the client went before its answer came */
 };
 enum hvmux_also { HVMUX_TRANSACTIONS, HVMUX_CACHED, HVMUX_RECONNECTS, HVMUX_ALARMS };
 

@@ -131,8 +131,8 @@ static int one_setting(const char *key, const char *value, struct hvset_want *w,
 		snprintf(why, CONF_WHY, "%s: '%.60s' is no value for it", key, value);
 		return -1;
 	}
-	snprintf(why, CONF_WHY, "%s: not one of vset iset maxv rup rdw trip pdwn imrange power",
-	    key);
+	snprintf(
+	    why, CONF_WHY, "%s: not one of vset iset maxv rup rdw trip pdwn imrange power", key);
 	return -1;
 }
 
@@ -262,10 +262,68 @@ static enum hvset_end check_maxv(struct hvset *h, const struct hvset_want *w)
 	return HVSET_REFUSED;
 }
 
+/* What hvmux, when there is one, will let through. */
+static enum hvset_end check_limit(struct hvset *h, const struct hvset_want *w, enum hv_par limit,
+    enum hv_par first, enum hv_par second)
+{
+	const enum hv_par pars[] = {first, second};
+	char text[HV_VALUE];
+	double most, v;
+	enum hvask_end end = hvask_text(h->ask, w->board, w->channel, limit, text);
+
+	if (end != HVASK_OK)
+		return because(h, w, hv_info(limit)->name, end);
+	if (strcmp(text, "forbidden") == 0) {
+		say(h, HVSET_FAIL, w, "hvmux lets nothing but OFF through from here");
+		return HVSET_REFUSED;
+	}
+	if (hv_number(text, &most) < 0)
+		return HVSET_DONE;
+	for (int i = 0; i < 2; i++) {
+		if (hv_number(w->value[pars[i]], &v) < 0 || v <= most)
+			continue;
+		say(h, HVSET_FAIL, w, "%s %s: above hvmux's limit of %g %s", hv_info(pars[i])->name,
+		    w->value[pars[i]], most, hv_info(limit)->unit);
+		return HVSET_REFUSED;
+	}
+	return HVSET_DONE;
+}
+
+static bool changes(const struct hvset_want *w)
+{
+	for (size_t k = 0; k < SETTABLE; k++)
+		if (*w->value[settable[k]])
+			return true;
+	return w->power == HVSET_ON;
+}
+
+static enum hvset_end check_limits(struct hvset *h, const struct hvset_want *w)
+{
+	enum hvset_end end = HVSET_DONE;
+
+	if (!changes(w))
+		return HVSET_DONE;
+	end = check_limit(h, w, HV_MUXVMAX, HV_VSET, HV_MAXV);
+	if (end == HVSET_DONE)
+		end = check_limit(h, w, HV_MUXIMAX, HV_ISET, HV_ISET);
+	if (end == HVSET_DONE)
+		end = check_limit(h, w, HV_MUXRMAX, HV_RUP, HV_RDW);
+	return end;
+}
+
 static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 {
-	int nch;
-	enum hvask_end end = hvask_channels(h->ask, w->board, &nch);
+	int nch, boards = 0;
+	enum hvask_end end = HVASK_OK;
+
+	/* A board that is not there would only be silent. */
+	if (w->board > 0 && (end = hvask_boards(h->ask, &boards)) != HVASK_OK)
+		return because(h, w, "how many boards", end);
+	if (boards > 0 && w->board >= boards) {
+		say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
+		return HVSET_REFUSED;
+	}
+	end = hvask_channels(h->ask, w->board, &nch);
 
 	/* An OFF goes out even where the board says nothing of itself. */
 	if ((end == HVASK_ERROR || end == HVASK_REFUSED) && w->power == HVSET_OFF)
@@ -282,9 +340,19 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n)
 {
 	enum hvset_end end = HVSET_DONE;
+	int boards = 0;
 
 	for (int i = 0; i < n && end == HVSET_DONE; i++)
 		end = check_place(h, &want[i]);
+	bool all_off = true;
+	for (int i = 0; i < n; i++)
+		all_off &= !changes(&want[i]);
+	enum hvask_end asked =
+	    end != HVSET_DONE || all_off ? HVASK_OK : hvask_boards(h->ask, &boards);
+	if (asked != HVASK_OK)
+		return because(h, NULL, "how many boards", asked);
+	for (int i = 0; i < n && end == HVSET_DONE && boards > 0; i++)
+		end = check_limits(h, &want[i]);
 	for (int i = 0; i < n && end == HVSET_DONE; i++) {
 		for (size_t k = 0; k < SETTABLE && end == HVSET_DONE; k++)
 			if (*want[i].value[settable[k]])
@@ -338,15 +406,15 @@ static enum hvset_end change(struct hvset *h, const struct hvset_want *w, enum h
 		return because(h, w, info->name, set);
 	end = hvask_text(h->ask, w->board, w->channel, p, now);
 	if (end != HVASK_OK)
-		return because(h, w, set == HVASK_OK ? info->name : "no answer to a SET, and now",
-		    end);
+		return because(
+		    h, w, set == HVASK_OK ? info->name : "no answer to a SET, and now", end);
 	if (!same_value(now, wanted)) {
-		say(h, HVSET_FAIL, w, "%s: asked for %s, the supply shows %s%s%s", info->name, wanted,
-		    short_number(now), unit, info->unit);
+		say(h, HVSET_FAIL, w, "%s: asked for %s, the supply shows %s%s%s", info->name,
+		    wanted, short_number(now), unit, info->unit);
 		return set == HVASK_OK ? HVSET_DEVICE : HVSET_LOST;
 	}
-	say(h, HVSET_RESULT, w, "%s %s -> %s%s%s", info->name, short_number(old),
-	    short_number(now), unit, info->unit);
+	say(h, HVSET_RESULT, w, "%s %s -> %s%s%s", info->name, short_number(old), short_number(now),
+	    unit, info->unit);
 	return HVSET_DONE;
 }
 
@@ -387,7 +455,8 @@ static enum hvset_end switch_off(struct hvset *h, struct hvset_want *w)
 		else
 			return because(h, w, "OFF", off);
 		if (end == HVSET_DONE && (!(stat & HV_STAT_ON) || (stat & HV_STAT_RDW))) {
-			say(h, HVSET_RESULT, w, "OFF%s", stat & HV_STAT_RDW ? ", ramping down" : "");
+			say(h, HVSET_RESULT, w, "OFF%s",
+			    stat & HV_STAT_RDW ? ", ramping down" : "");
 			w->target = 0;
 			return HVSET_DONE;
 		}
@@ -411,9 +480,9 @@ static enum hvset_end switch_on(struct hvset *h, struct hvset_want *w)
 	}
 	if (stat & (LATCH | HV_STAT_ILK | HV_STAT_DIS)) {
 		say(h, HVSET_FAIL, w, "STAT %s: %s first", hv_stat_text(stat, text),
-		    stat & LATCH              ? "find out why, and --clear"
+		    stat & LATCH             ? "find out why, and --clear"
 			: stat & HV_STAT_ILK ? "close the interlock"
-					      : "enable it at the front panel");
+					     : "enable it at the front panel");
 		return HVSET_REFUSED;
 	}
 	if (h->dry) {
@@ -524,7 +593,7 @@ enum hvset_end hvset_all_off(struct hvset *h, int board)
 		int n;
 		if ((end = hvask_boards(h->ask, &n)) != HVASK_OK)
 			return because(h, NULL, "how many boards", end);
-		last = n - 1;
+		last = n ? n - 1 : 0;
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
@@ -606,13 +675,15 @@ static enum hvset_end look(struct hvset *h, const struct hvset_want *w, bool *bu
 		say(h, HVSET_FAIL, w, "%.1f V, STAT %s", v, names);
 		return HVSET_DEVICE;
 	}
-	*busy = (stat & (HV_STAT_RUP | HV_STAT_RDW)) != 0;
+	/* At the current limit it may still trip, and is not where it was to go. */
+	*busy = (stat & (HV_STAT_RUP | HV_STAT_RDW | HV_STAT_OVC)) != 0;
 	if (!*busy)
 		say(h, HVSET_RESULT, w, "%.1f V, %s", v, names);
 	return HVSET_DONE;
 }
 
-enum hvset_end hvset_wait(struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns)
+enum hvset_end hvset_wait(
+    struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns)
 {
 	bool done[HVSET_WANTS] = {false};
 	int left = n;
@@ -636,8 +707,8 @@ enum hvset_end hvset_wait(struct hvset *h, const struct hvset_want *want, int n,
 			left -= !busy;
 		}
 		if (left > 0 && tim_mono() >= until) {
-			say(h, HVSET_FAIL, NULL, "%d channel%s still ramping: no longer waiting", left,
-			    left > 1 ? "s are" : " is");
+			say(h, HVSET_FAIL, NULL, "%d channel%s still ramping: no longer waiting",
+			    left, left > 1 ? "s are" : " is");
 			return HVSET_LOST;
 		}
 		if (left > 0)

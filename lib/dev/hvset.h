@@ -41,7 +41,8 @@ struct hvset {
 	bool dry; /* only say what would be done */
 	void (*say)(enum hvset_tone tone, const char *text);
 	bool (*stopping)(void);
-	void (*progress)(const char *text); /* during hvset_wait(), several times a second; or NULL */
+	void (*progress)(
+	    const char *text); /* during hvset_wait(), several times a second; or NULL */
 };
 
 /* Reads "0,2", "0-3" into want[0..), on one board. Returns how many, or -1 with why. */
@@ -66,6 +67,7 @@ enum hvset_end hvset_clear(struct hvset *h, int board);
 
 /* Waits until no channel of want ramps any more, and says where it ended. deadline_ns 0: as long
  * as the ramp needs, half of it and 10 s more. */
-enum hvset_end hvset_wait(struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns);
+enum hvset_end hvset_wait(
+    struct hvset *h, const struct hvset_want *want, int n, int64_t deadline_ns);
 
 #endif

@@ -44,7 +44,7 @@ struct simhv {
 	bool local, interlock, interlock_closed, silent, split;
 	enum simhv_second second;
 	int64_t delay, then, dark_until;
-	int drop, half, twice, garbage, mute_set;
+	int drop, half, twice, garbage, mute_set, lose_set;
 	char error[8];
 	int errors;
 	uint64_t random;
@@ -124,7 +124,7 @@ static void advance(struct simhv *s, int64_t now)
 static unsigned status(const struct simhv *s, const struct channel *c)
 {
 	double target = c->on ? fmin(c->vset, c->maxv) : 0;
-	bool up = c->v < target - 0.05, down = c->v > target + 0.05;
+	bool up = c->v<target - 0.05, down = c->v> target + 0.05;
 	bool limited = c->on && c->leak + c->v / c->load * 1e6 >= c->iset * 0.999;
 	unsigned st = c->latched;
 
@@ -308,9 +308,9 @@ static const char *set_number(struct simhv *s, struct channel *c, const char *pa
 		double *to, lo, hi;
 		int digits;
 	} set[] = {{"VSET", &c->vset, 0, fmin(s->o.vmax, c->maxv), 1},
-	    {"ISET", &c->iset, 0, s->o.imax, 2}, {"MAXV", &c->maxv, 0, floor(s->o.vmax * 1.0125), 0},
-	    {"RUP", &c->rup, 1, 500, 0}, {"RDW", &c->rdw, 1, 500, 0},
-	    {"TRIP", &c->trip, 0, NEVER_TRIPS, 1}};
+	    {"ISET", &c->iset, 0, s->o.imax, 2},
+	    {"MAXV", &c->maxv, 0, floor(s->o.vmax * 1.0125), 0}, {"RUP", &c->rup, 1, 500, 0},
+	    {"RDW", &c->rdw, 1, 500, 0}, {"TRIP", &c->trip, 0, NEVER_TRIPS, 1}};
 	double x;
 
 	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
@@ -350,7 +350,8 @@ static const char *set_channel(struct simhv *s, struct channel *c, const char *p
 		return one_of(v, "LOW", "HIGH", &c->low_range) ? NULL : "VAL";
 	const char *wrong = set_number(s, c, par, v);
 	/* To set what may only be read is an error of the value. */
-	return wrong && strcmp(wrong, "PAR") == 0 && channel_value(s, c, par, unused) ? "VAL" : wrong;
+	return wrong && strcmp(wrong, "PAR") == 0 && channel_value(s, c, par, unused) ? "VAL"
+										      : wrong;
 }
 
 static const char *set_board(struct simhv *s, const char *par, const char *v)
@@ -461,7 +462,8 @@ static const char *set(struct simhv *s, const struct asked *a)
 	if (a->channel > s->o.channels)
 		return "CH";
 	bool all = a->channel == s->o.channels;
-	for (int i = all ? 0 : a->channel; i < (all ? s->o.channels : a->channel + 1) && !wrong; i++)
+	for (int i = all ? 0 : a->channel; i < (all ? s->o.channels : a->channel + 1) && !wrong;
+	     i++)
 		wrong = set_channel(s, &s->ch[i], a->par, a->val);
 	return wrong;
 }
@@ -508,8 +510,9 @@ static void reply(struct simhv *s, const char *text, size_t n, int64_t now)
 	if (take_one(&s->half) || how == 1) {
 		send(s, text, n / 2, due);
 	} else if (take_one(&s->twice) || how == 2) {
-		send(s, text, n, due);
-		send(s, text, n, due);
+		char two[REPLY_MOST];
+		size_t len = (size_t)snprintf(two, sizeof two, "%s%s", text, text);
+		send(s, two, len < sizeof two ? len : n, due);
 	} else if (take_one(&s->garbage) || how == 3) {
 		send(s, noise, sizeof noise - 1, due);
 	} else {
@@ -529,19 +532,18 @@ void simhv_line(struct simhv *s, const char *line, size_t n, bool cut, int64_t n
 		copy[n] = '\0';
 		wrong = take_apart(s, copy, &a);
 	}
-	if (a.board != s->o.board)
-		return; /* another one's in the chain, or nobody's */
 	bool is_set = !wrong && strcmp(a.cmd, "SET") == 0;
+	if (a.board != s->o.board || (is_set && take_one(&s->lose_set)))
+		return; /* another one's in the chain, or nobody's */
 	if (!wrong && s->errors > 0 && s->errors--)
 		wrong = s->error;
 	else if (!wrong)
 		wrong = is_set ? set(s, &a) : monitor(s, &a, text, sizeof text);
 	if (is_set && !wrong && take_one(&s->mute_set))
 		return;
-	int len = wrong
-	    ? snprintf(out, sizeof out, "#BD:%02d,%s:ERR\r\n", s->o.board, wrong)
-	    : snprintf(out, sizeof out, "#BD:%02d,CMD:OK%s%s\r\n", s->o.board, *text ? ",VAL:" : "",
-		  text);
+	int len = wrong ? snprintf(out, sizeof out, "#BD:%02d,%s:ERR\r\n", s->o.board, wrong)
+			: snprintf(out, sizeof out, "#BD:%02d,CMD:OK%s%s\r\n", s->o.board,
+			      *text ? ",VAL:" : "", text);
 	reply(s, out, (size_t)len, now);
 }
 
@@ -588,14 +590,14 @@ static bool switches(struct simhv *s, const char *verb, const char *arg)
 	return false;
 }
 
-/* drop, half, double, garbage, mute-set: so many times */
+/* lose-set, drop, half, double, garbage, mute-set: so many times */
 static bool counts(struct simhv *s, const char *verb, const char *arg)
 {
 	const struct {
 		const char *name;
 		int *to;
 	} count[] = {{"drop", &s->drop}, {"half", &s->half}, {"double", &s->twice},
-	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}};
+	    {"garbage", &s->garbage}, {"mute-set", &s->mute_set}, {"lose-set", &s->lose_set}};
 	long long v;
 
 	for (size_t i = 0; i < sizeof count / sizeof *count; i++) {
@@ -648,7 +650,12 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		return 0;
 	if (strcmp(verb, "delay") == 0)
 		return tim_duration(arg, &s->delay) < 0 ? bad(why, text) : 0;
-	if (strcmp(verb, "cycle") == 0) {
+	if (strcmp(verb, "chaos") == 0) {
+		double p;
+		if (conf_real(arg, &p) < 0 || p < 0 || p > 1)
+			return bad(why, text);
+		s->o.chaos = p;
+	} else if (strcmp(verb, "cycle") == 0) {
 		int64_t time;
 		if (tim_duration(arg, &time) < 0)
 			return bad(why, text);
@@ -665,7 +672,7 @@ int simhv_command(struct simhv *s, const char *text, int64_t now, char why[SIMHV
 		s->second = SIMHV_DISTURB;
 	} else if (strcmp(verb, "error") == 0 && strlen(arg) < sizeof s->error &&
 	    conf_int(more, 0, 1000000, &v) == 0) {
-		snprintf(s->error, sizeof s->error, "%s", arg);
+		snprintf(s->error, sizeof s->error, "%.7s", arg);
 		s->errors = (int)v;
 	} else {
 		return bad(why, text);

@@ -34,15 +34,8 @@ struct cdf {
 
 /* ---- byte order ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-CLONES static void swap2(void *values, size_t n)
+WIRE_VECTOR static void swap2(void *values, size_t n)
 {
 	typedef uint16_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -51,7 +44,7 @@ CLONES static void swap2(void *values, size_t n)
 		v[i] = __builtin_bswap16(v[i]);
 }
 
-CLONES static void swap4(void *values, size_t n)
+WIRE_VECTOR static void swap4(void *values, size_t n)
 {
 	typedef uint32_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -60,7 +53,7 @@ CLONES static void swap4(void *values, size_t n)
 		v[i] = __builtin_bswap32(v[i]);
 }
 
-CLONES static void swap8(void *values, size_t n)
+WIRE_VECTOR static void swap8(void *values, size_t n)
 {
 	typedef uint64_t loose __attribute__((aligned(1))); /* a row may begin anywhere */
 	loose *v = values;
@@ -408,8 +401,17 @@ static int write_marker(struct cdf *f)
 	return flush_fixed(f);
 }
 
+/* Whether there is nothing that a commit could make safe. */
+static bool nothing_new(const struct cdf *f)
+{
+	return f->gathered == 0 && f->written == f->committed &&
+	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
+}
+
 int cdf_commit(struct cdf *f)
 {
+	if (f->committed && nothing_new(f))
+		return 0;
 	int bad = flush_rows(f), error = errno;
 
 	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)

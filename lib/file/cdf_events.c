@@ -81,7 +81,7 @@ struct cdf_events *cdf_events_new(
 	t->also[0].name = "incomplete";
 	t->also[1].name = "missing in the stream";
 	t->also[2].name = "segments";
-	cdf_run_init(&e->run, o, c, "event", e->loss);
+	cdf_run_init(&e->run, o, c, "event", e->loss, 1);
 	return e;
 }
 
@@ -288,6 +288,11 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	e->tally->held--;
 	e->tally->out++;
 	return 0;
+}
+
+int cdf_events_time(struct cdf_events *e, int64_t now)
+{
+	return cdf_run_due(&e->run, now) ? cdf_run_close(&e->run) : 0;
 }
 
 void cdf_events_again(struct cdf_events *e)

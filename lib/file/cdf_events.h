@@ -17,6 +17,9 @@ struct cdf_events *cdf_events_new(
 /* One block of the stream. 0, or -1 with errno: cdf_events_why(). */
 int cdf_events_add(struct cdf_events *e, const struct cap_record *rec);
 
+/* A heartbeat: the stream has come to this time, and a file that ends before it is finished. */
+int cdf_events_time(struct cdf_events *e, int64_t now);
+
 /* The stream begins anew (two streams behind each other): a new clock segment. */
 void cdf_events_again(struct cdf_events *e);
 

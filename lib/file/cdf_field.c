@@ -194,16 +194,9 @@ void cdf_field_fill(const struct cdf_field *f, uint8_t *to, size_t n)
 
 /* ---- values ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 /* How many of n values equal one; in steps that a vector's counters do not overflow. */
 #define COUNT(name, type)                                                                          \
-	CLONES static size_t name(const void *values, size_t n, type x)                            \
+	WIRE_VECTOR static size_t name(const void *values, size_t n, type x)                       \
 	{                                                                                          \
 		typedef type loose __attribute__((aligned(1)));                                    \
 		const loose *v = values;                                                           \

@@ -1,10 +1,12 @@
 /*
- * cdf_final.c - finished layouts: channel-major files, and the child that makes netCDF-4 ones
+ * cdf_final.c - finished layouts: channel-major files, and the line of files that wait for theirs
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -203,37 +205,7 @@ int cdf_write_channel(
 	return bad ? -1 : 0;
 }
 
-/* ---- netCDF-4, in a child ---- */
-
-struct job {
-	const struct cdf_head *h;
-	int from;
-	const char *path;
-	bool channel;
-};
-
-static int work(void *ctx, char *why, size_t size)
-{
-	const struct job *j = ctx;
-	char reason[CDF_WHY];
-	int bad = cdf_write_nc4(j->h, j->from, j->path, j->channel, reason);
-
-	if (bad)
-		snprintf(why, size, "%s", reason);
-	return bad;
-}
-
-static int run_child(
-    const struct cdf_head *h, int from, const char *path, bool channel, char why[CDF_WHY])
-{
-	struct job j = {h, from, path, channel};
-
-	/* Deflate does a hundred times as much in a second. */
-	int64_t seconds = 120 + (int64_t)(h->records * h->recsize / 1000000);
-	return cli_child(work, &j, CHILD_ROOM, seconds, why, CDF_WHY);
-}
-
-/* ---- both ---- */
+/* ---- replacing the file ---- */
 
 static int replace(
     const struct cdf_head *h, int from, struct pub *p, bool channel, bool nc4, char why[CDF_WHY])
@@ -242,7 +214,7 @@ static int replace(
 
 	if (to < 0)
 		return fail(why, p->path, p->why);
-	int bad = nc4 ? run_child(h, from, p->part, channel, why)
+	int bad = nc4 ? cdf_write_nc4(h, from, p->part, channel, why)
 		      : cdf_write_channel(h, from, p->part, to, why);
 	if (!bad && pub_commit(p, to, true) < 0)
 		bad = fail(why, p->path, p->why);
@@ -253,7 +225,7 @@ static int replace(
 	return bad;
 }
 
-int cdf_final(const char *path, int fd, bool channel, bool nc4, char why[CDF_WHY])
+static int finish(const char *path, int fd, bool channel, bool nc4, char why[CDF_WHY])
 {
 	char reason[CDF_WHY];
 	struct pub p;
@@ -268,14 +240,118 @@ int cdf_final(const char *path, int fd, bool channel, bool nc4, char why[CDF_WHY
 		cdf_head_free(h);
 		return 0;
 	}
-	pub_release(fd);
-	int bad = pub_begin(&p, path, true) < 0 ? fail(reason, path, p.why)
-						: replace(h, fd, &p, channel, nc4, reason);
+	int bad = pub_begin(&p, path, true) < 0 ? fail(why, path, p.why)
+						: replace(h, fd, &p, channel, nc4, why);
 	int error = errno;
 	pub_end(&p);
 	cdf_head_free(h);
-	if (bad)
-		snprintf(why, CDF_WHY, "%.400s; the file is whole in its first layout", reason);
 	errno = error;
 	return bad;
+}
+
+int cdf_final(const char *path, bool channel, bool nc4, char why[CDF_WHY])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return fail(why, path, strerror(errno));
+	int bad = finish(path, fd, channel, nc4, why), error = errno;
+	close(fd);
+	errno = error;
+	return bad;
+}
+
+/* ---- the line ---- */
+
+struct cdf_jobs {
+	bool channel, nc4;
+	char **path; /* the first is at work when busy */
+	size_t n;
+	bool busy;
+	struct cli_job job;
+};
+
+struct cdf_jobs *cdf_jobs_new(bool channel, bool nc4)
+{
+	struct cdf_jobs *j = calloc(1, sizeof *j);
+
+	if (!j)
+		return NULL;
+	j->channel = channel;
+	j->nc4 = nc4;
+	return j;
+}
+
+int cdf_jobs_add(struct cdf_jobs *j, const char *path)
+{
+	char **more = realloc(j->path, (j->n + 1) * sizeof *more);
+
+	if (!more)
+		return -1;
+	j->path = more;
+	j->path[j->n] = strdup(path);
+	return j->path[j->n] ? (j->n++, 0) : -1;
+}
+
+static int work(void *ctx, char *why, size_t size)
+{
+	const struct cdf_jobs *j = ctx;
+	char reason[CDF_WHY];
+	int bad = cdf_final(j->path[0], j->channel, j->nc4, reason);
+
+	if (bad)
+		snprintf(why, size, "%s", reason);
+	return bad;
+}
+
+static void drop_first(struct cdf_jobs *j)
+{
+	free(j->path[0]);
+	memmove(j->path, j->path + 1, --j->n * sizeof *j->path);
+	j->busy = false;
+}
+
+int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY])
+{
+	char reason[CDF_WHY];
+	struct stat st;
+
+	if (j->n == 0)
+		return 1;
+	int got = 0;
+	if (!j->busy) {
+		/* Deflate does a hundred times as much in a second. */
+		int64_t seconds = 120 + (stat(j->path[0], &st) == 0 ? st.st_size / 1000000 : 0);
+		got = cli_job_start(&j->job, work, j, CHILD_ROOM, seconds, reason, sizeof reason);
+		j->busy = got == 0;
+	}
+	if (!got)
+		got = cli_job_wait(&j->job, timeout_ns, reason, sizeof reason);
+	if (got == 0)
+		return 0;
+	int error = errno;
+	if (got < 0)
+		snprintf(why, CDF_WHY, "%.200s: %.200s; it is whole in its first layout",
+		    j->path[0], reason);
+	drop_first(j);
+	errno = error;
+	return got < 0 ? -1 : j->n == 0;
+}
+
+void cdf_jobs_stop(struct cdf_jobs *j)
+{
+	if (j->busy)
+		cli_job_stop(&j->job);
+	while (j->n > j->busy)
+		free(j->path[--j->n]);
+}
+
+void cdf_jobs_free(struct cdf_jobs *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->n; i++)
+		free(j->path[i]);
+	free(j->path);
+	free(j);
 }

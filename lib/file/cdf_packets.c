@@ -285,7 +285,7 @@ static struct source *source_new(struct cdf_packets *p, unsigned number)
 	s->naming = p->naming;
 	for (int i = 0; i < LOSSES; i++)
 		s->loss[i].name = loss_names[i];
-	cdf_run_init(&s->run, p->o, &p->card, "time", s->loss);
+	cdf_run_init(&s->run, p->o, &p->card, "time", s->loss, p->card.nsrc);
 	s->order = cdf_order_new(&p->card, emit, s);
 	if (s->order)
 		return s;
@@ -437,7 +437,17 @@ static int each_order(struct cdf_packets *p, int (*call)(struct cdf_order *, int
 
 int cdf_packets_time(struct cdf_packets *p, int64_t now)
 {
-	return each_order(p, cdf_order_time, now);
+	if (each_order(p, cdf_order_time, now) < 0)
+		return -1;
+	for (unsigned n = 0; n < p->card.nsrc; n++) {
+		struct source *s = p->source[n];
+		if (!s || !cdf_run_due(&s->run, now) || cdf_order_count(s->order)->held)
+			continue;
+		take_counts(s);
+		if (cdf_run_close(&s->run) < 0)
+			return fail(p, s->run.why);
+	}
+	return 0;
 }
 
 static int flush(struct cdf_order *o, int64_t now)

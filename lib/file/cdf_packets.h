@@ -16,7 +16,8 @@ struct cdf_packets;
 struct cdf_packets *cdf_packets_new(
     const struct cdf_options *o, const struct card *c, struct tally *t, char why[CDF_WHY]);
 
-/* One captured datagram, or a heartbeat's time. 0, or -1 with errno: cdf_packets_why(). */
+/* One captured datagram; a heartbeat's time: what waited long enough goes on, and files that end
+ * before it are finished. 0, or -1 with errno: cdf_packets_why(). */
 int cdf_packets_add(struct cdf_packets *p, const struct cap_record *rec);
 int cdf_packets_time(struct cdf_packets *p, int64_t now);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/tim.h"
@@ -14,8 +15,10 @@
 #include "file/cdf_final.h"
 #include "file/cdf_run.h"
 
-#define BLOCK     (1u << 20) /* bytes of rows for one write: they stay in the processor's cache */
-#define LOSS_NAME 48         /* letters of a name in the loss table */
+#define BLOCK_MAX  (1u << 20) /* bytes of rows for one write: they stay in the cache */
+#define BLOCKS_MAX (8u << 20) /* and in all files together */
+#define LOSS_NAME  48         /* letters of a name in the loss table */
+#define NO_TIME    -1e10      /* s: 317 years before the data, where every calendar still reaches */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct cdf_run *r, const char *format, ...)
@@ -31,13 +34,14 @@ static int fail(struct cdf_run *r, const char *format, ...)
 }
 
 void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct card *card,
-    const char *dimension, struct cdf_loss *loss)
+    const char *dimension, struct cdf_loss *loss, unsigned nsources)
 {
 	memset(r, 0, sizeof *r);
 	r->o = o;
 	r->card = card;
 	r->dimension = dimension;
 	r->loss = loss;
+	r->block = BLOCKS_MAX / nsources < BLOCK_MAX ? BLOCKS_MAX / nsources : BLOCK_MAX;
 	r->fd = -1;
 	r->segment = -1;
 	r->last = INT64_MIN;
@@ -80,7 +84,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
 	cdf_text(
 	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
-	cdf_number(h, CDF_GLOBAL, "run", CDF_F64, run);
+	cdf_number(h, CDF_GLOBAL, "run", run <= INT32_MAX ? CDF_I32 : CDF_F64, run);
 	cdf_text(h, CDF_GLOBAL, "clock_tie", "%s", tie_text(c->tie));
 	cdf_list(h, CDF_GLOBAL, "card", CDF_CHAR, c->textlen, c->text);
 }
@@ -120,6 +124,7 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 	    h, "anchor_clock", i64, anchor, "device clock at the first datum of each segment");
 	cdf_text(h, r->anchor_clock, "units", "ns");
 	r->anchor_time = fixed_var(h, "anchor_time", CDF_F64, anchor, "UTC of anchor_clock");
+	cdf_number(h, r->anchor_time, "_FillValue", CDF_F64, NO_TIME);
 	r->anchor_first = fixed_var(h, "anchor_first", i64, anchor,
 	    "index of the segment's first record in this file; -1: no such segment");
 }
@@ -245,12 +250,14 @@ static void fill_tables(struct cdf_run *r)
 {
 	enum cdf_type i64 = cdf_classic(CDF_I64, r->o->classic);
 	char *name = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "loss_name"));
-	uint8_t *first = cdf_fixed(r->f, r->anchor_first);
+	uint8_t *first = cdf_fixed(r->f, r->anchor_first), *time = cdf_fixed(r->f, r->anchor_time);
 
 	for (int i = 0; i < loss_rows(r); i++)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
-	for (size_t k = 0; k < CDF_ANCHORS; k++)
+	for (size_t k = 0; k < CDF_ANCHORS; k++) {
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
+		cdf_put_real(time + 8 * k, NO_TIME);
+	}
 }
 
 static void put_losses(struct cdf_run *r)
@@ -290,7 +297,7 @@ static int create(struct cdf_run *r, struct cdf_head *h, int64_t first)
 		cdf_head_free(h);
 		return fail(r, "%s", r->pub.why);
 	}
-	r->f = cdf_create(h, r->pub.part, r->fd, BLOCK, r->marker, r->why);
+	r->f = cdf_create(h, r->pub.part, r->fd, r->block, r->marker, r->why);
 	return r->f ? 0 : -1;
 }
 
@@ -327,12 +334,23 @@ bool cdf_run_due(const struct cdf_run *r, int64_t arrival)
 	return r->open && arrival >= r->until;
 }
 
+static int cannot_write(struct cdf_run *r)
+{
+	return fail(r, "%s: %s: the first %llu records are safe", r->pub.path, strerror(errno),
+	    (unsigned long long)cdf_committed(r->f));
+}
+
 uint8_t *cdf_run_row(struct cdf_run *r)
 {
 	uint8_t *row = cdf_row(r->f);
 
-	if (!row)
-		cdf_run_commit(r); /* says what could be kept */
+	if (!row) {
+		int error = errno;
+		put_losses(r);
+		(void)cdf_commit(r->f); /* keeps what can be kept */
+		errno = error;
+		cannot_write(r);
+	}
 	return row;
 }
 
@@ -341,10 +359,7 @@ int cdf_run_commit(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	put_losses(r);
-	if (cdf_commit(r->f) == 0)
-		return 0;
-	return fail(r, "%s: %s: the first %llu records are safe", r->pub.path, strerror(errno),
-	    (unsigned long long)cdf_committed(r->f));
+	return cdf_commit(r->f) == 0 ? 0 : cannot_write(r);
 }
 
 static int check(struct cdf_run *r)
@@ -365,23 +380,34 @@ int cdf_run_close(struct cdf_run *r)
 	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
 		bad = check(r);
-	if (!bad) {
-		r->files++;
-		r->rows += cdf_records(r->f);
-		for (int i = 0; r->loss[i].name; i++)
-			r->loss[i].base = r->loss[i].n;
-	}
-	if (!bad && (r->o->channel || r->o->nc4))
-		bad = cdf_final(r->pub.path, r->fd, r->o->channel, r->o->nc4, r->why);
+	for (int i = 0; r->loss[i].name && !bad; i++)
+		r->loss[i].base = r->loss[i].n;
 	int error = errno;
 	if (close(r->fd) < 0 && !bad) {
 		error = errno;
 		bad = fail(r, "%s: %s", r->pub.path, strerror(errno));
 	}
 	r->fd = -1;
+	if (!bad && r->o->jobs && cdf_jobs_add(r->o->jobs, r->pub.path) < 0) {
+		error = errno;
+		bad = fail(r, "%s: out of memory", r->pub.path);
+	}
 	cdf_run_drop(r);
 	errno = error;
 	return bad;
+}
+
+char *cdf_run_input(const char *path, int fd, char text[CDF_WHY])
+{
+	struct stat st;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!path || !strcmp(path, "-") || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		snprintf(text, CDF_WHY, "standard input");
+	else
+		snprintf(text, CDF_WHY, "%.300s (%lld bytes)", slash ? slash + 1 : path,
+		    (long long)st.st_size);
+	return text;
 }
 
 int cdf_run_retag(struct cdf_run *r, const char *tag)

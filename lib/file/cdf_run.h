@@ -22,7 +22,8 @@ struct cdf_options {
 	const char *path; /* -o, or NULL with dir */
 	const char *dir;  /* files named by UT, with a current link */
 	int64_t rotate;   /* ns; 0: one file */
-	bool overwrite, classic, channel, nc4;
+	bool overwrite, classic;
+	struct cdf_jobs *jobs; /* where finished files wait for another layout, or NULL */
 	enum cdf_names names;
 	const char *program; /* "raw2nc 0.1.0" */
 	const char *input;   /* where the data came from, for the attribute inputs */
@@ -41,23 +42,24 @@ struct cdf_run {
 	struct cdf_loss *loss; /* the caller's, ended by a NULL name */
 	const char *dimension; /* "event" or "time" */
 	char tag[16];          /* between the name and .nc: "" or "_s07" */
+	size_t block;          /* bytes of rows for one write */
 	char why[CDF_WHY];     /* one sentence after -1 */
 
 	bool open; /* a file is open: what follows is its own */
 	struct pub pub;
 	int fd, marker, loss_count, anchor_clock, anchor_time, anchor_first;
 	struct cdf *f;
-	int64_t day;          /* midnight before the first datum: what time counts from */
-	int64_t until;        /* when the next file begins; INT64_MAX: never */
-	uint64_t files, rows; /* finished files, and the rows in them */
+	int64_t day;   /* midnight before the first datum: what time counts from */
+	int64_t until; /* when the next file begins; INT64_MAX: never */
 
 	int64_t segment;      /* of the stream, from 0; -1 before the first */
 	int64_t clock0, utc0; /* its anchor */
 	int64_t last;         /* UTC of the last row: time never goes back */
 };
 
+/* nsources: how many runs there may be at once; they share 8 MiB. */
 void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct card *card,
-    const char *dimension, struct cdf_loss *loss);
+    const char *dimension, struct cdf_loss *loss, unsigned nsources);
 
 /* The head of a new file whose first datum came at `first`: global attributes and the variables
  * above. The caller adds its own and gives it to cdf_run_open(). NULL: out of memory. */
@@ -88,11 +90,15 @@ uint8_t *cdf_run_row(struct cdf_run *r);
 /* Makes safe what was added. 0, or -1 with errno and why. */
 int cdf_run_commit(struct cdf_run *r);
 
-/* Commits, checks, brings into the wanted layout, closes. Does nothing when no file is open. */
+/* Commits, checks, closes, and puts into the line for another layout. Does nothing when no file is
+ * open. */
 int cdf_run_close(struct cdf_run *r);
 
 /* The file now has another tag (a second source has turned up). */
 int cdf_run_retag(struct cdf_run *r, const char *tag);
+
+/* Where data come from, for the attribute inputs: a regular file's last name and size. */
+char *cdf_run_input(const char *path, int fd, char text[CDF_WHY]);
 
 /* After a failure: closes without another write. */
 void cdf_run_drop(struct cdf_run *r);

@@ -69,13 +69,6 @@ static int lock(int fd)
 	return fcntl(fd, F_OFD_SETLK, &all);
 }
 
-void pub_release(int fd)
-{
-	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-
-	(void)fcntl(fd, F_OFD_SETLK, &all);
-}
-
 static bool same_file(const struct pub *p, int fd)
 {
 	struct stat a, b;

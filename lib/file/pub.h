@@ -33,9 +33,6 @@ struct pub {
  * writes. 0, or -1 with errno. Does not create the file. */
 int pub_begin(struct pub *p, const char *path, bool replace);
 
-/* Gives up the lock of a finished file that its own writer is about to replace. */
-void pub_release(int fd);
-
 /* Creates, locks and opens the temporary file (read, write, append): a descriptor, or -1 with
  * errno. The mode is 0666 less the umask. */
 int pub_create(struct pub *p);

@@ -3,16 +3,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/tim.h"
 #include "file/raw.h"
 
-#define AHEAD	   (8 << 20) /* bytes between two calls of fallocate and sync_file_range */
+#define AHEAD      (8 << 20) /* bytes between two calls of fallocate and sync_file_range */
 #define SYNC_EVERY (10 * TIM_S)
 
 static int fail(struct raw *f, const char *what)
@@ -37,12 +39,15 @@ static int fail_pub(struct raw *f)
 static void use(struct raw *f, int fd, bool own)
 {
 	struct stat st;
+	struct statfs fs;
 
 	f->fd = fd;
 	f->own = own;
 	f->disk = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	f->size = f->disk ? lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR) : 0;
 	f->ahead = f->flushed = f->size;
+	/* In a file system of memory there is nothing to prepare. */
+	f->prepare = f->disk && fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC;
 	f->dirty = 0;
 	if (!f->disk)
 		io_bigpipe(fd);
@@ -145,11 +150,10 @@ int raw_put(void *raw, const uint8_t *p, size_t n, size_t *wrote)
 		*wrote += (size_t)k;
 	}
 	f->size += (int64_t)n;
-	if (f->disk) {
+	if (f->prepare)
 		keep_ahead(f);
-		if (!f->dirty)
-			f->dirty = tim_mono() + SYNC_EVERY;
-	}
+	if (f->disk && !f->dirty)
+		f->dirty = tim_mono() + SYNC_EVERY;
 	return 0;
 }
 

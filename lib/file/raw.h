@@ -21,17 +21,18 @@
 #include "file/pub.h"
 
 struct raw {
-	int fd;		 /* being written, -1: none */
-	bool disk;	 /* fd is a regular file */
-	bool own;	 /* we opened it */
+	int fd;          /* being written, -1: none */
+	bool disk;       /* fd is a regular file */
+	bool prepare;    /* it gains by asking for space, and by writing back, ahead */
+	bool own;        /* we opened it */
 	const char *dir; /* folder of files, or NULL */
 	const char *prefix, *suffix;
 	char
 	    path[PUB_PATH]; /* of the file being written, or of the last one; "" for a descriptor */
 	struct pub pub;
 	int64_t size, ahead, flushed; /* bytes: written, asked for, given to the disk */
-	int64_t dirty;		      /* tim_mono() of the next fdatasync, 0: nothing to sync */
-	uint64_t files;		      /* published */
+	int64_t dirty;                /* tim_mono() of the next fdatasync, 0: nothing to sync */
+	uint64_t files;               /* published */
 	char why[PUB_WHY];
 };
 

@@ -300,14 +300,13 @@ int build_end_segment(struct build *b)
 
 static int64_t tick(struct build *b, int64_t stamp)
 {
-	stamp = most(least(stamp, INT64_MAX / 4), -INT64_MAX / 4);
-	int64_t now = stamp + b->rebase;
+	int64_t now = add(stamp, b->rebase);
 
 	if (!b->ticking || now > b->now) {
 		b->now = now;
 		b->ticking = true;
 	} else if (now < b->now - STEP_BACK) { /* the receiver's clock was set back */
-		b->rebase = least(b->rebase + b->now - now, INT64_MAX / 4);
+		b->rebase = add(b->rebase, sub(b->now, now));
 		now = b->now;
 	}
 	return now;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/wire.h"
 
 #define CARD_LIST_MAX 1000
 #define CARD_PATH     4096
@@ -116,15 +117,6 @@ uint64_t card_clock_wrap(const struct card *c)
 
 /* ---- all values of a field: raw2nc's way ---- */
 
-/* Vector code where the compiler can choose it at run time. clang knows no optimize attribute, and
- * the sanitizers are not ready when the choice is made. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define VECTOR __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define VECTOR
-#endif
-
 typedef uint8_t loose8;
 #define SWAP8(v) (v)
 #define SWAP16   __builtin_bswap16
@@ -138,20 +130,21 @@ typedef uint8_t loose8;
 	{                                                                                          \
 		return swap ? SWAP##bits(v) : v;                                                   \
 	}                                                                                          \
-	VECTOR static void copy##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
-	    size_t n, bool swap, uint##bits##_t x)                                                 \
+	WIRE_VECTOR static void copy##bits(loose##bits *restrict to,                               \
+	    const loose##bits *restrict from, size_t n, bool swap, uint##bits##_t x)               \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++)                                                     \
 			to[i] = turn##bits(from[i], swap) ^ x;                                     \
 	}                                                                                          \
-	VECTOR static void pick##bits(loose##bits *restrict to, const loose##bits *restrict from,  \
-	    size_t n, bool swap, uint##bits##_t x)                                                 \
+	WIRE_VECTOR static void pick##bits(loose##bits *restrict to,                               \
+	    const loose##bits *restrict from, size_t n, bool swap, uint##bits##_t x)               \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++)                                                     \
 			to[i] = turn##bits(from[2 * i], swap) ^ x;                                 \
 	}                                                                                          \
-	VECTOR static void zip##bits(loose##bits *restrict to, const loose##bits *restrict even,   \
-	    const loose##bits *restrict odd, size_t n, bool swap, uint##bits##_t x)                \
+	WIRE_VECTOR static void zip##bits(loose##bits *restrict to,                                \
+	    const loose##bits *restrict even, const loose##bits *restrict odd, size_t n,           \
+	    bool swap, uint##bits##_t x)                                                           \
 	{                                                                                          \
 		for (size_t i = 0; i < n; i++) {                                                   \
 			to[2 * i] = turn##bits(even[i], swap) ^ x;                                 \

@@ -16,15 +16,19 @@
 #include "base/net.h"
 
 struct idle {
-	struct pollfd poll[NET_SOCKETS + 1]; /* the last one is io_wakefd */
+	struct pollfd poll[NET_SOCKETS + 2]; /* then io_wakefd and the timer */
 	int n;
 	int64_t granted; /* bytes of buffer of each socket, as the kernel counts */
 	int64_t nap;     /* longest sleep in ns; 0: never */
 	double rate;     /* datagrams per second, averaged over 5 ms */
-	int64_t last;    /* tim_mono() of the last idle_note() */
+	int timer;
+	int64_t armed; /* when the timer is due */
+	int64_t last;  /* tim_mono() of the last idle_note() */
 };
 
-void idle_begin(struct idle *p, const struct net_sockets *s, int64_t nap);
+/* 0, or -1 with errno. */
+int idle_begin(struct idle *p, const struct net_sockets *s, int64_t nap);
+void idle_end(struct idle *p);
 
 /* got datagrams have come since the last call; mono is now. */
 void idle_note(struct idle *p, unsigned got, int64_t mono);

@@ -15,15 +15,15 @@
 #include "stream/pkt.h"
 #include "stream/rcv.h"
 
-#define BATCH	    256
+#define BATCH       256
 #define BATCH_MIN   16
 #define ROUND_MAX   64 /* batches of one socket before the next one has its turn */
 #define PAYLOAD_MAX 65535
 #define BLOCK_MAX   (CAP_HEAD + PKT_HEAD_MAX + PAYLOAD_MAX + CAP_TAIL)
-#define DROP_ROOM   12			     /* what a drop count adds to a block */
-#define SIZE_FIRST  1472		     /* expected before anything came */
+#define DROP_ROOM   12                       /* what a drop count adds to a block */
+#define SIZE_FIRST  1472                     /* expected before anything came */
 #define PER_CHUNK   (RING_CHUNK / BLOCK_MAX) /* the largest blocks that surely fit a chunk */
-#define LATE_MAX    TIM_S	  /* older than its file by more: the clock was set back */
+#define LATE_MAX    TIM_S         /* older than its file by more: the clock was set back */
 #define SWITCH_TIME (20 * TIM_MS) /* how long two files stay open at a change */
 
 /* Ancillary data of a datagram: time stamp, drop counter, destination. */
@@ -34,20 +34,20 @@
 struct sock {
 	int fd;
 	struct pkt_addr at;
-	size_t head;	  /* bytes of IP and UDP headers */
-	size_t expect;	  /* payload that a slot has room for */
-	size_t spare;	  /* room for a drop count in each slot */
-	unsigned batch;	  /* how many to ask for */
+	size_t head;      /* bytes of IP and UDP headers */
+	size_t expect;    /* payload that a slot has room for */
+	size_t spare;     /* room for a drop count in each slot */
+	unsigned batch;   /* how many to ask for */
 	uint32_t counter; /* of drops, as last seen */
 	uint64_t unsaid;  /* drops seen that no block tells of yet */
-	bool stalled;	  /* not drained since the ring was full */
+	bool stalled;     /* not drained since the ring was full */
 };
 
 /* A file, or the stream: what its end mark will say. */
 struct file {
 	struct ring_chunk *chunk; /* NULL: not begun */
-	int64_t begins, ends;	  /* UTC */
-	int64_t last;		  /* latest stamp in it */
+	int64_t begins, ends;     /* UTC */
+	int64_t last;             /* latest stamp in it */
 	uint64_t delivered, refused, dropped;
 };
 
@@ -74,12 +74,12 @@ struct rcv {
 	struct file cur, next; /* next: only around the change of a file */
 	int64_t change_mono;   /* when next was begun */
 	size_t free_seen;      /* chunks that were free, less those taken since */
-	size_t shown;	       /* of cur.chunk */
+	size_t shown;          /* of cur.chunk */
 	uint64_t placed, kept;
 	int nsocks;
 	struct sock sock[NET_SOCKETS];
 	uint8_t *spill; /* RING_CHUNK: batches that need a copy */
-	uint8_t *over;	/* BATCH times PAYLOAD_MAX, touched only by longer datagrams */
+	uint8_t *over;  /* BATCH times PAYLOAD_MAX, touched only by longer datagrams */
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH][2];
 	union name name[BATCH];

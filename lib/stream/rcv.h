@@ -21,15 +21,15 @@
 #include "stream/ring.h"
 
 #define RCV_SOCKETS 160
-#define RCV_WHY	    256
+#define RCV_WHY     256
 
 /* The losses in the tally, in this order. */
 enum rcv_lost { RCV_KERNEL_DROP, RCV_RING_FULL, RCV_TRUNCATED, RCV_NOT_ALLOWED, RCV_NOT_WRITTEN };
 
 struct rcv_options {
-	const char *program;	      /* for the section header */
-	int64_t rotate;		      /* ns of a file, 0: one file */
-	uint64_t limit;		      /* datagrams to keep, 0: no limit */
+	const char *program;          /* for the section header */
+	int64_t rotate;               /* ns of a file, 0: one file */
+	uint64_t limit;               /* datagrams to keep, 0: no limit */
 	const struct net_cidr *allow; /* nallow networks; 0: everybody */
 	size_t nallow;
 	struct tally *tally;
@@ -70,7 +70,7 @@ int rcv_beat(struct rcv *r, int64_t time);
  * EAGAIN or errno of the writer. */
 int rcv_finish(struct rcv *r, int64_t timeout_ns);
 
-size_t rcv_size(const struct rcv *r);	  /* bytes of the last datagrams */
+size_t rcv_size(const struct rcv *r);     /* bytes of the last datagrams */
 uint64_t rcv_placed(const struct rcv *r); /* datagrams given to the ring */
 void rcv_free(struct rcv *r);
 

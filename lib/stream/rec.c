@@ -190,13 +190,15 @@ static void put_text(struct text *t, const char *s)
 	put(t, s, strlen(s));
 }
 
-/* A name, key or tag value: never empty, nothing that no escape can save. */
+/* A name, key or tag value: never empty, nothing that no escape can save. A backslash cannot be
+ * escaped there: before a special byte it would spoil that byte's own. */
 static void put_escaped(struct text *t, const char *s, const char *special)
 {
-	size_t n = strlen(s);
-
-	if (n == 0 || s[n - 1] == '\\' || has_control(s))
+	if (!*s || has_control(s))
 		t->error = EINVAL;
+	for (const char *b = strchr(s, '\\'); b; b = strchr(b + 1, '\\'))
+		if (!b[1] || b[1] == '\\' || strchr(special, b[1]))
+			t->error = EINVAL;
 	for (; *s; s++) {
 		if (strchr(special, *s))
 			put(t, "\\", 1);
@@ -506,15 +508,19 @@ struct span {
 	size_t n;
 };
 
-/* Up to the first unescaped byte of `stop`; *p moves there. A backslash takes the next byte
- * along, whatever it is, as InfluxDB's scanner does. */
-static struct span take(const char **p, const char *end, const char *stop)
+/* What ends a name, a key or a value. */
+enum { COMMA = 1, SPACE = 2, EQUALS = 4 };
+static const uint8_t ends[256] = {[','] = COMMA, [' '] = SPACE, ['='] = EQUALS};
+
+/* Up to the first byte of the kinds in `stop` that has no backslash before it; *p moves there.
+ * InfluxDB looks at the one byte before only: in two backslashes and a comma the comma is escaped. */
+static struct span take(const char **p, const char *end, unsigned stop)
 {
 	struct span s = {*p, 0};
 	const char *q = *p;
 
-	while (q < end && !strchr(stop, *q))
-		q += *q == '\\' && q + 1 < end ? 2 : 1;
+	while (q < end && (!(ends[(uint8_t)*q] & stop) || (q > *p && q[-1] == '\\')))
+		q++;
 	*p = q;
 	s.n = (size_t)(q - s.at);
 	return s;
@@ -532,11 +538,11 @@ static enum rec_bad check_tags(const char **p, const char *end)
 
 	while (*p < end && **p == ',') {
 		++*p;
-		struct span k = take(p, end, "=, ");
+		struct span k = take(p, end, EQUALS | COMMA | SPACE);
 		if (k.n == 0 || *p == end || **p != '=')
 			return REC_BAD_TAG;
 		++*p;
-		struct span v = take(p, end, "=, ");
+		struct span v = take(p, end, EQUALS | COMMA | SPACE);
 		/* a backslash at the end would escape what follows in the key that is stored */
 		if (v.n == 0 || (*p < end && **p == '='))
 			return REC_BAD_TAG;
@@ -561,25 +567,22 @@ static size_t digits(const char *s, size_t n)
 	return k;
 }
 
-/* Whole number within 64 bits; lo and hi as text would be longer than this. */
-static bool fits(struct span s, bool sign)
+/* A whole number of base 10 within 64 bits; a sign only where one may be. */
+static bool whole(struct span s, bool sign, int64_t *v)
 {
-	char text[32];
-	char *end;
+	bool minus = s.n > 0 && s.at[0] == '-';
+	uint64_t u = 0, most = !sign ? UINT64_MAX : minus ? UINT64_C(1) << 63 : INT64_MAX;
 
-	if (s.n == 0 || s.n >= sizeof text || (!sign && s.at[0] == '-'))
+	if ((minus && !sign) || s.n == minus)
 		return false;
-	memcpy(text, s.at, s.n);
-	text[s.n] = '\0';
-	size_t first = text[0] == '-';
-	if (digits(text + first, s.n - first) != s.n - first || s.n == first)
-		return false;
-	errno = 0;
-	if (sign)
-		(void)strtoll(text, &end, 10);
-	else
-		(void)strtoull(text, &end, 10);
-	return errno == 0;
+	for (size_t i = minus; i < s.n; i++) {
+		unsigned d = (unsigned)(s.at[i] - '0');
+		if (d > 9 || u > (most - d) / 10)
+			return false;
+		u = 10 * u + d;
+	}
+	*v = (int64_t)(minus ? 0 - u : u);
+	return true;
 }
 
 /* [-+] digits [. digits] [e [-+] digits], with a digit somewhere before e. */
@@ -624,11 +627,12 @@ static enum rec_bad check_value(struct span v, struct rec_seen *seen)
 	if (v.n == 0)
 		return REC_BAD_FIELD;
 	struct span number = {v.at, v.n - 1};
+	int64_t ignored;
 	if (v.at[v.n - 1] == 'i')
-		return fits(number, true) ? REC_OK : REC_BAD_NUMBER;
+		return whole(number, true, &ignored) ? REC_OK : REC_BAD_NUMBER;
 	if (v.at[v.n - 1] == 'u') {
 		seen->counts = true;
-		return fits(number, false) ? REC_OK : REC_BAD_NUMBER;
+		return whole(number, false, &ignored) ? REC_OK : REC_BAD_NUMBER;
 	}
 	if (strchr("tTfF", *v.at)) {
 		for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -646,7 +650,7 @@ static enum rec_bad check_string(const char **p, const char *end)
 
 	while (q < end && *q != '"')
 		q += *q == '\\' && q + 1 < end ? 2 : 1;
-	if (q >= end || q - *p > TEXT_MAX)
+	if (q >= end || q - *p - 1 > TEXT_MAX)
 		return REC_BAD_STRING;
 	*p = q + 1;
 	return REC_OK;
@@ -654,7 +658,7 @@ static enum rec_bad check_string(const char **p, const char *end)
 
 static enum rec_bad check_field(const char **p, const char *end, struct rec_seen *seen)
 {
-	struct span k = take(p, end, "=, ");
+	struct span k = take(p, end, EQUALS | COMMA | SPACE);
 
 	if (k.n == 0 || *p == end || **p != '=')
 		return REC_BAD_FIELD;
@@ -682,33 +686,44 @@ static const char *skip_spaces(const char *p, const char *end)
 
 static enum rec_bad check_time(const char *p, const char *end, struct rec_seen *seen)
 {
-	char text[32];
-
 	p = skip_spaces(p, end);
 	while (end > p && end[-1] == ' ')
 		end--;
 	if (p == end)
 		return REC_OK;
 	struct span s = {p, (size_t)(end - p)};
-	if (!fits(s, true))
+	if (!whole(s, true, &seen->time))
 		return REC_BAD_TIME;
-	memcpy(text, s.at, s.n);
-	text[s.n] = '\0';
 	seen->timed = true;
-	seen->time = strtoll(text, NULL, 10);
 	/* models.MinNanoTime and MaxNanoTime */
 	return seen->time < INT64_MIN + 2 || seen->time > INT64_MAX - 1 ? REC_BAD_TIME : REC_OK;
 }
 
+/* Whether one of eight bytes is below 0x20 or 0x7f (a tab, or one above 0x7f, may be taken for such). */
+static bool suspect(uint64_t eight)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t del = eight ^ (ones * 0x7f);
+
+	return (((eight - ones * 0x20) & ~eight) | ((del - ones) & ~del)) & tops;
+}
+
 static bool any_control(const char *s, size_t n)
 {
-	unsigned bad = 0;
+	size_t i = 0;
+	uint64_t eight;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		bad |= (c < 0x20 && c != '\t') | (c == 0x7f);
+	for (; i + 8 <= n; i += 8) {
+		memcpy(&eight, s + i, 8);
+		if (suspect(eight))
+			break;
 	}
-	return bad;
+	for (; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return true;
+	}
+	return false;
 }
 
 enum rec_bad rec_check(const char *line, size_t n, struct rec_seen *seen)
@@ -723,7 +738,7 @@ enum rec_bad rec_check(const char *line, size_t n, struct rec_seen *seen)
 		return REC_TOO_LONG;
 	if (any_control(line, n))
 		return REC_CONTROL;
-	if (take(&p, end, ", ").n == 0)
+	if (take(&p, end, COMMA | SPACE).n == 0)
 		return REC_NO_NAME;
 	if ((bad = check_tags(&p, end)) != REC_OK)
 		return bad;

@@ -20,13 +20,13 @@ struct ring {
 	pthread_cond_t work, room; /* for the writer; for the receiver */
 	uint8_t *memory;
 	size_t nchunks, nfree;
-	struct ring_chunk *chunk;	/* nchunks */
-	struct ring_chunk *free;	/* last in, first out */
+	struct ring_chunk *chunk;       /* nchunks */
+	struct ring_chunk *free;        /* last in, first out */
 	struct ring_chunk *head, *tail; /* pushed, first in, first out */
-	struct ring_chunk *shown;	/* the receiver's, after all that were pushed */
-	bool starved;			/* the receiver waits for room */
-	bool last, done;		/* nothing follows; the thread has ended */
-	bool file_open;			/* the writer's own */
+	struct ring_chunk *shown;       /* the receiver's, after all that were pushed */
+	bool starved;                   /* the receiver waits for room */
+	bool last, done;                /* nothing follows; the thread has ended */
+	bool file_open;                 /* the writer's own */
 	uint64_t written;
 	uint64_t progress; /* bytes written, to see whether the output moves */
 	int error;

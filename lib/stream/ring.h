@@ -37,12 +37,12 @@ struct ring_sink {
 
 /* A chunk in the hands of the receiver: it writes whole blocks at data + used. */
 struct ring_chunk {
-	uint8_t *data;	  /* RING_CHUNK bytes */
-	size_t used;	  /* bytes of whole blocks */
+	uint8_t *data;    /* RING_CHUNK bytes */
+	size_t used;      /* bytes of whole blocks */
 	uint64_t records; /* packets in them */
-	bool begins;	  /* a file begins with this chunk, */
-	int64_t at;	  /* ... at this time */
-	bool ends;	  /* the file ends with this chunk */
+	bool begins;      /* a file begins with this chunk, */
+	int64_t at;       /* ... at this time */
+	bool ends;        /* the file ends with this chunk */
 	/* below: the ring's own */
 	size_t ready, done;
 	uint64_t ready_records, done_records;

@@ -69,10 +69,11 @@ int main(int argc, char **argv)
 			data[i][k] = (uint8_t)(k * 7 + (size_t)i);
 	}
 	/* At low rates one at a time, as detectors do; else as many as 100 us want. */
-	unsigned step = rate <= 0 ? BATCH
-	    : rate < 20000	  ? 1
-	    : rate * 1e-4 > BATCH ? BATCH
-				  : (unsigned)(rate * 1e-4);
+	unsigned step = BATCH;
+	if (rate > 0 && rate < 20000)
+		step = 1;
+	else if (rate > 0 && rate * 1e-4 < BATCH)
+		step = (unsigned)(rate * 1e-4);
 	int64_t start = now();
 	while (sent < count) {
 		unsigned n = count - sent < step ? (unsigned)(count - sent) : step;

@@ -1,0 +1,290 @@
+/*
+ * simtel.c - the telescope's antenna computer: writes the pointing log and housekeeping of a
+ * made-up night as minute files, in the record formats of three epochs
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/io.h"
+#include "base/srv.h"
+#include "base/tim.h"
+#include "sky/simlog.h"
+#include "sky/simnight.h"
+
+#define HZ 100
+
+static const char *out, *enc, *rpc, *start_text = "2005-06-21T08:00:00Z";
+static const char *missing, *shortened, *stale, *late, *enc_missing;
+static int64_t minutes = 60, seed = 1, ff = 4;
+static double speed;
+static bool flat;
+static struct tally tally = {.unit = "files", .lost = {{"missing", 0}}};
+
+/* The services: every step-th record, sent once a second. */
+#define CLIENTS 16
+static struct service {
+	const char *at;
+	int step;
+	struct srv *srv;
+	struct srv_client *client[CLIENTS];
+} service[] = {{.step = 1}, {.step = 10}, {.step = 100}};
+#define SERVICES (sizeof service / sizeof *service)
+
+static const struct cli_option options[] = {
+    {"output", 'o', CLI_STR, &out, "DIR", "pointing log: DIR/YYYYMMDD/MMMM", 0, 0},
+    {"enc", 0, CLI_STR, &enc, "DIR", "housekeeping: DIR/YYYYMMDD/enc_YYMMDD_MMMM.tsv", 0, 0},
+    {"rpc", 0, CLI_STR, &rpc, "DIR", "RPC records: DIR/YYYYMMDD/YYYYMMDD_MMMM_rpc.bin", 0, 0},
+    {"flat", 0, CLI_FLAG, &flat, NULL, "pointing log as DIR/MMMM, as on the telescope", 0, 0},
+    {"ff", 0, CLI_INT, &ff, "N", "file format 0 to 4 (4)", 0, 4},
+    {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z)", 0, 0},
+    {"minutes", 'n', CLI_INT, &minutes, "N", "how many minutes (60)", 1, 100000},
+    {"seed", 0, CLI_INT, &seed, "N", "which night, as in simdas", 0, 0},
+    {"speed", 0, CLI_REAL, &speed, "X", "times real time (0: as fast as it goes)", 0, 100000},
+    {"tcp100", 0, CLI_STR, &service[0].at, "PORT", "serve all records, each second, on TCP", 0, 0},
+    {"tcp10", 0, CLI_STR, &service[1].at, "PORT", "serve 10 records a second", 0, 0},
+    {"tcp1", 0, CLI_STR, &service[2].at, "PORT", "serve 1 record a second", 0, 0},
+    {"missing", 0, CLI_STR, &missing, "LIST", "minutes without a pointing file: 480,483-485", 0, 0},
+    {"short", 0, CLI_STR, &shortened, "LIST", "pointing files that end after 20 s", 0, 0},
+    {"stale", 0, CLI_STR, &stale, "LIST", "pointing files of the day before", 0, 0},
+    {"late", 0, CLI_STR, &late, "LIST", "minutes whose files come after all others", 0, 0},
+    {"enc-missing", 0, CLI_STR, &enc_missing, "LIST", "minutes without housekeeping", 0, 0},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+
+static const struct cli_program program = {.name = "simtel",
+    .args = "-o DIR",
+    .about = "write the pointing log and housekeeping of a simulated telescope",
+    .options = options,
+    .tally = &tally};
+
+static struct night *night;
+static int64_t start;
+static uint8_t bytes[SIMLOG_MAX];
+
+/* ---- files ---- */
+
+static void write_file(const char *path, const void *data, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+	if (fd < 0 || io_writeall(fd, data, n) < 0 || close(fd) < 0)
+		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+/* dir/YYYYMMDD of minute m, made if need be; its length. */
+static int day_folder(char *path, size_t size, int64_t m, const char *dir, bool no_day)
+{
+	struct tim_parts p = tim_split(start + m * TIM_MIN);
+	int n = snprintf(path, size, "%s", dir);
+
+	if (!no_day)
+		n = snprintf(path, size, "%s/%04d%02d%02d", dir, p.year, p.month, p.day);
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+	return n;
+}
+
+/* The telescope holds MMMM.lck while it writes MMMM. */
+static void write_log(int64_t m)
+{
+	int64_t minute = start / TIM_MIN + m;
+	char path[4096], lock[4110];
+	int n = day_folder(path, sizeof path, m, out, flat);
+	size_t size = simlog_minute(night, start, m, (int)ff, night_listed(stale, minute), bytes);
+
+	tally.in++;
+	if (night_listed(missing, minute)) {
+		tally.lost[0].n++;
+		return;
+	}
+	if (night_listed(shortened, minute))
+		size = size / 60 / HZ * 20 * HZ;
+	snprintf(path + n, sizeof path - (size_t)n, "/%04d", (int)(minute % 1440));
+	snprintf(lock, sizeof lock, "%s.lck", path);
+	write_file(lock, "", 0);
+	write_file(path, bytes, size);
+	unlink(lock);
+	tally.out++;
+}
+
+static void write_enc(int64_t m)
+{
+	static char text[65536];
+	char path[4096];
+	int n = day_folder(path, sizeof path, m, enc, false);
+	int64_t minute = start / TIM_MIN + m;
+	struct tim_parts p = tim_split(minute * TIM_MIN);
+
+	if (night_listed(enc_missing, minute))
+		return;
+	snprintf(path + n, sizeof path - (size_t)n, "/enc_%02d%02d%02d_%04d.tsv", p.year % 100,
+	    p.month, p.day, (int)(minute % 1440));
+	write_file(path, text, simlog_enc(night, start, m, (int)ff, text, sizeof text));
+}
+
+static void write_rpc(int64_t m)
+{
+	static uint8_t records[60 * 768];
+	char path[4096];
+	int n = day_folder(path, sizeof path, m, rpc, false);
+	int64_t minute = start / TIM_MIN + m;
+	struct tim_parts p = tim_split(minute * TIM_MIN);
+
+	for (int i = 0; i < 60; i++)
+		simlog_rpc(night, start, 60 * m + i, records + i * 768);
+	snprintf(path + n, sizeof path - (size_t)n, "/%04d%02d%02d_%04d_rpc.bin", p.year, p.month,
+	    p.day, (int)(minute % 1440));
+	write_file(path, records, sizeof records);
+}
+
+static void check_options(void)
+{
+	const char *lists[] = {missing, shortened, stale, late, enc_missing};
+
+	if (!out)
+		cli_die(EXIT_USAGE, "-o DIR is missing: where does the pointing log stand?");
+	if (speed <= 0 && (service[0].at || service[1].at || service[2].at))
+		cli_die(EXIT_USAGE, "a service needs time to pass: --speed=1");
+	if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0)
+		cli_die(
+		    EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (!night_list_good(lists[i]))
+			cli_die(EXIT_USAGE, "'%s' is no list of minutes (480,483-485)", lists[i]);
+}
+
+/* ---- services ---- */
+
+static void opened(void *ctx, struct srv_client *c)
+{
+	struct service *v = ctx;
+
+	for (int i = 0; i < CLIENTS; i++)
+		if (!v->client[i]) {
+			v->client[i] = c;
+			return;
+		}
+}
+
+static void closed(void *ctx, struct srv_client *c, const char *why)
+{
+	struct service *v = ctx;
+
+	cli_debug("%s: %s", srv_peer(c), why);
+	for (int i = 0; i < CLIENTS; i++)
+		if (v->client[i] == c)
+			v->client[i] = NULL;
+}
+
+/* The telescope only talks. */
+static enum srv_take on_line(void *ctx, struct srv_client *c, char *line, size_t n, bool cut)
+{
+	(void)ctx, (void)c, (void)line, (void)n, (void)cut;
+	return SRV_TAKEN;
+}
+
+static const struct srv_calls calls = {.opened = opened, .closed = closed, .line = on_line};
+
+static void open_services(void)
+{
+	const struct srv_options o = {
+	    .clients = CLIENTS, .line = 256, .pending = 1 << 20, .stall = 30 * TIM_S};
+	struct net_spec spec;
+	char ready[NET_TEXT], why[NET_WHY];
+
+	for (size_t i = 0; i < SERVICES; i++) {
+		struct service *v = &service[i];
+		if (!v->at)
+			continue;
+		if (net_parse(v->at, NET_TCP, &spec, why) < 0 || spec.kind != NET_TCP)
+			cli_die(EXIT_USAGE, "%s: not a TCP port", v->at);
+		v->srv = srv_new(&o, &calls, v);
+		if (!v->srv || srv_listen(v->srv, &spec, ready, why) < 0)
+			cli_die(EXIT_SYSTEM, "%s: %s", v->at, v->srv ? why : strerror(errno));
+		cli_ready(ready);
+	}
+}
+
+/* Waits until mono, serving. False when it is time to stop. */
+static bool serve_until(int64_t mono)
+{
+	bool any = false;
+
+	for (;;) {
+		int64_t left = mono - tim_mono();
+		for (size_t i = 0; i < SERVICES; i++) {
+			if (!service[i].srv)
+				continue;
+			int64_t turn = any || left < 0 ? 0
+			    : left < 20 * TIM_MS       ? left
+						       : 20 * TIM_MS;
+			(void)srv_wait(service[i].srv, NULL, 0, turn);
+			any = true;
+		}
+		cli_tick();
+		if (cli_stopping())
+			return false;
+		if (left <= 0)
+			return true;
+		if (!any)
+			(void)tim_sleep_until(mono);
+		any = false;
+	}
+}
+
+static void send_second(int64_t m, int second)
+{
+	size_t length = simlog_minute(night, start, m, (int)ff, false, bytes) / 60 / HZ;
+
+	for (size_t i = 0; i < SERVICES; i++)
+		for (int c = 0; c < CLIENTS; c++)
+			for (int k = 0; service[i].client[c] && k < HZ; k += service[i].step)
+				srv_send(service[i].client[c],
+				    bytes + (size_t)(second * HZ + k) * length, length);
+}
+
+/* At a speed, a minute passes second by second. False when it is time to stop. */
+static bool pass_minute(int64_t m, int64_t mono0)
+{
+	for (int second = 0; second < 60; second++) {
+		if (!serve_until(mono0 + (int64_t)(1e9 * (double)(60 * m + second + 1) / speed)))
+			return false;
+		send_second(m, second);
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	cli_begin(argc, argv, &program);
+	check_options();
+	const struct night_options o = {
+	    .seed = (uint64_t)seed, .start = start, .length = 60.0 * (double)minutes, .steps = -1};
+	night = night_new(&o);
+	if (!night)
+		cli_die(EXIT_SYSTEM, "out of memory");
+	open_services();
+	int64_t mono0 = tim_mono();
+	for (int pass = 0; pass < 2; pass++)
+		for (int64_t m = 0; m < minutes && !cli_stopping(); m++) {
+			if (speed > 0 && pass == 0 && !pass_minute(m, mono0))
+				break;
+			if (night_listed(late, start / TIM_MIN + m) != (pass == 1))
+				continue;
+			write_log(m);
+			if (enc)
+				write_enc(m);
+			if (rpc)
+				write_rpc(m);
+			cli_tick();
+		}
+	for (size_t i = 0; i < SERVICES; i++)
+		srv_free(service[i].srv);
+	night_free(night);
+	return cli_end(EXIT_DONE);
+}

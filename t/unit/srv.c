@@ -1,0 +1,340 @@
+/* srv.c - unit test: servers bound their clients in every way; a connection comes back */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/dial.h"
+#include "base/srv.h"
+#include "base/tim.h"
+#include "tap.h"
+
+static char dir[] = "/tmp/fyke-srv.XXXXXX";
+static char said[4096]; /* what was told, in order */
+static struct srv *srv;
+static struct srv_client *last;
+static bool keep, later;
+
+static void note(const char *what, const char *text)
+{
+	strncat(said, what, sizeof said - strlen(said) - 1);
+	strncat(said, text, sizeof said - strlen(said) - 1);
+	strncat(said, "|", sizeof said - strlen(said) - 1);
+}
+
+static void opened(void *ctx, struct srv_client *c)
+{
+	(void)ctx;
+	last = c;
+}
+
+static enum srv_take on_line(void *ctx, struct srv_client *c, char *text, size_t n, bool cut)
+{
+	(void)ctx;
+	if (later)
+		return SRV_LATER;
+	note(cut ? "cut:" : "", text);
+	if (n == strlen("echo") && strcmp(text, "echo") == 0)
+		srv_send(c, "echo\n", 5);
+	return SRV_TAKEN;
+}
+
+static bool ended(void *ctx, struct srv_client *c)
+{
+	(void)ctx, (void)c;
+	note("", "ended");
+	return keep;
+}
+
+static void closed(void *ctx, struct srv_client *c, const char *why)
+{
+	(void)ctx;
+	note("closed:", why);
+	if (c == last)
+		last = NULL;
+}
+
+static void refused(void *ctx, const char *peer, const char *why)
+{
+	(void)ctx, (void)peer;
+	note("refused:", why);
+}
+
+static const struct srv_calls calls = {opened, on_line, ended, closed, refused, NULL};
+
+static void turns(int n)
+{
+	for (int i = 0; i < n; i++)
+		srv_wait(srv, NULL, 0, TIM_MS);
+}
+
+/* Waits until so much was told, at most 5 s. */
+static void until_said(const char *want)
+{
+	for (int64_t end = tim_mono() + 5 * TIM_S; tim_mono() < end && !strstr(said, want);)
+		srv_wait(srv, NULL, 0, 10 * TIM_MS);
+}
+
+static struct net_spec at(const char *name, bool read_only)
+{
+	struct net_spec s = {.kind = NET_UNIX, .read_only = read_only};
+	snprintf(s.host, sizeof s.host, "%s/%s", dir, name);
+	return s;
+}
+
+static int call(const char *name)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	snprintf(un.sun_path, sizeof un.sun_path, "%s/%s", dir, name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&un, sizeof un) < 0)
+		return -1;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	(void)!write(fd, text, strlen(text));
+}
+
+static void fresh(struct srv_options o)
+{
+	char ready[NET_TEXT], why[NET_WHY];
+	struct net_spec a = at("a", false), b = at("b", true);
+
+	srv_free(srv);
+	srv = srv_new(&o, &calls, NULL);
+	*said = '\0';
+	keep = later = false;
+	ok(srv_listen(srv, &a, ready, why) == 0 && srv_listen(srv, &b, ready, why) == 0,
+	    "a server listens");
+	ok(strstr(ready, "/b,ro") != NULL, "and says where, and that it is read-only");
+}
+
+static const struct srv_options usual = {
+    .clients = 3, .line = 20, .pending = 1000, .idle = 0, .stall = 0};
+
+static void sockets(void)
+{
+	struct stat st;
+	char path[NET_TEXT], ready[NET_TEXT], why[NET_WHY], me[64];
+	struct net_spec a = at("a", false), tcp = {.kind = NET_TCP, .port = "0"};
+
+	fresh(usual);
+	snprintf(path, sizeof path, "%s/a", dir);
+	stat(path, &st);
+	is_int(st.st_mode & 0777, 0660, "a unix socket has mode 0660");
+	struct srv *other = srv_new(&usual, &calls, NULL);
+	is_int(srv_listen(other, &a, ready, why), -1, "a second server does not take the name");
+	is_int(errno, EADDRINUSE, "because it is in use");
+	is_int(srv_listen(other, &tcp, ready, why), 0, "TCP without a host");
+	ok(strncmp(ready, "tcp:127.0.0.1:", 14) == 0, "is loopback");
+	snprintf(tcp.host, sizeof tcp.host, "0.0.0.0");
+	is_int(srv_listen(other, &tcp, ready, why), -1, "every address needs an allow-list");
+	is_int(errno, EPERM, "as a matter of policy");
+	srv_free(other);
+
+	int fd = call("a");
+	turns(2);
+	snprintf(me, sizeof me, "unix pid %d uid %u", (int)getpid(), getuid());
+	ok(last != NULL, "a client is let in");
+	is_str(srv_peer(last), me, "and known by pid and uid");
+	ok(!srv_read_only(last), "it may write");
+	int fd2 = call("b");
+	turns(2);
+	ok(srv_read_only(last), "one of the other listener may only read");
+	close(fd);
+	close(fd2);
+
+	/* A name whose server died is taken over; a file that is no socket is not. */
+	srv_free(srv);
+	srv = NULL;
+	int dead = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	snprintf(un.sun_path, sizeof un.sun_path, "%s/a", dir);
+	(void)bind(dead, (struct sockaddr *)&un, sizeof un);
+	close(dead);
+	fresh(usual);
+	srv_free(srv);
+	srv = NULL;
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	srv = srv_new(&usual, &calls, NULL);
+	is_int(srv_listen(srv, &a, ready, why), -1, "a file in the place stays");
+	ok(access(path, F_OK) == 0, "and is not removed");
+	unlink(path);
+}
+
+static void lines(void)
+{
+	fresh(usual);
+	int fd = call("a");
+	say(fd, "one\r\ntwo\nth");
+	until_said("two|");
+	is_str(said, "one|two|", "whole lines are handed on, with either end");
+	say(fd, "ree\n");
+	until_said("three|");
+	is_str(said, "one|two|three|", "a line in pieces is joined");
+	*said = '\0';
+	say(fd, "12345678901234567890\r\n123456789012345678901\nshort\n");
+	until_said("short|");
+	is_str(said, "12345678901234567890|cut:12345678901234567890|short|",
+	    "a line that is too long is cut, and the next one is whole");
+	*said = '\0';
+	char endless[7001];
+	for (size_t i = 0; i < sizeof endless; i++)
+		endless[i] = "endless"[i % 7];
+	endless[7000] = '\0';
+	say(fd, endless);
+	say(fd, "\nafter\n");
+	until_said("after|");
+	is_str(said, "cut:endlessendlessendles|after|", "a line without end costs one cut line");
+	*said = '\0';
+	later = true;
+	say(fd, "held\nagain\n");
+	turns(3);
+	size_t n;
+	ok(strncmp(srv_waiting(last, &n), "held\nagain\n", 11) == 0 && n == 11,
+	    "a refused line waits, and what comes after it can be seen");
+	later = false;
+	srv_resume(last);
+	until_said("again|");
+	is_str(said, "held|again|", "and comes again");
+	*said = '\0';
+	say(fd, "half");
+	close(fd);
+	until_said("closed");
+	ok(!strstr(said, "half"), "half a line at the end is forgotten");
+}
+
+static void bounds(void)
+{
+	struct srv_options o = usual;
+	char buf[64];
+
+	fresh(o);
+	int fd[4];
+	for (int i = 0; i < 4; i++) {
+		fd[i] = call("a");
+		turns(2);
+	}
+	is_str(said, "refused:all places are taken|", "the fourth of three clients is not let in");
+	is_int(read(fd[3], buf, sizeof buf), 0, "but closed at once");
+	say(fd[0], "echo\n");
+	until_said("echo|");
+	is_int(read(fd[0], buf, sizeof buf), 5, "the others are served");
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+	until_said("closed:done|ended|closed:done|ended|closed:done|");
+
+	fresh(o);
+	fd[0] = call("a");
+	turns(2);
+	char big[500] = {0};
+	struct srv_client *c = last;
+	for (int i = 0; i < 4000 && last; i++)
+		srv_send(c, big, sizeof big);
+	ok(strstr(said, "closed:does not read its answers|") != NULL,
+	    "one that reads nothing is closed, once its answers would need too much memory");
+	turns(1);
+	close(fd[0]);
+
+	o.idle = 50 * TIM_MS;
+	fresh(o);
+	fd[0] = call("a");
+	until_said("closed");
+	is_str(said, "closed:said nothing for too long|", "one that says nothing is closed");
+	close(fd[0]);
+
+	o = usual;
+	fresh(o);
+	keep = true;
+	fd[0] = call("a");
+	say(fd[0], "question\n");
+	shutdown(fd[0], SHUT_WR);
+	until_said("ended");
+	is_str(said, "question|ended|", "one that has said all may wait for its answer");
+	srv_send(last, "answer", 6);
+	srv_finish(last);
+	is_int(read(fd[0], buf, sizeof buf), 6, "which it gets");
+	turns(2);
+	is_int(read(fd[0], buf, sizeof buf), 0, "and then the end");
+	close(fd[0]);
+}
+
+/* Steps d and the server until the event, at most 5 s. */
+static bool happens(struct dial *d, enum dial_event want)
+{
+	for (int64_t end = tim_mono() + 5 * TIM_S; tim_mono() < end;) {
+		struct pollfd p;
+		dial_poll(d, &p);
+		if (srv)
+			srv_wait(srv, &p, 1, 5 * TIM_MS);
+		else if (poll(&p, 1, 5) <= 0)
+			p.revents = 0;
+		if (dial_step(d, p.revents) == want)
+			return true;
+	}
+	return false;
+}
+
+static void dialling(void)
+{
+	struct net_spec to = at("a", false);
+	char ready[NET_TEXT], why[NET_WHY], *line;
+	size_t n;
+
+	srv_free(srv);
+	srv = NULL;
+	struct dial *d = dial_new(&to, 20, TIM_S);
+	ok(happens(d, DIAL_LOST), "nobody listens: it says so");
+	is_str(dial_why(d), "No such file or directory", "with the reason");
+	int64_t first = tim_mono();
+	ok(happens(d, DIAL_LOST), "it tries again");
+	ok(tim_mono() - first >= 90 * TIM_MS, "after 0.1 s");
+	first = tim_mono();
+	ok(happens(d, DIAL_LOST) && tim_mono() - first >= 190 * TIM_MS, "then after 0.2 s");
+	srv = srv_new(&usual, &calls, NULL);
+	(void)srv_listen(srv, &to, ready, why);
+	ok(happens(d, DIAL_UP), "and is connected when somebody listens");
+	dial_good(d);
+	turns(2);
+	*said = '\0';
+	ok(!dial_stale(d), "nothing waits on a new connection");
+	is_int(dial_send(d, "hello\n", 6), 0, "it sends");
+	until_said("hello|");
+	is_str(said, "hello|", "what it was given");
+	srv_send(last, "a\r\nb", 4);
+	while (!(line = dial_line(d, &n)))
+		(void)happens(d, DIAL_NONE);
+	is_str(line, "a", "it hands on a whole line");
+	ok(dial_line(d, &n) == NULL, "but not half of one");
+	ok(dial_stale(d), "which is seen before a question is asked");
+	for (int i = 0; i < 5; i++)
+		srv_send(last, "0123456789", 10);
+	ok(happens(d, DIAL_LOST), "a line without end ends the connection");
+	is_str(dial_why(d), "sends lines without end", "with the reason");
+	ok(happens(d, DIAL_UP), "which is made again");
+	turns(2);
+	srv_free(srv);
+	srv = NULL;
+	ok(happens(d, DIAL_LOST), "a server that goes is noticed");
+	is_str(dial_why(d), "closed the connection", "with the reason");
+	dial_free(d);
+}
+
+int main(void)
+{
+	if (!mkdtemp(dir))
+		return 1;
+	sockets();
+	lines();
+	bounds();
+	dialling();
+	srv_free(srv);
+	rmdir(dir);
+	return done_testing();
+}
