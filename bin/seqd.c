@@ -133,13 +133,13 @@ static const struct seq_calls seq_calls = {
 static struct peer *add_peer(struct srv_client *c, const char *name, bool read_only)
 {
 	struct peer *p = calloc(1, sizeof *p);
+	struct seq_conn *conn = p ? seq_open(seq, p, name, read_only) : NULL;
 
-	if (!p || !(p->seq = seq_open(seq, p, name, read_only)))
-		cli_die(EXIT_SYSTEM, "no memory");
-	p->srv = c;
-	p->heard = tim_mono();
-	p->next = peers;
-	return peers = p;
+	if (conn) {
+		*p = (struct peer){.next = peers, .srv = c, .seq = conn, .heard = tim_mono()};
+		return peers = p;
+	}
+	cli_die(EXIT_SYSTEM, "no memory");
 }
 
 static void opened(void *ctx, struct srv_client *c)
@@ -281,11 +281,12 @@ static void open_camera(void)
 	if (!cam)
 		cli_die(EXIT_USAGE, "-b %s: there are sim, andor and indi", back);
 	for (size_t i = 0; i < cameras.n; i++) {
-		const char *eq = strchr(cameras.item[i], '=');
-		if (!eq || (size_t)(eq - cameras.item[i]) >= sizeof key)
-			cli_die(EXIT_USAGE, "--camera=%s: KEY=VALUE is expected", cameras.item[i]);
-		snprintf(key, sizeof key, "%.*s", (int)(eq - cameras.item[i]), cameras.item[i]);
-		if (cam->back->option(cam, key, eq + 1, why) < 0)
+		const char *item = cameras.item[i];
+		size_t n = strcspn(item, "=");
+		if (!item[n] || n >= sizeof key)
+			cli_die(EXIT_USAGE, "--camera=%s: KEY=VALUE is expected", item);
+		snprintf(key, sizeof key, "%.*s", (int)n, item);
+		if (cam->back->option(cam, key, item + n + 1, why) < 0)
 			cli_die(EXIT_USAGE, "--camera: %s", why);
 	}
 	if (cam->back->load && cam->back->load(cam) < 0) {

@@ -10,6 +10,7 @@
  *
  * Written from the vendor's documentation, not from our own back end.
  */
+/* clang-format off */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>

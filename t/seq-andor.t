@@ -102,7 +102,7 @@ unset FAKE_ANDOR_LOCK
 whole=; nightly && whole=yes
 tsv=${FYKE_SAMPLES:-/nowhere}/../reference/andor-codes.tsv
 mkdir matrix
-if $py matrix.py "$lib" matrix "$tsv" "$whole" >matrix.txt 2>&1; then
+if "$py" matrix.py "$lib" matrix "$tsv" "$whole" >matrix.txt 2>&1; then
 	tap 0 "$(tail -n 1 matrix.txt): call, code, symbol"
 else
 	tap 1 "each failing call is named, with its code"

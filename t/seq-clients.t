@@ -28,7 +28,7 @@ def tap(good, words):
     print("%s%s" % ("" if good else "not ", words), flush=True)
 E2
 # (a) The server closes first, and is started again.
-$py - >a.txt 2>&1 <<'E2'
+"$py" - >a.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 s = original(False)
 s.bind(("127.0.0.1", 0))
@@ -50,7 +50,7 @@ E2
 is "$(cat a.txt)" EADDRINUSE "the original, started again while an old connection lingers, finds its port blocked"
 seqd_on; d=$pid
 port=${address##*:}
-$py - "$port" >held.txt 2>&1 <<'E2' &
+"$py" - "$port" >held.txt 2>&1 <<'E2' &
 exec(open("port.py").read())
 c = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 c.sendall(b"version\n")
@@ -69,7 +69,7 @@ wait $h
 ok "and answers" -- seqcmd xbin 1
 
 # (b) One connection at a time.
-$py - >b.txt 2>&1 <<'E2'
+"$py" - >b.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 s = original(True)
 s.bind(("127.0.0.1", 0))
@@ -90,7 +90,7 @@ except socket.timeout:
     print("blocked")
 E2
 is "$(cat b.txt)" blocked "one silent client blocks the original for all others"
-$py - "$port" >b.txt 2>&1 <<'E2'
+"$py" - "$port" >b.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
 silent = socket.create_connection(("127.0.0.1", port))
@@ -115,7 +115,7 @@ E2
 tap $? "a silent one, half a line and one that never reads delay nobody: $(cat b.txt) at most" || diag <b.txt
 
 # 16 places.
-$py - "$port" >c.txt 2>&1 <<'E2'
+"$py" - "$port" >c.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
 time.sleep(0)
@@ -145,7 +145,7 @@ is "$(cat c.txt)" "ERROR 00011 SEQ_DENIED - all 16 places are taken: try again l
 free again" "16 clients; the 17th has an answer and is closed"
 
 # Oversized and hostile.
-$py - "$port" >e.txt 2>&1 <<'E2'
+"$py" - "$port" >e.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
 c = socket.create_connection(("127.0.0.1", port))
@@ -172,7 +172,7 @@ is "$(cat e.txt)" "ERROR 00010 SEQ_LINE - the line is longer than 1023 bytes
 NOTE" "a line without end is answered and closed; noise harms nobody"
 
 # 1,000 commands in a row from 16 clients: none blocked, none mixed, each in under 10 ms (16 at once).
-$py - "$port" >g.txt 2>&1 <<'E2'
+"$py" - "$port" >g.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
 times, wrong, lock = [], [], threading.Lock()
@@ -206,7 +206,7 @@ is "$(grep -c 'client [0-9]* line [0-9]*"*: NOTE' again.err)" 496 "the log has e
 like again.err '^20[0-9-]+T[0-9:.]+Z seqd: [0-9]+ tcp 127.0.0.1:[0-9]+: object "client 1 line 1": NOTE 00000' "connection, peer, request, final line, in UT with milliseconds"
 
 # One setting at a time answers in under 10 ms.
-$py - "$port" >s.txt 2>&1 <<'E2'
+"$py" - "$port" >s.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
 c = socket.create_connection(("127.0.0.1", port))
@@ -227,7 +227,7 @@ sed 's/^/# /' s.txt
 # Descriptors: clients came and went, none is left; a child does not hold the port.
 until_true 10 sh -c "[ \$(ls /proc/$d/fd | wc -l) -le 12 ]"
 tap $? "no descriptor is left behind"
-$py - "$d" >fd.txt <<'E2'
+"$py" - "$d" >fd.txt <<'E2'
 import os, sys
 for fd in os.listdir("/proc/%s/fdinfo" % sys.argv[1]):
     flags = [l.split()[1] for l in open("/proc/%s/fdinfo/%s" % (sys.argv[1], fd)) if l.startswith("flags")][0]
@@ -246,7 +246,7 @@ like ro.err "unix pid [0-9]+ uid $(id -u): .*xbin 2" "the log knows who it was"
 ok "a read-only listener answers questions" -- seqcmd -s unix:look.sock status
 exits 4 "and takes no orders" -- seqcmd -s unix:look.sock xbin 2
 like err 'SEQ_DENIED: xbin: this listener is for questions only' "it says why"
-$py - >idle.txt 2>&1 <<'E2'
+"$py" - >idle.txt 2>&1 <<'E2'
 import socket, time
 s = socket.socket(socket.AF_UNIX)
 s.connect("seqd.sock")

@@ -199,7 +199,7 @@ done
 for i in 1 2 3 4; do eval "wait \$p$i"; done
 is "$(cat two.?.said | grep -c '^\* saved')" 100 "four servers in one folder: each image is saved"
 is "$(cat two.?.said | sed -n 's/^\* saved //p' | sort -u | wc -l) $(find two -name '*.fits' | wc -l)" "100 100" "each in a file of its own"
-$py - two/*.fits <<'E2'
+"$py" - two/*.fits <<'E2'
 import os, sys
 for f in sys.argv[1:]:
     head = open(f, "rb").read(8640).decode("latin-1")
@@ -209,7 +209,7 @@ tap $? "which has its own name in it"
 
 # ---- control characters ----
 seqd_on; d=$pid
-$py - "${address##*:}" <<'E2' >said
+"$py" - "${address##*:}" <<'E2' >said
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.sendall(b'object "a\n[ERROR]: forged"\nobject "\x1b[31mred"\nobject "caf\xc3\xa9"\nobject "nul\0"\nxbin\t2\nquit\n')

@@ -4,7 +4,7 @@
 . "$top/t/lib-seq.sh"
 seqd_on --camera=size=4096x4096 --camera=mhz=1000; d=$pid
 seqcmd beep_off 2>/dev/null
-$py - "${address##*:}" "$PWD" >pairs.txt 2>&1 <<'E2'
+"$py" - "${address##*:}" "$PWD" >pairs.txt 2>&1 <<'E2'
 import os, socket, statistics, subprocess, sys, time
 port, here = int(sys.argv[1]), sys.argv[2]
 c = socket.create_connection(("127.0.0.1", port))

@@ -70,7 +70,7 @@ seqcmd wait-camera-state idle 20 2>/dev/null
 is "$(value SHUTTER "$(find img -name '*0005.fits')")" closed "and the file comes, a dark"
 
 # On a terminal there is a countdown, and a bell.
-$py - >tty.txt <<'E2'
+"$py" - >tty.txt <<'E2'
 import os, pty, sys
 pty.spawn(["seqcmd", "expose", "0.3"])
 E2
@@ -78,7 +78,7 @@ like tty.txt 'integrating 0\.[0-9] 0\.3 s' "a terminal has a countdown"
 grep -q "$(printf '\a')" tty.txt
 tap $? "and a bell at the end of the read-out"
 seqcmd beep_off 2>/dev/null
-$py -c 'import pty; pty.spawn(["seqcmd", "expose", "0.05"])' >tty.txt
+"$py" -c 'import pty; pty.spawn(["seqcmd", "expose", "0.05"])' >tty.txt
 grep -q "$(printf '\a')" tty.txt
 is $? 1 "beep_off"
 
@@ -140,7 +140,7 @@ exits 2 "an address that is none" -- seqcmd -s nonsense:x:y xbin 2
 off "$d"
 exits 3 "nor there, by FYKE_SEQD" -- seqcmd xbin 2
 # Somebody who never answers.
-start mute $py -c '
+start mute "$py" -c '
 import socket, sys, time
 s = socket.create_server(("127.0.0.1", 0))
 print("mute: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
@@ -149,7 +149,7 @@ while True: c.append(s.accept())
 '
 exits 3 "a server that says nothing" -- seqcmd -s "$address" --timeout=300ms xbin 2
 like err 'no word from seqd in time' "is given up"
-start liar $py -c '
+start liar "$py" -c '
 import socket, sys
 s = socket.create_server(("127.0.0.1", 0))
 print("liar: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)

@@ -82,7 +82,7 @@ say filenamestd 'dark 0'
 f=img/$(sed -n 's/.*img\/\(.*fits\) exp.*/\1/p' said)
 is "$(value IMAGETYP "$f")" FLAT,SKY "imagetype stays"
 say 'imagetype ""' 'dark 0' 'dark 0.1' 'expose 0'
-is "$(for f in $(sed -n 's/^\* saved //p' said); do value IMAGETYP "$f"; done)" "BIAS" "one exposure at a time, though"
+is "$(value IMAGETYP "$(sed -n 's/^\* saved //p' said)")" "BIAS" "one exposure at a time, though"
 like said '^ASTRO (20072|00004) ' "a line that comes meanwhile is refused"
 say defaults
 is "$(grep -c '^\* set ' said)" 12 "defaults prints the settings"
@@ -140,7 +140,7 @@ wait $c
 is $? 0 "keeps the photons"
 f=$(cat long.out)
 is "$(value EXPREQ "$f") $(value ABORTED "$f")" "60.000000 T" "and the file tells"
-$py -c "import sys; e, d = map(float, sys.argv[1:]); sys.exit(not 0 < e < 30 or e > d)" "$(value EXPTIME "$f")" "$(value DARKTIME "$f")"
+"$py" -c "import sys; e, d = map(float, sys.argv[1:]); sys.exit(not 0 < e < 30 or e > d)" "$(value EXPTIME "$f")" "$(value DARKTIME "$f")"
 tap $? "EXPTIME is the light, DARKTIME all of it"
 
 # ---- kept over a restart ----

@@ -72,11 +72,11 @@ B=${FYKE_BUILD##*/}
 make -s -C "$top" B="$B" PREFIX=/opt/fyke DESTDIR="$tmp/root" SEQ_PREFIX=stancam install >make.txt 2>&1
 tap $? "make install" || diag <make.txt
 bin=$tmp/root/opt/fyke/bin
-seqcmd help 2>/dev/null | sed -n 's/ .*//p' >verbs
-for v in $(sed -n 's/.*{VERB_[A-Z0-9_]*, "\([a-z0-9_-]*\)".*/\1/p; s/^\t*"\([a-z_-]*\)",$/\1/p' "$top/lib/cam/verbs.c"); do
+sed -n 's/.*{VERB_[A-Z0-9_]*, "\([a-z0-9_-]*\)".*/\1/p' "$top/lib/cam/verbs.c" >verbs
+while read -r v; do
 	case $v in version | quit) continue ;; esac
 	[ -x "$bin/stancam.$v" ] && [ -x "$tmp/root/opt/fyke/lib/fyke/seq/$v" ] || echo "$v"
-done >lacking
+done <verbs >lacking
 is "$(cat lacking)" "" "every command is there as stancam.NAME, and by its short name"
 [ ! -e "$bin/status" ] && [ ! -e "$bin/bin" ]
 tap $? "short names are not in bin"

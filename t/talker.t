@@ -12,19 +12,19 @@ done
 talker "$(printf 'M 31\n[ERROR]: forged \033[31m caf\303\251')"
 is "$(grep -c forged talker.txt)" 1 "a newline makes no second line"
 like talker.txt 'M 31\\x0a\[ERROR\]: forged \\x1b\[31m caf\\xc3\\xa9$' "control bytes are escaped"
-talker -i flatfield -p NOTE done
+talker -i flatfield -p NOTE "done"
 like talker.txt ' seq.flatfield\[[0-9]+\]: \[NOTE\]: done$' "-i says who"
 talker --facility=local1 one
 like talker.txt '^<141>.*one$' "local1.notice is <141>"
-talker "$($py -c 'print("x" * 5000)')"
+talker "$("$py" -c 'print("x" * 5000)')"
 is "$(awk '{ if (length > n) n = length } END { print (n <= 1024) }' talker.txt)" 1 "a long message is cut at 1 KiB"
 faketime -f '@2026-11-05 03:04:05' talker old
 like talker.txt '^<133>Nov  5 03:04:05 seq' "the day is padded with a blank, in UTC"
 # ---- not delivered ----
 exits 3 "no Talker" -- talker --talker=/nowhere/log hello
 like err 'not delivered to /nowhere/log: No such file' "it says so"
-exits 3 "a path too long for a socket" -- talker --talker="$($py -c 'print("/" + "x" * 200)')" hello
-start stuck $py -c '
+exits 3 "a path too long for a socket" -- talker --talker="$("$py" -c 'print("/" + "x" * 200)')" hello
+start stuck "$py" -c '
 import socket, sys, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind("stuck.sock")

@@ -109,6 +109,6 @@ const struct cam_back cam_andor = {.name = "andor",
     .expose = sdk_expose,
     .wait = sdk_wait,
     .fetch = sdk_fetch,
-    .abort = sdk_abort,
+    .cancel = sdk_abort,
     .stop = sdk_stop,
     .free = release};

@@ -128,7 +128,7 @@ int ask_parse(const char *line, struct ask_final *f)
 int ask_abort(const char *server, int64_t timeout_ns, char said[ASK_WHY])
 {
 	static struct ask a;
-	struct ask_final f;
+	struct ask_final f = {.code = 0};
 	char *line = NULL;
 	int got = 0;
 

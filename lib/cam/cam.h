@@ -84,7 +84,7 @@ struct cam_back {
 	int (*expose)(struct cam *c);
 	int (*wait)(struct cam *c, int64_t ns, struct cam_progress *p);
 	int (*fetch)(struct cam *c, uint16_t *pixels, size_t n);
-	int (*abort)(struct cam *c);
+	int (*cancel)(struct cam *c);                  /* aborts */
 	int (*addtime)(struct cam *c, double seconds); /* these three may be NULL */
 	int (*hold)(struct cam *c, bool hold);
 	int (*readout)(struct cam *c);
@@ -98,6 +98,7 @@ struct cam {
 	struct cam_info info;
 	struct cam_said said;
 	double pace;
+	bool gone; /* set by a back end that has lost its camera: it must be started again */
 	/* Told of each call to the camera, if not NULL. */
 	void (*trace)(void *ctx, const char *call, unsigned code);
 	void *trace_ctx;

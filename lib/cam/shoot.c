@@ -137,6 +137,10 @@ static void fail(struct shoot *s, const char *more)
 	struct cam_said said = s->cam->said;
 	int tag = (int)code_find(said.call, said.code).tag;
 
+	if (s->on && s->cam->gone) {
+		(void)s->cam->back->stop(s->cam);
+		s->on = false;
+	}
 	/* A failure is never a note: it did not do what was asked. */
 	if (tag == CODE_NOTE || tag == CODE_WARNING)
 		tag = CODE_ERROR;
@@ -185,6 +189,7 @@ static int start(struct shoot *s)
 		return 0;
 	phase(s, PHASE_STARTING, NULL, false);
 	tell(s, SHOOT_LINE, CODE_NOTE, NULL, SEQ_OK, "starting the camera (%s)", c->back->name);
+	c->gone = false;
 	bool up = c->back->start(c) == 0;
 	int bad = up ? 0 : -1;
 	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL))
@@ -302,7 +307,7 @@ static void answer(struct shoot *s, int bad, const char *good)
 
 static int abort_now(struct shoot *s)
 {
-	if (s->cam->back->abort(s->cam) < 0) {
+	if (s->cam->back->cancel(s->cam) < 0) {
 		answer(s, -1, "");
 		return -1;
 	}
@@ -493,7 +498,7 @@ static int64_t end_of(const struct shoot *s, const struct cam_progress *p, doubl
 static void too_late(struct shoot *s, const struct cam_timing *t)
 {
 	const char *call = s->cam->said.call;
-	bool closed = (s->cam->info.can & CAM_CAN_ABORT) && s->cam->back->abort(s->cam) == 0;
+	bool closed = (s->cam->info.can & CAM_CAN_ABORT) && s->cam->back->cancel(s->cam) == 0;
 
 	tell(s, SHOOT_DONE, CODE_ERROR, call, SEQ_TIMEOUT,
 	    "the camera gave no image: %.3f s + %.1f s read-out + %.0f s are over. %s, and there "
@@ -566,7 +571,7 @@ static enum outcome take(
 		/* So that the next one does not find it acquiring. */
 		struct cam_said said = c->said;
 		if (c->info.can & CAM_CAN_ABORT)
-			(void)c->back->abort(c);
+			(void)c->back->cancel(c);
 		c->said = said;
 	}
 	s->have = out == OUT_GOOD;

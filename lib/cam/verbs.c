@@ -97,7 +97,7 @@ static bool one_off(const char *a, const char *b)
 		return true;
 	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) ||
 	    (*b && strcmp(a, b + 1) == 0) ||
-	    (a[0] && a[1] && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0);
+	    (a[0] && a[1] && b[0] && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0);
 }
 
 char *verb_close(const char *name, char *buf, size_t size)
