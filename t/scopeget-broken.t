@@ -11,6 +11,7 @@ faulty() { # faulty FAULT STATUS REGEX WORDS
 }
 faulty retrigger 1 'C4 is of another trigger than C3' "channels of two triggers"
 faulty cut 1 'C3: cut short' "a waveform that ends too early"
+faulty tail 1 'C3: the answer is longer than' "a waveform that is longer than it says"
 faulty lie 1 'C3: cut short' "a descriptor that promises 2 GiB"
 faulty no-desc 1 'C3: no WAVEDESC' "no descriptor"
 faulty trace-off 1 'C4: its number of points' "a channel without points"
