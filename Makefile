@@ -30,7 +30,7 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl erfa libtirpc
+MORE := netcdf libserialport libcurl erfa libzmq libnats libtirpc cfitsio
 SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
 SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/dev/wave.c
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
@@ -51,10 +51,20 @@ USES_srv := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
+SRC_libzmq := lib/bus/zmq.c
+SRC_libnats := $(wildcard lib/bus/nats*.c)
+USES_evpub := libzmq libnats
+USES_evsub := libzmq libnats
+USES_evstat := libzmq libnats
 SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
 USES_scope := libtirpc
+
+SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
+USES_seqd := cfitsio
+USES_seq := cfitsio
+USES_fits := cfitsio
 
 HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
@@ -128,7 +138,7 @@ $(B)/t/fuzz-%: $(B)/obj/t/fuzz/%.o $(B)/obj/t/fuzz/replay.o $(LIB)
 $(B)/t/%.so: t/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) $(CSTD) -Wall -Wextra -Werror -O2 -fPIC -shared -o $@ $< -ldl -lm
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -140,7 +150,7 @@ TESTS  ?= $(if $(SAN),$(addprefix t/,$(SAN_TESTS)),$(wildcard t/*.t))
 SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
 UNITBIN := $(addprefix $(B)/t/,$(UNITS))
 FUZZERS := $(addprefix $(B)/t/fuzz-,$(filter-out replay,$(call usable,t/fuzz/*.c)))
-SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c))
+SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c t/fake-*.c))
 FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
 
 testbuild: all $(UNITBIN) $(FUZZERS) $(SHIMS)
@@ -179,7 +189,14 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook
+SCRIPTS := quicklook seqterm
+# The sequencer's commands are links to seqcmd: SEQ_PREFIX.xbin in bin, and xbin in lib/fyke/seq.
+SEQ_PREFIX ?= stancam
+SEQ_VERBS := expose exp dark mexpose mexp mdark abort addtime readout hold resume save bin xbin ybin \
+             xbeg ybeg xsize ysize resetxy defaults ampl gainh gainl temp cooler autosave_on autosave_off \
+             beep_on beep_off comment comment1 object imagetype filename filenamestd tint mult log-comment \
+             wait-camera-state status help
+SEQDIR := $(PREFIX)/lib/fyke/seq
 CARDDIR := $(PREFIX)/share/fyke/cards
 
 install: all
@@ -190,9 +207,16 @@ install: all
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
 	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
+	install -d $(DESTDIR)$(SEQDIR) $(DESTDIR)$(PREFIX)/share/fyke/seq
+	for v in $(SEQ_VERBS); do \
+	    ln -sf seqcmd $(DESTDIR)$(PREFIX)/bin/$(SEQ_PREFIX).$$v && \
+	    ln -sf ../../../bin/seqcmd $(DESTDIR)$(SEQDIR)/$$v || exit 1; done
+	install -m 755 etc/seq/focus-series $(DESTDIR)$(PREFIX)/share/fyke/seq
+	install -m 644 etc/seq/*.seq $(DESTDIR)$(PREFIX)/share/fyke/seq
 
 uninstall:
-	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)
+	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS) $(addprefix $(SEQ_PREFIX).,$(SEQ_VERBS))
+	rm -rf $(DESTDIR)$(SEQDIR)
 	cd $(DESTDIR)$(PREFIX)/share/man && rm -f $(addprefix man1/,$(notdir $(wildcard man1/*.1))) \
 	    $(addprefix man5/,$(notdir $(wildcard man5/*.5)))
 	rm -rf $(DESTDIR)$(PREFIX)/share/fyke

@@ -35,7 +35,7 @@ static const struct cli_option options[] = {
     {"count", 'n', CLI_INT, &count, "N", "stop after N readings", 0, 0},
     {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 0, 0},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "stop when UTC shows this", 0, 0},
-    {"output", 'O', CLI_STR, &form, "FORM", "line (InfluxDB), tsv or json (line)", 0, 0},
+    {"format", 'O', CLI_STR, &form, "FORM", "line (InfluxDB), tsv or json (line)", 0, 0},
     {"names", 0, CLI_STR, &names, "SET", "names of another logger: picosec", 0, 0},
     {"tag", 0, CLI_LIST, &tag_list, "K=V", "add a tag, location=hut say (again: more)", 0, 0},
     {"settle", 0, CLI_TIME, &settle, "TIME", "ask so long after opening (2s)", 0, TIM_MIN},
@@ -79,7 +79,7 @@ static void read_options(void)
 		cli_die(EXIT_USAGE, "%s", why);
 	spec.baud = (int)baud;
 	if (rec_form(form, &out.form) < 0)
-		cli_die(EXIT_USAGE, "--output: '%.32s' is not line, tsv or json", form);
+		cli_die(EXIT_USAGE, "--format: '%.32s' is not line, tsv or json", form);
 	if (names && !(out.names = rec_names(names)))
 		cli_die(EXIT_USAGE, "--names: '%.32s' is no set of names (picosec is)", names);
 	for (size_t i = 0; i < tag_list.n; i++)

@@ -32,7 +32,7 @@ static const struct cli_option options[] = {
     {"count", 'n', CLI_INT, &cycles, "N", "end after N periods", 0, 0},
     {"duration", 't', CLI_TIME, &duration, "TIME", "end after so long (23h59m)", 0, 0},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "end when UTC shows this", 0, 0},
-    {"output", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
+    {"format", 'O', CLI_STR, &form_text, "FORM", "line, tsv or json (line)", 0, 0},
     {"names", 0, CLI_STR, &names_text, "SET", "names of another logger: picosec", 0, 0},
     {"label", 0, CLI_LIST, &labels, "BOARD.CH=NAME", "a channel's name; again for others", 0, 0},
     {"on-trip", 0, CLI_STR, &trip_command, "CMD", "run CMD BOARD CHANNEL NAME STATE when one trips",

@@ -37,7 +37,7 @@ static const struct cli_option options[] = {
     {"mean", 0, CLI_FLAG, &mean, NULL, "means, one for each series and field", 0, 0},
     {"every", 0, CLI_TIME, &every, "TIME", "a mean for each stretch of so long", TIM_MS,
 	3660 * TIM_DAY},
-    {"output", 'O', CLI_STR, &form, "FORM", "tsv or json (tsv)", 0, 0},
+    {"format", 'O', CLI_STR, &form, "FORM", "tsv or json (tsv)", 0, 0},
     {"patience", 0, CLI_TIME, &patience, "TIME", "for the whole answer (1m)", TIM_MS, TIM_DAY},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
@@ -80,7 +80,7 @@ static void read_options(void)
 	if (every && !mean)
 		cli_die(EXIT_USAGE, "--every goes with --mean");
 	if (rec_form(form, &out.form) < 0 || out.form == REC_LINE)
-		cli_die(EXIT_USAGE, "--output: '%.32s' is not tsv or json", form);
+		cli_die(EXIT_USAGE, "--format: '%.32s' is not tsv or json", form);
 	if (token_file && influx_token(token_file, token, why) < 0)
 		cli_die(EXIT_USAGE, "--token-file: %s", why);
 	ask = (struct ask){.db = db,

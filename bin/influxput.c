@@ -78,26 +78,18 @@ static int64_t stamp_unit;
 
 static void read_options(void)
 {
-	static const struct {
-		const char *name;
-		int64_t ns;
-	} unit[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}};
+	bool auto_gzip = strcmp(gzip, "auto") == 0;
 	char why[INFLUX_WHY];
+
 	if (give_up < 0)
 		give_up = spool_dir ? 5 * TIM_S : 3 * TIM_MIN;
-	bool auto_gzip = strcmp(gzip, "auto") == 0;
-	size_t i = 0;
-
 	if (!url || (db != NULL) + (bucket != NULL) != 1)
 		cli_die(EXIT_USAGE,
 		    "give -u URL, and --db NAME (InfluxDB 1, VictoriaMetrics) or --bucket NAME");
 	if ((bucket && rp) || (db && org))
 		cli_die(EXIT_USAGE, "--rp goes with --db, --org with --bucket");
-	while (i < 4 && strcmp(precision, unit[i].name) != 0)
-		i++;
-	if (i == 4)
+	if ((stamp_unit = influx_unit(precision)) == 0)
 		cli_die(EXIT_USAGE, "--precision: '%.16s' is not ns, us, ms or s", precision);
-	stamp_unit = unit[i].ns;
 	if (!auto_gzip && strcmp(gzip, "yes") != 0 && strcmp(gzip, "no") != 0)
 		cli_die(EXIT_USAGE, "--gzip: '%.16s' is not yes, no or auto", gzip);
 	if (token_file && influx_token(token_file, token, why) < 0)

@@ -74,8 +74,36 @@ kill -TERM $mon; wait $mon
 is $? 5 "SIGTERM ends it, and the gaps are told"
 is "$(grep -Evc '^(hv|hv_board),[^ ]+ [^ ]+ [0-9]{19}$' mon.out)" 0 "every line it wrote is whole"
 
-# Cheap, and of constant size.
+# Every error reply is a gap, not an end.
 tell "interlock off"
+for e in CMD CH PAR VAL LOC; do
+	tell "error $e 3"
+	hv -n 1 >e.out 2>/dev/null
+	grep -q 'up=0i' e.out
+	tap $? "$e:ERR is a gap"
+	tell "error $e 0"
+done
+ok "and readings go on" -- hv -n 1
+
+# The clock is set while it runs.
+if [ -n "${FYKE_SAN:-}" ]; then
+	skip "no preloading with sanitizers"
+else
+	echo '+0' >offset
+	FAKETIME_TIMESTAMP_FILE=$tmp/offset FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
+		LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) \
+		hvmon -s "127.0.0.1:$port" --every=50ms --max-loss=100 -n 20 >clock.out 2>/dev/null & mon=$!
+	until_true 5 test -s clock.out
+	echo '-3600' >offset
+	until_true 5 sh -c '[ $(grep -c hv_board clock.out) -ge 8 ]'
+	echo '+3600' >offset
+	wait $mon
+	is "$? $(grep -c hv_board clock.out)" "0 20" "an hour back, two forward: the period stays"
+	is "$(sed 's/.* //; s/.........$//' clock.out | awk '{ print int(($1 + 1800) / 3600) }' | sort -u | grep -c .)" 3 \
+	    "each reading has the clock's time"
+fi
+
+# Cheap, and of constant size.
 n=400; nightly && n=100000
 hvmon -s "127.0.0.1:$port" --every=1ms -n $n --max-loss=1000000 --status=mon.json >/dev/null 2>&1 & mon=$!
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$mon/status 2>/dev/null; }

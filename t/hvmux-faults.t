@@ -80,6 +80,20 @@ tell "serial 12345"; tell "cycle 100ms"
 ok "the right one is taken again" -- until_true 20 sh -c '[ "$(grep -c "serial 12345, 4" mux.err)" -ge 2 ]'
 ok "and answers" -- recovers
 
+# A second program disturbs: it gets hvmux's answers.
+tell "second disturb"
+mkfifo stray.in; exec 6<>stray.in
+socat - "tcp:127.0.0.1:$port" <stray.in >stray.out 2>&1 6>&- & stray=$!
+tap_pids="$tap_pids $stray"
+ok "a second program takes the answers away" -- until_true 10 sh -c \
+    "printf '\$BD:00,CMD:MON,PAR:BDNAME\r\n' | socat -t5 - unix:$tmp/hv.sock | grep -q CMD:ERR"
+kill $stray; wait $stray 2>/dev/null; exec 6>&-
+ok "when it has gone hvmux has the supply again" -- recovers
+for e in CMD CH PAR VAL LOC; do
+	tell "error $e 1"
+	is "$(ask '$BD:00,CMD:MON,CH:0,PAR:VSET')" "#BD:00,$e:ERR" "the supply's $e:ERR comes through"
+done
+
 # Random faults under load: nothing is mixed.
 unmux
 finish "$sim" TERM

@@ -125,9 +125,12 @@ tell "local on"
 exits 4 "LOCAL" -- set_hv -c 3 -v 61
 like err 'LOCAL' "is said"
 tell "local off"
-tell "error VAL 100"
-exits 1 "an error reply" -- set_hv -c 3 -v 62
-tell "error VAL 0"
+for e in CMD CH PAR VAL; do
+	tell "error $e 100"
+	exits 1 "an error reply, $e:ERR" -- set_hv -c 3 -v 62
+	like err "$e:ERR" "is said"
+	tell "error $e 0"
+done
 tell "mute-set 1"; : >journal
 ok "a SET without an answer" -- set_hv -c 3 -v 63 --timeout=300ms
 is "$(sets 'CH:3,PAR:VSET')" 1 "is read back, not repeated"

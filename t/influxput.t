@@ -104,7 +104,7 @@ print(f"{len(lines)} lines, {bad} judged otherwise", file=sys.stderr)
 sys.exit(bad > 0)
 END
 nightly && many=20000 || many=1500
-ok "random lines are judged as InfluxDB judges them" -- /usr/bin/python3 fuzz.py "$url" 1 $many
+ok "random lines are judged as InfluxDB judges them" -- /usr/bin/python3 fuzz.py "$url" 1 "$many"
 diag <out
 
 # ---- 413: too large ----

@@ -20,9 +20,9 @@ state_of() { values "$1" minute_state | cut -d, -f$(($2 + 1)); }
 quality_of() { values "$1" minute_quality | cut -d, -f$(($2 + 1)); }
 state_is() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 quality_is() { [ "$(quality_of "$1" "$2")" = "$3" ]; }
-live() { merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=2s --out=hours "$@"; }
+live() { merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=4s --out=hours "$@"; }
 
-merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=2s --out=hours >live.out 2>live.err &
+merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=4s --out=hours >live.out 2>live.err &
 pid=$!
 tap_pids="$tap_pids $pid"
 until_true 5 test -e hours/.merge_20050621.lock
@@ -40,26 +40,26 @@ is "$(state_of $f8 51)" 0 "and is not merged yet"
 bring enc 531; bring hdr 531
 until_true 5 state_is $f8 51 1; tap $? "then it is merged"
 bring enc 532; bring raw 532
-until_true 8 state_is $f8 52 1; tap $? "when --wait is over the hole is filled, and merge goes on"
+until_true 15 state_is $f8 52 1; tap $? "when --wait is over the hole is filled, and merge goes on"
 is "$(quality_of $f8 52)" $((8192 + 32)) "the minute says that its pointing is missing"
 bring hdr 532
-until_true 8 quality_is $f8 52 8192; tap $? "the pointing log turns up: the minute is merged again in its place"
+until_true 12 quality_is $f8 52 8192; tap $? "the pointing log turns up: the minute is merged again in its place"
 is "$(state_of $f8 50)$(state_of $f8 51)$(state_of $f8 52)" 111 "the others stay"
 for m in 533 535 536 537 538; do bring hdr $m; bring enc $m; bring raw $m; done
-until_true 8 state_is $f8 58 1; tap $? "a missing raw file does not stop it"
+until_true 12 state_is $f8 58 1; tap $? "a missing raw file does not stop it"
 is "$(state_of $f8 54)" 0 "its minute is empty"
 bring hdr 534; bring enc 534; bring raw 534
-until_true 8 state_is $f8 54 1; tap $? "until it comes"
+until_true 12 state_is $f8 54 1; tap $? "until it comes"
 for m in 539 540; do bring hdr $m; bring enc $m; bring raw $m; done
 until_true 5 state_is $f9 0 1; tap $? "the next hour begins"
 is "$(readlink hours/merge_current.nc)" 20050621_09.nc "a link names the file that grows"
 for m in 541 542 543 544 545 546 547 548 549; do bring hdr $m; bring enc $m; bring raw $m; done
-until_true 8 state_is $f9 9 1
+until_true 12 state_is $f9 9 1
 is "$(quality_of $f8 50)" 8192 "the hour before is provisional still"
 bring hdr 550; bring enc 550; bring raw 550
-until_true 8 quality_is $f8 50 0; tap $? "ten minutes after its end it is final"
+until_true 12 quality_is $f8 50 0; tap $? "ten minutes after its end it is final"
 for m in 551 552 553 554 555; do bring hdr $m; bring enc $m; bring raw $m; done
-until_true 8 state_is $f9 15 1
+until_true 12 state_is $f9 15 1
 finish "$pid" TERM
 is "$status" 0 "SIGTERM: settles what it has, exit 0"
 ok "the same offline" -- merge -ff 4 -cs small.cal -r raw -h hdr -e enc -nend 555 --out=again --quiet

@@ -35,7 +35,7 @@ exits 2 "a bad one stops a merge" -- merge -ff 4 -cs bad.cal -r raw -nend 1
 like err 'bad.cal:1: rate' "at the first mistake"
 
 # ---- a whole hour, all variables, against the truth ----
-simdas -o raw --truth=tru --seed=6 -n 72 --quiet
+simdas -o raw --truth=tru --seed=6 --offset=-3.7 -n 72 --quiet
 simtel -o hdr --enc=enc --seed=6 -n 72 --quiet
 ok "an hour" -- merge -ff 4 -cs "$cal" -r raw -h hdr -e enc -nstart 0480 -nend 0539 --out=hours --report=rep.json
 merged hours/20050621_08.nc raw tru
@@ -127,27 +127,11 @@ a.set_auto_maskandscale(False); b.set_auto_maskandscale(False)
 print([n for n in a.variables if a[n][...].tobytes() != b[n][...].tobytes()], list(a.variables) == list(b.variables), b["ac_bolos"].chunking())
 E
 )" "[] True [3000, 144]" "of the same content, in chunks of a minute"
+prlimit --as=209715200 merge -ff 4 -cs "$cal" -r raw -h hdr -e enc -nend 0539 --out=hours --status=st --quiet 2>err
+is $? 0 "an hour in less than 200 MiB of memory"
+like st '"state":"done","unit":"minutes","in":60,"out":60' "--status tells the minutes"
+same hours/20050621_08.nc first.nc "and the same bytes"
+exits 3 "a report for which there is no folder is refused at once" -- merge -ff 4 -cs "$cal" -r raw -nend 0539 --out=hours --report=nowhere/rep.json
 rm -f first.nc hours/*.nc
 
-# ---- record formats ----
-for f in 0 1 2 3; do
-	rm -rf hdr enc; mkdir hdr enc
-	simtel -o hdr --enc=enc --seed=6 -n 72 --ff=$f --quiet
-	ok "file format $f" -- merge -ff $f -cs small.cal -r raw -h hdr -e enc -nend 0539 --out=hours --quiet
-	merged hours/20050621_08.nc raw tru
-	atmost az_p99_arcsec 0.0505 "format $f merges to the truth: azimuth"
-	atmost ra_p99_arcsec 0.0755 "format $f: right ascension"
-	atmost clock_worst_ms 10 "format $f: the clock"
-done
-ok "a wrong -ff" -- merge -ff 0 -cs small.cal -r raw -h hdr -e enc -nend 0539 --out=hours --quiet
-merged hours/20050621_08.nc raw tru
-atmost az_p99_arcsec 0.0505 "the file's size is believed, not the code"
-
-# ---- no correction, no pointing ----
-ok "--no-sync" -- merge -ff 3 -cs small.cal -r raw -h hdr -e enc -nend 0539 --out=hours --no-sync --quiet
-is "$(py hours/20050621_08.nc 'print(abs(v["time_offset"][:]).max(), v["clock_pieces"][:], v["quality"][:].max(), nc.clock_correction)')" \
-    "0.0 0 0 none" "no offset, and nothing flagged for it"
-ok "raw alone" -- merge -ff 3 -cs small.cal -r raw -nend 0539 --out=hours --quiet
-is "$(py hours/20050621_08.nc 'print(v["clock_pieces"][:], v["quality"][:].min(), v["ra"][5] > 9e36, v["check_verdict"][:])')" \
-    "0 26 True 0" "no edges: the file says so, and that pointing and housekeeping are missing"
 done_testing

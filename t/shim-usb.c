@@ -23,7 +23,8 @@ enum sp_return sp_list_ports(struct sp_port ***list)
 	*list = calloc(16, sizeof **list);
 	FILE *in = path ? fopen(path, "re") : NULL;
 	while (*list && in && n < 15 &&
-	    fscanf(in, "%x %x %63s %255s", (unsigned *)&f.vid, (unsigned *)&f.pid, f.serial, f.name) == 4) {
+	    fscanf(in, "%x %x %63s %255s", (unsigned *)&f.vid, (unsigned *)&f.pid, f.serial,
+		f.name) == 4) {
 		struct fake *copy = malloc(sizeof f);
 		if (copy) {
 			*copy = f;

@@ -1,4 +1,5 @@
 # simgas.t - the simulated board does what the sketch and a worn cable do
+# san: yes
 . "${0%/*}/lib.sh"
 need /usr/bin/python3
 
@@ -59,8 +60,8 @@ like awake "^';42" "who waits reads the end of an old line first"
 like sim.err 'deaf [1-9]' "questions that were not heard are counted"
 
 fast --cut=1
-talk port 0 6 >cut; finish "$pid" TERM
-is "$(grep -Ec "^'29[0-9]\.[0-9]*(;[0-9]+)?.r.n'$" cut)" 6 "--cut: one or two fields"
+talk port 0 6 >said.cut; finish "$pid" TERM
+is "$(grep -Ec "^'29[0-9]\.[0-9]*(;[0-9]+)?.r.n'$" said.cut)" 6 "--cut: one or two fields"
 fast --fail=1
 talk port 0 1 >fail; finish "$pid" TERM
 like fail 'Failed to complete reading' "--fail: the sketch's words"

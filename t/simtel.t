@@ -1,6 +1,6 @@
 # simtel.t - the simulated telescope: records of three epochs, housekeeping, faults
-# san: yes
 . "${0%/*}/lib.sh"
+need socat
 mkdir hdr enc rpc flat
 exits 2 "it wants to know where to" -- simtel
 exits 2 "a file format is 0 to 4" -- simtel -o hdr --ff=5
@@ -21,4 +21,19 @@ is "$(wc -c <rpc/20050621/20050621_0480_rpc.bin)" 46080 "sixty RPC records of 76
 is "$(od -An -td4 --endian=little -j 44 -N 4 rpc/20050621/20050621_0480_rpc.bin | tr -d ' ')" 53542 "little-endian, MJD at byte 44"
 ok "as on the telescope" -- simtel -o flat --flat -n 1
 is "$(ls flat)" 0480 "a flat folder, and no lock left"
+exits 2 "services need time to pass" -- simtel -o hdr --tcp1=0
+start tel simtel -o hdr -n 1 --speed=30 --tcp100=0 --tcp10=0 --tcp1=0
+n=0
+sed -n 's/.*: ready \([^ ]*\).*/\1/p' tel.err >ports
+while read -r at; do
+	n=$((n + 1))
+	socat -u "TCP:${at#tcp:}" "CREATE:got$n" 2>/dev/null &
+	tap_pids="$tap_pids $!"
+	eval "got$n=$!"
+done <ports
+is "$n" 3 "three services"
+finish "$pid"
+for n in 1 2 3; do eval "wait \$got$n"; done
+is "$(($(wc -c <got1) % 5200)) $(($(wc -c <got2) % 520)) $(($(wc -c <got3) % 52))" "0 0 0" "100, 10 and 1 records at each second"
+is "$(od -An -tx1 -N 40 -j $(($(wc -c <got3) - 52)) got3 | tr -d ' \n')" "$(od -An -tx1 -N 40 -j $((59 * 5200)) hdr/20050621/0480 | tr -d ' \n')" "the same records as in the minute's file"
 done_testing

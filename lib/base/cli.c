@@ -48,7 +48,7 @@ static const struct cli_option common_options[] = {
     {"verbose", 0, CLI_FLAG, &common.verbose, NULL, "say more", 0, 0},
     {"quiet", 0, CLI_FLAG, &common.quiet, NULL, "say nothing but errors and warnings", 0, 0},
     {"status", 0, CLI_STR, &common.status, "FILE", "counters as JSON, each second", 0, 0},
-    {"log", 0, CLI_STR, &common.log, "DEST", "stderr, syslog, file:PATH, tcp:HOST:PORT", 0, 0},
+    {"log", 0, CLI_STR, &common.log, "DEST", "stderr, syslog, file:, tcp:, unix: address", 0, 0},
     {"config", 0, CLI_STR, &common.config, "FILE", "read options from FILE too", 0, 0},
     {"name", 0, CLI_STR, &common.name, "NAME", "name of this instance in logs and status", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
@@ -335,6 +335,26 @@ static void wake(void)
 	(void)!write(io_wakefd, &one, sizeof one);
 }
 
+static const char *volatile second_words;
+static volatile sig_atomic_t second_stays;
+
+void cli_second_interrupt(const char *words, bool stay)
+{
+	second_words = words;
+	second_stays = stay;
+}
+
+/* Only what a signal handler may call. */
+static void second_interrupt(void)
+{
+	const char *words = second_words;
+
+	if (words)
+		(void)!write(STDERR_FILENO, words, strlen(words));
+	if (!second_stays)
+		_exit(EXIT_CTRL_C);
+}
+
 static void on_signal(int sig)
 {
 	int e = errno;
@@ -342,7 +362,7 @@ static void on_signal(int sig)
 	switch (sig) {
 	case SIGINT:
 		if (++interrupts > 1)
-			_exit(EXIT_CTRL_C);
+			second_interrupt();
 		if (role == ROLE_FILTER)
 			break;
 		stop = 1;
@@ -451,6 +471,7 @@ void cli_tick(void)
 	last_tick = now;
 	write_status("running", NULL);
 	show_line();
+	log_tick();
 }
 
 /* ---- options ---- */
@@ -747,7 +768,7 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		int e = errno;
 		(void)log_open("stderr", prog->name, common.name);
 		cli_die(e == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "--log=%s: %s", common.log,
-		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT"
+		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT, unix:PATH"
 				: strerror(e));
 	}
 	write_status("running", NULL);

@@ -91,6 +91,10 @@ bool cli_stopping(void);
 /* Whether SIGTERM or SIGHUP came (a filter is draining). */
 bool cli_draining(void);
 
+/* What a second Ctrl-C says, which ends a source at once with status 130; stay: it does not. words
+ * ends with a newline, and lives until the next call. */
+void cli_second_interrupt(const char *words, bool stay);
+
 /* Call once per turn of the main loop, and at least once a second where the program waits:
  * status file, status line on a terminal, SIGUSR1. Cheap. */
 void cli_tick(void);

@@ -1,4 +1,4 @@
-/* log.c - where messages go: stderr, syslog, a file or a TCP log server (RFC 5424) */
+/* log.c - where messages go: stderr, syslog, a file or a log server (RFC 5424) */
 #include "log.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -26,11 +27,14 @@
 #define CLOSE_WAIT  TIM_S
 
 static struct {
-	enum { TO_STDERR, TO_SYSLOG, TO_FILE, TO_TCP } kind;
+	enum { TO_STDERR, TO_SYSLOG, TO_FILE, TO_SERVER } kind;
 	const char *program, *instance;
 	int fd; /* file, or the connection (-1: none) */
-	struct addrinfo *server;
+	const char *dest;
+	struct sockaddr_storage server;
+	socklen_t server_len;
 	bool connected;
+	bool away;                 /* and a warning has said so */
 	int64_t retry_at, backoff; /* tim_mono() */
 	char queue[QUEUE_MAX];     /* whole records */
 	size_t queued;
@@ -43,7 +47,7 @@ static struct {
 static int resolve(const char *hostport)
 {
 	char host[256], *port;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
 
 	if (snprintf(host, sizeof host, "%s", hostport) >= (int)sizeof host ||
 	    !(port = strrchr(host, ':')) || !port[1]) {
@@ -56,10 +60,27 @@ static int resolve(const char *hostport)
 		name[strlen(name) - 1] = '\0';
 		name++;
 	}
-	if (getaddrinfo(name, port, &hints, &lg.server) != 0) {
+	if (getaddrinfo(name, port, &hints, &found) != 0) {
 		errno = EHOSTUNREACH;
 		return -1;
 	}
+	memcpy(&lg.server, found->ai_addr, found->ai_addrlen);
+	lg.server_len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+static int unix_server(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	if (!*path || strlen(path) >= sizeof a.sun_path) {
+		errno = EINVAL;
+		return -1;
+	}
+	strcpy(a.sun_path, path);
+	memcpy(&lg.server, &a, sizeof a);
+	lg.server_len = sizeof a;
 	return 0;
 }
 
@@ -77,12 +98,13 @@ int log_open(const char *dest, const char *program, const char *instance)
 		lg.fd = open(dest + 5,
 		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
 		return lg.fd < 0 ? -1 : 0;
-	} else if (strncmp(dest, "tcp:", 4) == 0) {
-		lg.kind = TO_TCP;
+	} else if (strncmp(dest, "tcp:", 4) == 0 || strncmp(dest, "unix:", 5) == 0) {
+		lg.kind = TO_SERVER;
+		lg.dest = dest;
 		lg.backoff = BACKOFF_MIN;
 		if (gethostname(lg.host, sizeof lg.host - 1) < 0 || !lg.host[0])
 			strcpy(lg.host, "-");
-		return resolve(dest + 4);
+		return *dest == 't' ? resolve(dest + 4) : unix_server(dest + 5);
 	} else {
 		errno = EINVAL;
 		return -1;
@@ -90,8 +112,18 @@ int log_open(const char *dest, const char *program, const char *instance)
 	return 0;
 }
 
+static int send_line(int fd, bool person, const char *text);
+
 static void lose_connection(void)
 {
+	char text[320];
+
+	if (!lg.away) {
+		lg.away = true;
+		snprintf(text, sizeof text,
+		    "%s: no log server there; records wait, and are sent when it is back", lg.dest);
+		(void)send_line(STDERR_FILENO, isatty(STDERR_FILENO), text);
+	}
 	if (lg.fd >= 0)
 		close(lg.fd);
 	lg.fd = -1;
@@ -104,9 +136,9 @@ static void lose_connection(void)
 static void connect_if_due(void)
 {
 	if (lg.fd < 0 && tim_mono() >= lg.retry_at) {
-		lg.fd = socket(lg.server->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		lg.fd = socket(lg.server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (lg.fd < 0 ||
-		    (connect(lg.fd, lg.server->ai_addr, lg.server->ai_addrlen) < 0 &&
+		    (connect(lg.fd, (struct sockaddr *)&lg.server, lg.server_len) < 0 &&
 			errno != EINPROGRESS))
 			lose_connection();
 	}
@@ -118,8 +150,13 @@ static void connect_if_due(void)
 			return;
 		}
 		lg.connected = true;
+		lg.away = false;
 		lg.backoff = BACKOFF_MIN;
 	}
+	/* A server that has gone would take the next record without a word. */
+	char c;
+	if (lg.connected && recv(lg.fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
+		lose_connection();
 }
 
 /* Length of the record at p: "LENGTH text". */
@@ -169,7 +206,7 @@ static int queue_record(enum log_level level, const char *text)
 	return 0;
 }
 
-static int send_tcp(enum log_level level, const char *text)
+static int send_server(enum log_level level, const char *text)
 {
 	char note[80];
 
@@ -212,18 +249,28 @@ static int deliver(enum log_level level, const char *text)
 		return 0;
 	case TO_FILE:
 		return send_line(lg.fd, false, text);
-	case TO_TCP:
-		return send_tcp(level, text);
+	case TO_SERVER:
+		return send_server(level, text);
 	case TO_STDERR:
 		break;
 	}
 	return send_line(STDERR_FILENO, isatty(STDERR_FILENO), text);
 }
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void log_tick(void)
+{
+	if (lg.kind != TO_SERVER)
+		return;
+	pthread_mutex_lock(&lock);
+	if (lg.queued > 0)
+		send_queue();
+	pthread_mutex_unlock(&lock);
+}
+
 int log_send(enum log_level level, const char *text)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
 	pthread_mutex_lock(&lock);
 	int rc = deliver(level, text);
 	pthread_mutex_unlock(&lock);
@@ -234,7 +281,7 @@ void log_close(void)
 {
 	int64_t until = tim_mono() + CLOSE_WAIT;
 
-	while (lg.kind == TO_TCP && lg.queued > 0 && tim_mono() < until) {
+	while (lg.kind == TO_SERVER && lg.queued > 0 && tim_mono() < until) {
 		struct pollfd p = {.fd = lg.fd, .events = POLLOUT};
 		send_queue();
 		if (lg.queued > 0)
@@ -244,9 +291,6 @@ void log_close(void)
 		closelog();
 	if (lg.fd >= 0)
 		close(lg.fd);
-	if (lg.server)
-		freeaddrinfo(lg.server);
 	lg.fd = -1;
-	lg.server = NULL;
 	lg.kind = TO_STDERR;
 }

@@ -38,6 +38,10 @@ struct net_addr {
 int net_resolve(
     const struct net_spec *spec, bool passive, struct net_addr *to, int max, char why[NET_WHY]);
 
+/* Connects to a NET_TCP or NET_UNIX address within timeout_ns (or until a signal: EINTR). A
+ * descriptor that does not block, or -1 with errno and why. */
+int net_connect(const struct net_spec *to, int64_t timeout_ns, char why[NET_WHY]);
+
 /* "192.0.2.1:2009", "[2001:db8::1]:2009", "unix:PATH". Returns buf. */
 char *net_text(const struct net_addr *a, char buf[NET_TEXT]);
 

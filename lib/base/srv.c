@@ -16,11 +16,12 @@
 #include "io.h"
 #include "tim.h"
 
-#define BACKLOG     64
-#define INPUT_MIN   4096
-#define ACCEPT_TURN 16    /* new clients a turn */
-#define NO_FD_WAIT  TIM_S /* when the process has no descriptors left */
-#define TURN_LINES  64    /* lines of one client before the others have their turn */
+#define BACKLOG      64
+#define INPUT_MIN    4096
+#define ACCEPT_TURN  16    /* new clients a turn */
+#define NO_FD_WAIT   TIM_S /* when the process has no descriptors left */
+#define USER_TIMEOUT 20000 /* ms that sent bytes may stay unacknowledged */
+#define TURN_LINES   64    /* lines of one client before the others have their turn */
 
 struct srv_client {
 	struct srv *srv;
@@ -462,10 +463,22 @@ static void hand_lines(struct srv_client *c)
 	}
 }
 
+/* The other way: what the frames are is the owner's matter. */
+static void hand_bytes(struct srv_client *c)
+{
+	size_t took = 0, k;
+
+	while (!c->dead && took < c->nin &&
+	    (k = c->srv->calls->bytes(c->srv->ctx, c, c->in + took, c->nin - took)) > 0)
+		took += k;
+	if (!c->dead)
+		take_off(c, took);
+}
+
 /* Whole lines are waiting, and may be handed on. */
 static bool has_lines(const struct srv_client *c)
 {
-	return !c->dead && !c->held && c->nin > 0 &&
+	return !c->srv->calls->bytes && !c->dead && !c->held && c->nin > 0 &&
 	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
 }
 
@@ -536,7 +549,7 @@ static void refuse(struct srv *s, int fd, const char *peer, const char *why)
 static void accept_one(struct srv *s, const struct listener *l, int fd, const struct net_addr *a)
 {
 	char peer[SRV_PEER];
-	int on = 1;
+	int on = 1, patience = USER_TIMEOUT;
 
 	name_peer(fd, a, peer);
 	if (!l->unix_socket && !allowed(s, a)) {
@@ -547,8 +560,11 @@ static void accept_one(struct srv *s, const struct listener *l, int fd, const st
 		refuse(s, fd, peer, "all places are taken");
 		return;
 	}
-	if (!l->unix_socket)
+	if (!l->unix_socket) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+	}
 	if (!add(s, fd, peer, true, l->read_only))
 		refuse(s, fd, peer, strerror(errno));
 }
@@ -632,6 +648,8 @@ static void serve(struct srv_client *c, short revents, int64_t now)
 		flush(c);
 	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))
 		read_input(c);
+	if (c->srv->calls->bytes && !c->dead)
+		hand_bytes(c);
 	if (has_lines(c))
 		hand_lines(c);
 	if (!c->dead && c->ended && !c->told && !c->held && !has_lines(c))

@@ -56,6 +56,10 @@ struct srv_calls {
 	void (*closed)(void *ctx, struct srv_client *c, const char *why);
 	/* Somebody was not let in. May be NULL. */
 	void (*refused)(void *ctx, const char *peer, const char *why);
+	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says how
+	 * much; 0: it needs more. When n is options.line, it must take something. What is left at the
+	 * end is srv_waiting() in ended(). */
+	size_t (*bytes)(void *ctx, struct srv_client *c, const char *data, size_t n);
 };
 
 /* options and allow-list are copied, calls is kept. NULL with errno. */

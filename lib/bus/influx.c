@@ -18,7 +18,7 @@
 #define URL_SIZE     4096
 #define ANSWER_SIZE  8192
 #define GZIP_LEVEL   3
-#define CONNECT_TIME 5000 /* ms */
+#define CONNECT_TIME 5000      /* ms */
 #define UPLOAD_SIZE  (1 << 20) /* sent at one go: a batch of 5000 lines in a single step */
 #define WAIT_FDS     4
 
@@ -73,6 +73,19 @@ int influx_token(const char *path, char token[INFLUX_TOKEN], char why[INFLUX_WHY
 }
 
 /* ---- setting up ---- */
+
+int64_t influx_unit(const char *precision)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} unit[] = {{"ns", 1}, {"us", TIM_US}, {"ms", TIM_MS}, {"s", TIM_S}};
+
+	for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
+		if (strcmp(precision, unit[i].name) == 0)
+			return unit[i].ns;
+	return 0;
+}
 
 static bool add_header(struct influx *x, const char *text)
 {

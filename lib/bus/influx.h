@@ -41,6 +41,9 @@ struct influx;
 struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY]);
 void influx_free(struct influx *x);
 
+/* Nanoseconds in "ns", "us", "ms" or "s"; 0: none of them. */
+int64_t influx_unit(const char *precision);
+
 /* Whether the host of url is this machine. */
 bool influx_is_local(const char *url);
 

@@ -510,8 +510,9 @@ static void reply(struct simhv *s, const char *text, size_t n, int64_t now)
 	if (take_one(&s->half) || how == 1) {
 		send(s, text, n / 2, due);
 	} else if (take_one(&s->twice) || how == 2) {
-		send(s, text, n, due);
-		send(s, text, n, due);
+		char two[REPLY_MOST];
+		size_t len = (size_t)snprintf(two, sizeof two, "%s%s", text, text);
+		send(s, two, len < sizeof two ? len : n, due);
 	} else if (take_one(&s->garbage) || how == 3) {
 		send(s, noise, sizeof noise - 1, due);
 	} else {

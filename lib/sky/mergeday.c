@@ -182,6 +182,21 @@ static void set_up(struct mergeday *d)
 	d->growth.minute = d->asked = -1;
 }
 
+/* A report that cannot be written is better told before the night than after it. */
+static int check_report(const struct mergeday_options *o, char why[MERGEDAY_WHY])
+{
+	struct pub p;
+
+	if (!o->report)
+		return 0;
+	if (pub_begin(&p, o->report, true) < 0) {
+		snprintf(why, MERGEDAY_WHY, "%s", p.why);
+		return -1;
+	}
+	pub_end(&p);
+	return 0;
+}
+
 struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDAY_WHY])
 {
 	struct mergeday *d = calloc(1, sizeof *d);
@@ -203,12 +218,11 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 	    .day = day,
 	    .fixut = o->fixut,
 	    .fixnfs = o->fixnfs};
-	d->stream = take_lock(d, why) == 0 ? stream_new(&so) : NULL;
-	if (d->stream && o->nc4)
-		d->final = cdf_jobs_new(false, true);
-	if (!d->stream || (o->nc4 && !d->final)) {
+	bool good = take_lock(d, why) == 0 && check_report(o, why) == 0 &&
+	    (d->stream = stream_new(&so)) && (!o->nc4 || (d->final = cdf_jobs_new(false, true)));
+	if (!good) {
 		int e = errno;
-		if (d->lock >= 0 && e == ENOMEM)
+		if (e == ENOMEM)
 			snprintf(why, MERGEDAY_WHY, "out of memory");
 		mergeday_free(d);
 		errno = e;

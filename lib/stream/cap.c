@@ -207,15 +207,24 @@ struct cap_writer {
 	    buf[WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX];
 };
 
-struct cap_writer *cap_writer_new(
-    int fd, int link, const char *program, const char *name, const char *text)
+struct cap_writer *cap_writer_bare(int fd)
 {
 	struct cap_writer *w = malloc(sizeof *w);
 	if (!w)
 		return NULL;
 	w->fd = fd;
-	w->used = cap_header(w->buf, link, program, name, text);
+	w->used = 0;
 	io_bigpipe(fd);
+	return w;
+}
+
+struct cap_writer *cap_writer_new(
+    int fd, int link, const char *program, const char *name, const char *text)
+{
+	struct cap_writer *w = cap_writer_bare(fd);
+	if (!w)
+		return NULL;
+	w->used = cap_header(w->buf, link, program, name, text);
 	if (cap_flush(w) < 0) {
 		free(w);
 		return NULL;
@@ -241,6 +250,15 @@ int cap_put_beat(struct cap_writer *w, int64_t time)
 	if (!cap_room(w, 0))
 		return -1;
 	w->used += cap_beat(w->buf + w->used, time);
+	return 0;
+}
+
+int cap_pass(struct cap_writer *w, const void *blocks, size_t n)
+{
+	if (!cap_room(w, n))
+		return -1;
+	memcpy(w->buf + w->used, blocks, n);
+	w->used += n;
 	return 0;
 }
 
@@ -298,6 +316,8 @@ struct cap_reader {
 	unsigned nifaces, last;
 	struct cap_state state;
 	char why[CAP_WHY];
+	const uint8_t *block; /* of the last record or heartbeat, NULL: not ours */
+	size_t block_size;
 	uint8_t *at, *end; /* what is read and not yet handed out */
 	uint8_t *buf;
 	size_t size; /* of buf: grows when a block needs it */
@@ -317,6 +337,30 @@ struct cap_reader *cap_reader_new(int fd)
 	}
 	io_bigpipe(fd);
 	return r;
+}
+
+struct cap_reader *cap_reader_mem(const void *bytes, size_t n)
+{
+	struct cap_reader *r = calloc(1, sizeof *r);
+	if (!r)
+		return NULL;
+	r->fd = -1;
+	r->eof = true;
+	r->size = n;
+	r->at = r->buf = malloc(n + 1);
+	if (!r->buf) {
+		free(r);
+		return NULL;
+	}
+	memcpy(r->buf, bytes, n);
+	r->end = r->buf + n;
+	return r;
+}
+
+const uint8_t *cap_block(const struct cap_reader *r, size_t *n)
+{
+	*n = r->block_size;
+	return r->block;
 }
 
 const struct cap_state *cap_state(const struct cap_reader *r)
@@ -571,6 +615,28 @@ static bool believable_type(const struct cap_reader *r, const uint8_t *p)
 	    wire_get(*(const u32le *)p) == BLOCK_SHB;
 }
 
+bool cap_unseal(const uint8_t *block, size_t n, struct cap_record *record)
+{
+	static const struct cap_reader plain; /* our own byte order */
+
+	if (n < CAP_STRIDE(0) || get32(&plain, block) != BLOCK_EPB ||
+	    block_length(&plain, block) != n || !lengths_agree(&plain, block, n) ||
+	    get32(&plain, block + 8) != 0 || !parse_epb(&plain, block + 8, n - 12, record))
+		return false;
+	record->time =
+	    (int64_t)((uint64_t)get32(&plain, block + 12) << 32 | get32(&plain, block + 16));
+	return record->hashed;
+}
+
+bool cap_is_isb(const uint8_t *block, size_t n)
+{
+	static const struct cap_reader plain;
+
+	return n >= 24 && n <= CAP_ISB_MAX && get32(&plain, block) == BLOCK_ISB &&
+	    block_length(&plain, block) == n && lengths_agree(&plain, block, n) &&
+	    get32(&plain, block + 8) == 0;
+}
+
 /* After damage: passes over bytes until a block begins that can be believed. */
 static enum cap_next resync(struct cap_reader *r, int64_t timeout_ns)
 {
@@ -753,6 +819,16 @@ static enum cap_next whole_block(struct cap_reader *r, size_t *n, int64_t timeou
 	return got;
 }
 
+/* Whether the block that gave this could be from cap_seal() or cap_beat(). */
+static bool as_written(
+    const struct cap_reader *r, enum cap_next got, const struct cap_record *record)
+{
+	if (got != CAP_RECORD && got != CAP_BEAT)
+		return false;
+	return !r->swapped && r->nifaces == 1 && r->iface[0].tsresol == 9 &&
+	    r->iface[0].tsoffset == 0 && (got == CAP_BEAT ? r->ours : record->hashed);
+}
+
 static enum cap_next read_pcapng(
     struct cap_reader *r, struct cap_record *record, int64_t timeout_ns)
 {
@@ -770,6 +846,8 @@ static enum cap_next read_pcapng(
 			skip(r, n);
 			continue;
 		}
+		r->block = as_written(r, got, record) ? r->at : NULL;
+		r->block_size = n;
 		r->at += n;
 		if (got != CAP_WAIT)
 			return got;

@@ -80,6 +80,21 @@ const char *cap_text(const struct cap_reader *r); /* if_description: the card of
 const char *cap_why(const struct cap_reader *r); /* one sentence on the last damage, cut or error */
 void cap_reader_free(struct cap_reader *r);
 
+/* The whole block of the last CAP_RECORD or CAP_BEAT as it stood in the stream, until the next
+ * call. NULL when it is not as cap_seal() and cap_beat() write it (another byte order, no hash, an
+ * interface other than the first, classic pcap). */
+const uint8_t *cap_block(const struct cap_reader *r, size_t *n);
+
+/* One block by itself, as cap_seal() made it, which begins at block: false when the n bytes are
+ * anything else. record->link is not set. */
+bool cap_unseal(const uint8_t *block, size_t n, struct cap_record *record);
+
+/* The same for cap_beat() and cap_endmark(). */
+bool cap_is_isb(const uint8_t *block, size_t n);
+
+/* Reads from n bytes in memory, which are copied. NULL with errno. */
+struct cap_reader *cap_reader_mem(const void *bytes, size_t n);
+
 /* ---- writing ---- */
 
 /* Room that a block needs around its data: before it, and after it at most. */
@@ -109,6 +124,12 @@ struct cap_writer;
 /* Writes the header at once. NULL with errno. */
 struct cap_writer *cap_writer_new(
     int fd, int link, const char *program, const char *name, const char *text);
+
+/* A writer that writes no header of its own: it passes on what others made. */
+struct cap_writer *cap_writer_bare(int fd);
+
+/* Whole blocks as they are, at most CAP_DATA_MAX bytes. 0, or -1 with errno. */
+int cap_pass(struct cap_writer *w, const void *blocks, size_t n);
 
 /* Room for len captured bytes, to be filled by the caller and then sealed. NULL with errno when
  * writing out the full buffer failed. */

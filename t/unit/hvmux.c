@@ -254,6 +254,21 @@ static void no_answer(void)
 	is_str(got[0], "#BD:00,CMD:ERR|", "but not for ever");
 
 	fresh(NULL);
+	says(a, "$BD:00,CMD:MON,CH:0,PAR:VMON");
+	says(b, "$BD:00,CMD:MON,CH:1,PAR:VSET");
+	now += 50 * TIM_MS;
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	now -= 2 * TIM_MS; /* as if no time had passed since the question */
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[1], "", "an answer that comes twice is not taken for the next one's");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:VSET", "which is asked again");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[1], "#BD:00,CMD:OK,VAL:0001.0|", "and then it counts");
+
+	fresh(NULL);
 	hvmux_lost(m, 0, "gone", now);
 	says(a, "$BD:00,CMD:SET,CH:0,PAR:VSET,VAL:1");
 	is_str(got[0], "", "a request waits a little for a supply that is away");

@@ -63,7 +63,7 @@ static void refused(void *ctx, const char *peer, const char *why)
 	note("refused:", why);
 }
 
-static const struct srv_calls calls = {opened, on_line, ended, closed, refused};
+static const struct srv_calls calls = {opened, on_line, ended, closed, refused, NULL};
 
 static void turns(int n)
 {

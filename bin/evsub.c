@@ -1,0 +1,325 @@
+/*
+ * evsub.c - a published stream back into a pipe or a file
+ *
+ * Runs until it is stopped, over as many runs, restarts and broken connections as there are; --once
+ * ends with the first stream. A message counts as received when it is written (--ack-after).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/ends.h"
+#include "base/io.h"
+#include "base/tim.h"
+#include "bus/nats.h"
+#include "bus/sub.h"
+#include "bus/zmq.h"
+
+#define LOOK_UP   (500 * TIM_MS) /* between looks at --duration while nothing comes */
+#define TICK_EACH 256
+
+static const char *credentials, *as, *card_name = "chec", *output, *ack_after = "write", *until;
+static int64_t limit, duration;
+static bool once, append;
+
+static const struct cli_option options[] = {
+    {"output", 'o', CLI_STR, &output, "FILE", "write to FILE, which must not exist", 0, 0},
+    {"append", 0, CLI_FLAG, &append, NULL, "go on with FILE where it ends", 0, 0},
+    {"once", 0, CLI_FLAG, &once, NULL, "end with the stream, not wait for the next", 0, 0},
+    {"count", 'n', CLI_INT, &limit, "COUNT", "end after so many records", 0, 0},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after this time", 0, 0},
+    {"until", 0, CLI_STR, &until, "HH:MMZ", "end at this time of day, UTC", 0, 0},
+    {"ack-after", 0, CLI_STR, &ack_after, "WHAT",
+	"NATS: acknowledge after write (default) or fsync", 0, 0},
+    {"as", 0, CLI_STR, &as, "FORM", "ssdaq: the publisher is SSDAQ", 0, 0},
+    {"card", 'c', CLI_STR, &card_name, "CARD", "what is in SSDAQ's messages (chec)", 0, 0},
+    {"credentials", 0, CLI_STR, &credentials, "FILE", "names and keys, in a file of mode 0600", 0,
+	0},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+
+enum { MISSED, OLD };
+static struct tally tally = {.unit = "records", .lost = {{"missed", 0}, {"old", 0}}};
+
+static const struct cli_program program = {.name = "evsub",
+    .args = "URL",
+    .about = "subscribe to a stream over ZeroMQ or NATS",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .tally = &tally,
+    .can_lose = true};
+
+static struct bus_url url;
+static struct bus_secrets secrets;
+static struct zsub *zmq;
+static struct nsub *nats;
+static struct sub *sub;
+static struct card *card;
+static int out_fd = STDOUT_FILENO;
+static bool sync_first;
+static int out_error, bus_error;
+
+/* ---- before ---- */
+
+static void note(const char *text)
+{
+	cli_warn("%s", text);
+}
+
+static enum cli_exit status_of(int error)
+{
+	return error == EACCES || error == EPERM || error == EADDRINUSE ? EXIT_REFUSED
+	    : error == EINVAL                                           ? EXIT_USAGE
+									: EXIT_SYSTEM;
+}
+
+static void read_options(const char *address)
+{
+	char why[CARD_WHY > BUS_WHY ? CARD_WHY : BUS_WHY];
+
+	if (bus_url(address, BUS_SUBSCRIBER, &url, why) < 0)
+		cli_die(EXIT_USAGE, "%s", why);
+	sync_first = strcmp(ack_after, "fsync") == 0;
+	if (!sync_first && strcmp(ack_after, "write") != 0)
+		cli_die(EXIT_USAGE, "--ack-after=%.40s: write or fsync", ack_after);
+	if (append && !output)
+		cli_die(EXIT_USAGE, "--append: to which file? -o FILE");
+	if (append && (as || (url.engine == BUS_NATS && !url.durable[0])))
+		cli_die(EXIT_USAGE,
+		    "--append: with NATS it takes durable=NAME, with SSDAQ it cannot be");
+	if (as && !ssdaq_form(as))
+		cli_die(EXIT_USAGE, "--as=%.40s: there is ssdaq", as);
+	if (as && url.engine != BUS_ZMQ)
+		cli_die(EXIT_USAGE, "--as=%s: SSDAQ knows ZeroMQ only", as);
+	if (as && !(card = card_load(card_name, why)))
+		cli_die(EXIT_USAGE, "%s", why);
+	if (credentials && bus_secrets(credentials, &secrets, why) < 0)
+		cli_die(status_of(errno), "%s", why);
+}
+
+static void open_output(void)
+{
+	struct sub_options o = {.program = program.name,
+	    .ssdaq = card,
+	    .dropold = url.dropold,
+	    .limit = (uint64_t)limit,
+	    .note = note};
+	char why[BUS_WHY];
+	int how = append ? O_RDWR : O_WRONLY | O_EXCL;
+
+	if (output && strcmp(output, "-") != 0) {
+		out_fd = open(output, how | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (out_fd < 0)
+			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
+			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
+	}
+	cli_no_terminal(out_fd, "a stream");
+	o.fd = out_fd;
+	sub = sub_new(&o);
+	if (!sub)
+		cli_die(status_of(errno), "cannot begin: %s", strerror(errno));
+	if (append && sub_resume(sub, why) < 0)
+		cli_die(errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", output, why);
+}
+
+static void open_bus(void)
+{
+	const struct bus_secrets *keys = credentials ? &secrets : NULL;
+	char address[ZMQ_ADDRESS], why[BUS_WHY];
+
+	if (url.engine == BUS_NATS) {
+		nats = nsub_new(&url, keys);
+		if (!nats)
+			cli_die(EXIT_SYSTEM, "no memory");
+		return;
+	}
+	zmq = zsub_open(&url, keys, as != NULL, address, why);
+	if (!zmq)
+		cli_die(status_of(errno), "%s", why);
+	if (url.bind)
+		cli_ready(address);
+}
+
+/* ---- the stream ---- */
+
+static void count(void)
+{
+	const struct sub_count *c = sub_count(sub);
+
+	tally.out = c->records;
+	tally.lost[MISSED].n = c->missed;
+	tally.lost[OLD].n = c->old;
+	tally.in = tally.out + tally_lost(&tally);
+	tally.also[0] = (struct tally_item){"streams", c->streams};
+	tally.also[1] = (struct tally_item){"broken off", c->cut};
+	tally.also[2] = (struct tally_item){"foreign", c->foreign};
+	tally.also[3] = (struct tally_item){"repeated", c->again};
+	tally.also[4] = (struct tally_item){"before the header", c->headless};
+}
+
+/* Everything that came is written; then it may be acknowledged. */
+static void settle(void)
+{
+	if (out_error)
+		return;
+	if (sub_flush(sub, sync_first) < 0)
+		out_error = errno;
+	else if (nats && nsub_ack(nats) < 0 && !bus_error)
+		bus_error = errno;
+}
+
+/* Says once per change whether there is a publisher or broker. */
+static void tell(void)
+{
+	static unsigned connects;
+	static bool was;
+	static char told[BUS_WHY];
+
+	if (zmq && zsub_connected(zmq) != was) {
+		was = zsub_connected(zmq);
+		if (was)
+			cli_note(connects++ ? "%s: connected again" : "%s: connected", url.address);
+		else
+			cli_warn("%s: the publisher is gone; waiting for it", url.address);
+	}
+	if (nats && strcmp(nsub_why(nats), told) != 0) {
+		snprintf(told, sizeof told, "%s", nsub_why(nats));
+		if (*told)
+			cli_warn("%s", told);
+		else
+			cli_note("%s: connected again", url.address);
+	}
+}
+
+static int next(const uint8_t **message, size_t *n, int64_t wait)
+{
+	int got = zmq ? zsub_next(zmq, message, n, wait) : nsub_next(nats, message, n, wait);
+
+	if (got < 0 && errno != EINTR && !bus_error)
+		bus_error = errno;
+	return got;
+}
+
+/* The header of a stream that runs: ZeroMQ's publisher sends it again, NATS has it stored. */
+static enum sub_took ask(const uint8_t *message, size_t n)
+{
+	const uint8_t *header;
+	size_t nheader;
+
+	if (zmq)
+		zsub_ask(zmq);
+	else if (nsub_header(nats, &header, &nheader))
+		return sub_join(sub, header, nheader, message, n);
+	return SUB_TOOK;
+}
+
+/* One message or a wait; false when it is over. */
+static bool turn(void)
+{
+	static bool pending;
+	const uint8_t *message;
+	size_t n;
+	int got = next(&message, &n, pending ? 0 : LOOK_UP);
+
+	if (got <= 0) {
+		if (pending)
+			settle();
+		pending = false;
+		return true;
+	}
+	pending = true;
+	enum sub_took took = sub_take(sub, message, n);
+	if (took == SUB_ASK)
+		took = ask(message, n);
+	switch (took) {
+	case SUB_TOOK:
+	case SUB_ASK:
+		break;
+	case SUB_ENDED:
+		settle();
+		return !once;
+	case SUB_FULL:
+		return false;
+	case SUB_ERROR:
+		out_error = errno;
+		return false;
+	}
+	return true;
+}
+
+static void run(void)
+{
+	struct ends ends;
+	unsigned turns = 0;
+
+	if (ends_set(&ends, duration, until) < 0)
+		cli_die(EXIT_USAGE, "--until=%.40s: a time of day in UTC, 23:59Z", until);
+	while (!cli_stopping() && !out_error && !bus_error && turn()) {
+		if (++turns % TICK_EACH && sub_count(sub)->records)
+			continue;
+		count();
+		tell();
+		cli_tick();
+		if (ends_over(&ends))
+			break;
+	}
+	tell();
+}
+
+/* ---- after ---- */
+
+static enum cli_exit finish(void)
+{
+	const struct sub_count *c = sub_count(sub);
+
+	if (!out_error && sub_finish(sub) < 0)
+		out_error = errno;
+	settle();
+	if (out_fd != STDOUT_FILENO && close(out_fd) < 0 && !out_error)
+		out_error = errno;
+	if (out_error == EPIPE) {
+		cli_pipe_gone();
+		return EXIT_SYSTEM;
+	}
+	if (out_error) {
+		cli_error("%s: cannot write: %s", output ? output : "standard output",
+		    strerror(out_error));
+		return EXIT_SYSTEM;
+	}
+	if (bus_error) {
+		if (zmq && bus_error == EACCES)
+			cli_error("%s: the publisher refuses: keys are %s", url.address,
+			    credentials ? "wrong, on one side" : "needed (--credentials=FILE)");
+		else
+			cli_error(
+			    "%s", nats && *nsub_why(nats) ? nsub_why(nats) : strerror(bus_error));
+		return status_of(bus_error);
+	}
+	if (c->foreign)
+		cli_warn("%s: %" PRIu64 " messages were none of ours, or damaged", url.address,
+		    c->foreign);
+	return c->cut ? EXIT_DATA : EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *const *args = cli_begin(argc, argv, &program);
+
+	read_options(args[0]);
+	open_output();
+	open_bus();
+	run();
+
+	enum cli_exit code = finish();
+	count();
+	zsub_close(zmq);
+	nsub_free(nats);
+	sub_free(sub);
+	card_free(card);
+	explicit_bzero(&secrets, sizeof secrets);
+	return cli_end(code);
+}

@@ -1,0 +1,278 @@
+/*
+ * seqcmd.c - the sequencer's commands: one program, called by many names
+ *
+ *	stancam.xbin 2		a link of that name, or
+ *	seqcmd xbin 2
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/tim.h"
+#include "cam/ask.h"
+#include "cam/talker.h"
+#include "cam/verbs.h"
+
+#define WORDS  (VERB_ARGS + 8)
+#define NUMBER '\1' /* stands before arguments that popt would take for options */
+
+static const char *server, *talker_path, *facility = "local0";
+static bool debug, simulate, fast, usage;
+static int64_t timeout = 30 * TIM_S;
+
+static const struct cli_option options[] = {
+    {"server", 's', CLI_STR, &server, "ADDR", "seqd: unix:PATH or HOST:PORT", 0, 0},
+    {"debug", 'd', CLI_FLAG, &debug, NULL, "each step to the Talker", 0, 0},
+    {"simulate", 't', CLI_FLAG, &simulate, NULL, "an exposure is only checked and planned", 0, 0},
+    {"fast", 'f', CLI_FLAG, &fast, NULL, "back when the read-out begins", 0, 0},
+    {"verb", 'h', CLI_FLAG, &usage, NULL, "how the command is used", 0, 0},
+    {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long seqd may say nothing (30s)", TIM_MS,
+	TIM_H},
+    {"talker", 0, CLI_STR, &talker_path, "PATH", "the Talker's socket (/dev/log)", 0, 0},
+    {"facility", 0, CLI_STR, &facility, "NAME", "of the Talker: local0 to local7 (local0)", 0, 0},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+
+static const struct cli_program program = {.name = "seqcmd",
+    .args = "COMMAND [ARG...]",
+    .about = "the sequencer's commands: expose, xbin, status ...",
+    .options = options,
+    .max_args = CLI_LIST_MAX,
+    .prints = true};
+
+static char ident[48];
+static struct talker talker = {.ident = ident};
+static bool aborting, counting; /* a countdown is on the screen */
+
+/* ---- what it says ---- */
+
+static void clear_line(void)
+{
+	if (counting)
+		(void)!write(STDERR_FILENO, "\r\033[K", 4);
+	counting = false;
+}
+
+/* To the Talker; its absence is told once, and changes nothing. */
+static void talk(enum code_tag tag, const char *text)
+{
+	static bool told;
+
+	if (talker_send(&talker, tag, text) == 0 || told)
+		return;
+	told = true;
+	cli_warn("no Talker at %s: %s", talker_where(&talker), strerror(errno));
+}
+
+/* The end of a command, for the observer and for the Talker. */
+static void conclude(enum code_tag tag, unsigned code, const char *call, const char *text)
+{
+	char shape[ASK_LINE], safe[ASK_LINE];
+
+	code_shape(tag, code, call, text, shape, sizeof shape);
+	cli_safe(safe, sizeof safe, shape, strlen(shape));
+	clear_line();
+	dprintf(STDERR_FILENO, "[%s]: %s\n", code_tag_name(tag), safe);
+	talk(tag, shape);
+}
+
+/* A failure that seqd could not tell itself. */
+static int give_up(const char *why)
+{
+	conclude(CODE_ERROR, SEQ_TIMEOUT, "-", why);
+	return EXIT_SYSTEM;
+}
+
+static void countdown(const char *text)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	dprintf(STDERR_FILENO, "\r\033[K%.70s s", text);
+	counting = true;
+}
+
+/* A progress line, without its star. */
+static void show(const struct verb *v, const char *text)
+{
+	char safe[ASK_LINE];
+	bool asked = v->id == VERB_STATUS || v->id == VERB_HELP;
+
+	cli_safe(safe, sizeof safe, text, strlen(text));
+	if (debug)
+		talk(CODE_DEBUG, text);
+	if (strncmp(text, "integrating ", 12) == 0) {
+		countdown(safe);
+		if (!aborting)
+			cli_second_interrupt(
+			    "\nseqcmd: left: the camera goes on integrating\n", false);
+		return;
+	}
+	clear_line();
+	if (strncmp(text, "saved ", 6) == 0) {
+		/* Names are what standard output is for; they go out as they are. */
+		puts(text + 6);
+		(void)fflush(stdout);
+	} else if (asked && strchr(text, ' ')) {
+		puts(strchr(safe, ' ') + 1);
+	} else if (strcmp(text, "beep") == 0) {
+		if (isatty(STDERR_FILENO))
+			(void)!write(STDERR_FILENO, "\a", 1);
+	} else if (strncmp(text, "waiting ", 8) != 0 && (strncmp(text, "call ", 5) != 0 || debug)) {
+		cli_note("%s", safe);
+	}
+}
+
+/* ---- Ctrl-C ---- */
+
+/* Asks seqd for an abort, and says what came of it. */
+static void abort_exposure(void)
+{
+	char said[ASK_WHY], safe[ASK_LINE];
+
+	aborting = true;
+	clear_line();
+	dprintf(STDERR_FILENO, "seqcmd: aborting, shutter closing\n");
+	cli_second_interrupt(
+	    "\nseqcmd: left without seqd's word: the camera may still be exposing\n", false);
+	if (ask_abort(server, timeout, said) < 0)
+		dprintf(STDERR_FILENO, "seqcmd: %s. Ctrl-C again leaves\n",
+		    cli_safe(safe, sizeof safe, said, strlen(said)));
+}
+
+/* ---- the request ---- */
+
+/* popt must not take -30, or what follows --, for options; nor may it change their order. */
+static char **hide_numbers(int argc, char **argv)
+{
+	static char text[WORDS][VERB_LINE + 2];
+	static char *words[WORDS + 1];
+	int n = 0;
+
+	if (argc > WORDS)
+		argc = WORDS;
+	for (int i = 0; i < argc; i++) {
+		const char *w = argv[i];
+		size_t digit = w[0] == '-' && w[1] == '.' ? 2 : 1;
+		bool number = i > 0 && w[0] == '-' && w[digit] >= '0' && w[digit] <= '9';
+		words[n++] = argv[i];
+		if (!number || strlen(w) > VERB_LINE)
+			continue;
+		snprintf(text[i], sizeof text[i], "%c%s", NUMBER, w);
+		words[n - 1] = text[i];
+	}
+	return words;
+}
+
+/* The verb that a link's name ends with: stancam.xbin, xbin. */
+static const struct verb *called_as(const char *path)
+{
+	const char *name = strrchr(path, '/'), *dot;
+
+	name = name ? name + 1 : path;
+	dot = strrchr(name, '.');
+	return verb_find(dot ? dot + 1 : name);
+}
+
+/* What needs no server to be refused. */
+static int refuse(unsigned code, const char *why)
+{
+	conclude(code_find("-", code).tag, code, "-", why);
+	return code_exit(code_find("-", code).tag, code, 0);
+}
+
+static int refuse_name(const char *name)
+{
+	char close[200], why[VERB_WHY];
+
+	verb_close(name, close, sizeof close);
+	snprintf(why, sizeof why, "%.40s: %s%s; seqcmd help lists the commands", name,
+	    *close ? "did you mean " : "no such command", close);
+	return refuse(SEQ_UNKNOWN, why);
+}
+
+static void build_line(const struct verb_request *r, char line[VERB_LINE + 1])
+{
+	bool fits = verb_add(line, r->verb->name);
+
+	if (r->t && r->verb->options & VERB_T)
+		strcat(line, " -t");
+	if (r->f && r->verb->options & VERB_F)
+		strcat(line, " -f");
+	if (debug)
+		strcat(line, " -d");
+	for (int i = 0; i < r->n; i++)
+		fits &= verb_add(line, r->arg[i]);
+	if (!fits)
+		cli_die(EXIT_USAGE, "the arguments are longer than %d bytes", VERB_LINE);
+}
+
+/* ---- the dialogue ---- */
+
+static int converse(const struct verb_request *r, const char *line)
+{
+	static struct ask a;
+	struct ask_final f;
+	int got = 0;
+
+	if (ask_open(&a, server, timeout) < 0)
+		return errno == EINVAL ? refuse(SEQ_NARGS, a.why) : give_up(a.why);
+	if (ask_send(&a, line) < 0)
+		return give_up(a.why);
+	while (got == 0) {
+		char *answer = ask_line(&a, tim_mono() + timeout);
+		bool exposes = (r->verb->options & VERB_F) != 0;
+		if (!answer && errno == EINTR) {
+			if (!cli_stopping() || aborting)
+				continue;
+			if (!exposes)
+				return EXIT_CTRL_C;
+			abort_exposure();
+			continue;
+		}
+		if (!answer)
+			return give_up(a.why);
+		got = ask_parse(answer, &f);
+		if (got == 0)
+			show(r->verb, answer + 2);
+	}
+	if (got < 0)
+		return give_up("an answer that is no answer: is that seqd?");
+	conclude(f.tag, f.code, f.call, f.text);
+	ask_close(&a);
+	return code_exit(f.tag, f.code, aborting);
+}
+
+int main(int argc, char **argv)
+{
+	struct verb_request r = {.verb = called_as(argv[0])};
+	char line[VERB_LINE + 1] = "", text[200], why[VERB_WHY];
+	const char *const *args =
+	    cli_begin(argc > WORDS ? WORDS : argc, hide_numbers(argc, argv), &program);
+
+	snprintf(ident, sizeof ident, "seq.%s", r.verb ? r.verb->name : *args ? *args : "seqcmd");
+	ident[strcspn(ident, " :[]")] = '\0';
+	talker.path = talker_path;
+	talker.facility = talker_facility(facility);
+	if (talker.facility < 0)
+		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", facility);
+	if (!r.verb && !*args)
+		return cli_end((enum cli_exit)refuse(
+		    SEQ_NARGS, "seqcmd COMMAND [ARG...]; seqcmd help lists the commands"));
+	if (!r.verb && !(r.verb = verb_find(*args++)))
+		return cli_end((enum cli_exit)refuse_name(args[-1]));
+	if (usage) {
+		printf("usage: %s\n%s\n", verb_usage(r.verb, text, sizeof text), r.verb->help);
+		return cli_end(EXIT_DONE);
+	}
+	r.t = simulate && (r.verb->options & VERB_T);
+	r.f = fast && (r.verb->options & VERB_F);
+	for (; *args && r.n < VERB_ARGS; args++)
+		r.arg[r.n++] = **args == NUMBER ? *args + 1 : *args;
+	unsigned code = verb_check(&r, why);
+	if (code != SEQ_OK)
+		return cli_end((enum cli_exit)refuse(code, why));
+	build_line(&r, line);
+	enum cli_exit end = (enum cli_exit)converse(&r, line);
+	return cli_end(end);
+}

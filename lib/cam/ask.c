@@ -1,0 +1,147 @@
+/* ask.c - a client of seqd: lines out, progress lines and final lines in */
+#include "cam/ask.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/srv.h"
+#include "base/tim.h"
+
+#define USUAL_TCP "tcp:127.0.0.1:7011"
+
+static int try(struct ask *a, const char *server, int64_t timeout_ns)
+{
+	struct net_spec spec;
+	char why[NET_WHY];
+
+	snprintf(a->where, sizeof a->where, "%s", server);
+	if (net_parse(server, NET_TCP, &spec, why) < 0) {
+		snprintf(a->why, sizeof a->why, "%s", why);
+		errno = EINVAL;
+		return -1;
+	}
+	a->fd = net_connect(&spec, timeout_ns, why);
+	if (a->fd >= 0)
+		return 0;
+	snprintf(a->why, sizeof a->why,
+	    "seqd does not answer at %s. Is it running? Name it by -s or FYKE_SEQD.", why);
+	return -1;
+}
+
+int ask_open(struct ask *a, const char *server, int64_t timeout_ns)
+{
+	const char *env = getenv("FYKE_SEQD");
+	char path[NET_TEXT], text[NET_TEXT + 8];
+
+	a->fd = -1;
+	a->n = a->taken = 0;
+	if (!server && env && *env)
+		server = env;
+	if (server)
+		return try(a, server, timeout_ns);
+	snprintf(text, sizeof text, "unix:%s", srv_default("seqd", false, path));
+	if (access(path, F_OK) == 0 && try(a, text, timeout_ns) == 0)
+		return 0;
+	return try(a, USUAL_TCP, timeout_ns);
+}
+
+void ask_close(struct ask *a)
+{
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+}
+
+static char *lost(struct ask *a, int error, const char *what)
+{
+	snprintf(a->why, sizeof a->why, "%.200s: %s", a->where, what);
+	errno = error;
+	return NULL;
+}
+
+int ask_send(struct ask *a, const char *line)
+{
+	char text[ASK_LINE];
+	int n = snprintf(text, sizeof text, "%s\n", line);
+
+	for (int at = 0; at < n;) {
+		ssize_t k = send(a->fd, text + at, (size_t)(n - at), MSG_NOSIGNAL);
+		if (k > 0)
+			at += (int)k;
+		else if (errno == EAGAIN)
+			(void)io_wait_write(a->fd, TIM_S);
+		else if (errno != EINTR)
+			return lost(a, errno, strerror(errno)) ? 0 : -1;
+	}
+	return 0;
+}
+
+char *ask_line(struct ask *a, int64_t until)
+{
+	a->n -= a->taken;
+	memmove(a->in, a->in + a->taken, a->n);
+	a->taken = 0;
+	for (;;) {
+		char *end = memchr(a->in, '\n', a->n);
+		if (end) {
+			a->taken = (size_t)(end - a->in) + 1;
+			*end = '\0';
+			return a->in;
+		}
+		if (a->n == sizeof a->in)
+			return lost(a, EPROTO, "sends lines without end: is that seqd?");
+		int64_t left = until - tim_mono();
+		int got = io_wait(a->fd, left > 0 ? left : 0);
+		if (got < 0)
+			return NULL;
+		if (got == 0)
+			return lost(a, ETIMEDOUT, "no word from seqd in time");
+		ssize_t k = read(a->fd, a->in + a->n, sizeof a->in - a->n);
+		if (k == 0)
+			return lost(a, EPIPE, "seqd has closed the connection");
+		if (k < 0 && errno != EAGAIN && errno != EINTR)
+			return lost(a, errno, strerror(errno));
+		a->n += k > 0 ? (size_t)k : 0;
+	}
+}
+
+int ask_parse(const char *line, struct ask_final *f)
+{
+	char tag[12], symbol[64];
+	int at = 0;
+
+	if (strncmp(line, "* ", 2) == 0)
+		return 0;
+	if (sscanf(line, "%11[A-Z] %5u %63s %63s %n", tag, &f->code, symbol, f->call, &at) != 4 ||
+	    code_tag_parse(tag, &f->tag) < 0 || at == 0)
+		return -1;
+	f->text = line + at;
+	return 1;
+}
+
+int ask_abort(const char *server, int64_t timeout_ns, char said[ASK_WHY])
+{
+	static struct ask a;
+	struct ask_final f;
+	char *line = NULL;
+	int got = 0;
+
+	if (ask_open(&a, server, timeout_ns) == 0 && ask_send(&a, "abort") == 0) {
+		int64_t until = tim_mono() + timeout_ns;
+		while ((line = ask_line(&a, until)) && (got = ask_parse(line, &f)) == 0)
+			;
+	}
+	bool done = line && got > 0 && f.tag == CODE_NOTE;
+	if (line && got > 0)
+		snprintf(said, ASK_WHY, "%.*s", ASK_WHY - 1, f.text);
+	else
+		snprintf(said, ASK_WHY, "the abort did not reach the camera: %.300s", a.why);
+	ask_close(&a);
+	return done ? 0 : -1;
+}

@@ -1,0 +1,241 @@
+# evsub.t - streams in: counting what is missed, restarts, foreign messages, SSDAQ's publisher, files
+# that are continued, exit codes
+# san: yes
+. "${0%/*}/lib.sh"
+need python3
+py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }
+/usr/bin/python3 -c 'import zmq' 2>/dev/null || skip_all "python3-zmq is not installed"
+last() { tail -n 1 err | sed 's/^.*evsub: //'; }
+
+simdet --quiet -c chec -n 100 -o run.pcapng
+evbuild --quiet -c chec --run=7 -o run.events run.pcapng
+
+# ---- from evpub, whole ----
+start pub evpub 'zmq+tcp://127.0.0.1:0' --wait=1 run.events
+ok "a run" -- evsub "$address" --once -o got.events
+like err '100 records in, 100 out, 0 lost; streams 1' "is counted"
+finish "$pid"
+cat >same.py <<'P'
+import sys
+from bus import *
+a, b = ([x for x in blocks(open(f, "rb").read()) if x[0] in (5, 6)] for f in sys.argv[1:3])
+print("same" if a == b else "different: %d and %d blocks" % (len(a), len(b)))
+P
+is "$(py same.py got.events run.events)" same "and has the blocks of the pipe, end mark and all"
+ok "the stream is whole" -- evdump --check got.events
+start pub evpub "zmq+ipc://$tmp/s.sock" --wait=1 run.pcapng
+ok "packets, over a unix socket" -- sh -c "evsub '$address' --once | evbuild --quiet -c chec --run=7 >again.events"
+finish "$pid"
+is "$(py same.py again.events run.events)" same "build the same events"
+
+# ---- a publisher of the test's own: gaps, restarts, strangers ----
+cat >feed.py <<'P'
+import sys
+from bus import *
+raw = list(blocks(open("run.events", "rb").read()))
+header = block(*raw[0]) + block(*raw[1])
+ev = [block(k, b) for k, b in raw if k == 6]
+def isb(time, n, drop=0):
+    stats = b"".join(option(c, struct.pack("<Q", v)) for c, v in ((4, n + drop), (5, drop), (7, 0), (8, n)))
+    return block(5, struct.pack("<3I", 0, time >> 32, time & 0xFFFFFFFF) + stats + bytes(4))
+s = publisher(zmq.XPUB)
+s.setsockopt(zmq.SNDHWM, 0)
+await_subscriber(s)
+def whole(stream, n=10, first=0, close=True, skip=(), **k):
+    s.send(message(HEADER, stream, first, first, header))
+    for i in range(first, n):
+        if i not in skip:
+            s.send(message(BLOCK, stream, i, i, ev[i], 7, **k))
+    if close:
+        s.send(message(END, stream, n, n, end(1, n), 7))
+what = sys.argv[1]
+if what == "gaps":
+    whole(1, 10, skip=(3, 4, 9))
+elif what == "late":
+    whole(1, 10, first=6)
+elif what == "restart":
+    whole(1, 5, close=False)
+    whole(2, 5, skip=(0, 1))
+elif what == "joined":           # the header of the second run got lost: it is asked for
+    whole(1, 3)
+    for i in range(4):
+        s.send(message(BLOCK, 2, i, i, ev[i], 8))
+    await_subscriber(s)
+    s.send(message(HEADER, 2, 4, 4, header))
+    s.send(message(BLOCK, 2, 4, 4, ev[4], 8))
+    s.send(message(END, 2, 5, 5, end(1, 5), 8))
+elif what == "twice":
+    s.send(message(HEADER, 1, 0, 0, header))
+    for i in (0, 1, 1, 0, 2):
+        s.send(message(BLOCK, 1, i, i, ev[i]))
+        s.send(message(HEADER, 1, i + 1, i + 1, header))
+    s.send(message(END, 1, 3, 3, end(1, 3)))
+elif what == "old":
+    s.send(message(HEADER, 1, 0, 0, header))
+    for i in range(10):
+        s.send(message(BLOCK, 1, i, i, ev[i], sent=time.time_ns() - (i < 4) * 60 * 10**9))
+    s.send(message(END, 1, 10, 10, end(1, 10)))
+elif what == "foreign":
+    s.send(message(HEADER, 1, 0, 0, header))
+    s.send(b"fykb\1\0")                                         # a stub of ours
+    s.send(HEAD.pack(b"fykb", 2, 2, 1, 0, 0, 0, 0, 0) + ev[0])  # another version: not even asked for
+    s.send(message(9, 1, 0, 0, ev[0]))                          # another kind
+    s.send(message(BLOCK, 1, 0, 0, ev[0][:-8]))                 # cut
+    bad = bytearray(ev[0]); bad[100] ^= 1
+    s.send(message(BLOCK, 1, 0, 0, bytes(bad)))                 # damaged
+    s.send(message(BLOCK, 1, 0, 5, ev[0]))                      # more records than messages
+    s.send(message(HEADER, 5, 0, 0, header[:-4] + b"abcd"))     # a header that is none
+    s.send(message(HEADER, 5, 0, 0, header + ev[0]))            # ... and one with more in it
+    s.send(message(BLOCK, 1, 0, 0, bytes(400000)))              # long
+    s.send_multipart([message(BLOCK, 1, 0, 0, ev[0]), b"more"]) # in parts
+    for i in range(3):
+        s.send(message(BLOCK, 1, i, i, ev[i]))
+    s.send(message(END, 1, 3, 3, end(1, 3)))
+elif what == "drops":            # the publisher's end mark knows of losses before it
+    s.send(message(HEADER, 1, 0, 0, header))
+    for i in (0, 2):
+        s.send(message(BLOCK, 1, i, i, ev[i]))
+    s.send(message(END, 1, 3, 3, isb(1, 3, 40)))
+elif what == "huge":
+    whole(1, 5, close=False)
+    s.send(message(BLOCK, 1, 5, 5, bytes(3 << 20)))             # the connection is cut
+    await_subscriber(s)
+    whole(1, 10, first=6)
+time.sleep(0.1)
+s.close(5000)
+P
+counts() { # of end marks: ifrecv ifdrop usrdeliv
+	py - "$1" <<'P'
+import sys
+from bus import *
+for k, b in blocks(open(sys.argv[1], "rb").read()):
+    if k == 5 and len(b) > 12:
+        o = {c: struct.unpack("<Q", v)[0] for c, v in options(b[12:]) if len(v) == 8}
+        assert o[4] == o[5] + o[7] + o[8], o
+        print(o[4], o[5], o[8], end=";")
+P
+}
+hear() { # hear WHAT STATUS OPTIONS: a feed, and evsub on it
+	what=$1 want=$2; shift 2
+	rm -f "$what.events"
+	start "$what" py feed.py "$what"
+	feeder=$pid
+	exits "$want" "$what" -- evsub "$address" "$@" -o "$what.events"
+	finish "$feeder"
+	[ "$status" -eq 0 ] || diag <"$what.err"
+}
+hear gaps 5 --once
+is "$(last)" "10 records in, 7 out, 3 lost (missed 3); streams 1" "what is missing is counted, to the last one"
+is "$(counts gaps.events)" "10 3 7;" "and stands in the end mark"
+evdump --check gaps.events >out 2>err
+like out '7 events, 7 hashes verified, 1 of 1 sections with an end mark, holes' "the stream is whole, with holes in its numbers"
+hear gaps 0 --once --max-loss=3
+hear late 0 --once
+is "$(last)" "4 records in, 4 out, 0 lost; streams 1" "what was sent before we came is not missed"
+hear restart 1 -n 8
+is "$(last)" "10 records in, 8 out, 2 lost (missed 2); streams 2, broken off 1" "a restart is another stream; what it sent before its card is missed"
+is "$(counts restart.events)" "5 0 5;5 2 3;" "two sections, each with its counts"
+evdump --check restart.events >out 2>err
+like out '8 events, 8 hashes verified, 2 of 2 sections with an end mark' "both are whole"
+hear joined 5 -n 4
+is "$(last)" "8 records in, 4 out, 4 lost (missed 4); streams 2, before the header 4" "a header that was lost is asked for"
+hear twice 0 --once
+is "$(last)" "3 records in, 3 out, 0 lost; streams 1, repeated 2" "what comes twice is written once"
+start old py feed.py old
+exits 5 "?dropold=10s" -- evsub "$address?dropold=10s" --once -o old.events
+is "$(last)" "10 records in, 6 out, 4 lost (old 4); streams 1" "old ones are passed over, and counted"
+is "$(counts old.events)" "10 4 6;" "in the end mark too"
+finish "$pid"
+hear foreign 0 --once
+like err '3 records in, 3 out, 0 lost; streams 1, foreign 9' "foreign and damaged messages are counted, and harm nothing"
+evdump --check foreign.events >out 2>err
+like out 'good: 3 events' "the stream is whole"
+hear drops 5 --once
+is "$(counts drops.events)" "43 41 2;" "losses before the publisher are not forgotten"
+hear huge 5 --once
+is "$(last)" "10 records in, 9 out, 1 lost (missed 1); streams 1" "a message of 3 MiB costs itself only"
+
+# ---- SSDAQ's publisher, and back to the very counts ----
+cat >ssdaq.py <<'P'
+import sys
+from bus import *
+size = int(sys.argv[1])
+events = [b[20:20 + struct.unpack_from("<I", b, 12)[0]] for k, b in blocks(open("holes.events", "rb").read()) if k == 6]
+times = [struct.unpack_from("<II", b, 4) for k, b in blocks(open("holes.events", "rb").read()) if k == 6]
+s = publisher(zmq.XPUB)
+await_subscriber(s)
+for i, e in enumerate(events):
+    number, run, flags, clock, n, nrec = struct.unpack_from("<QIIqHH", e, 8)
+    header, = struct.unpack_from("<H", e, 6)
+    here = [o != -2**31 for o in struct.unpack_from("<32i", e, header - 128)]
+    slots = [e[header + 144 * m:header + 144 * (m + 1)] for m in range(32)]
+    mv = [[(x ^ 0x8000) * 0.03815 * 2.0 for x in struct.unpack_from(">32H", r, 8) + struct.unpack_from(">32H", r, 80)]
+          if h else [float("nan")] * 64 for r, h in zip(slots, here)]
+    tacks = [(struct.unpack_from(">Q", r)[0], struct.unpack_from(">Q", r, 72)[0]) if h else (0, 0) for r, h in zip(slots, here)]
+    at = times[i][0] << 32 | times[i][1]
+    if size == 16416:
+        s.send(ssdaq_new(number + 1, clock, at // 10**9, at % 10**9, mv))
+    else:
+        s.send(ssdaq_old(number + 1, run, clock, mv, tacks))
+    if i == 3:
+        s.send(b"what is this?")
+        s.send(bytes(size - 8))
+        s.send(ssdaq_new(9, clock, 1, 1, [[1e9] * 64] * 32)[:size].ljust(size, b"\0"))
+time.sleep(0.1)
+s.close(5000)
+P
+simdet --quiet -c chec -n 40 --drop=5% --seed=3 -o holes.pcapng
+evbuild --quiet -c chec --max-loss=99999 --run=3 -o holes.events holes.pcapng
+n=$(evdump -O tsv holes.events 2>/dev/null | grep -vc '^#')
+evdump --raw -O json -f amplitude holes.events 2>/dev/null | sed 's/.*"number"/"number"/; s/"flags":[^]]*\],//; s/"run":[0-9]*,//' >a.json
+cat >counts.py <<'P'
+# slots of the events: counts and presence, and for the older form times too
+import sys
+from bus import *
+for k, b in blocks(open(sys.argv[1], "rb").read()):
+    if k == 6:
+        e = b[20:20 + struct.unpack_from("<I", b, 12)[0]]
+        header, = struct.unpack_from("<H", e, 6)
+        number, run, flags, clock, n, nrec = struct.unpack_from("<QIIqHH", e, 8)
+        part = (lambda r: r) if sys.argv[2] == "16920" else (lambda r: r[8:72] + r[80:])
+        print(number, clock, nrec, e[36:44].hex(), b"".join(part(e[header + 144 * m:][:144]) for m in range(32)).hex())
+P
+for size in 16416 16920; do
+	start daq py ssdaq.py $size
+	ok "SSDAQ's publisher, $size bytes" -- evsub "$address" --as=ssdaq -n "$n" -o daq$size.events
+	like err "$n records in, $n out, 0 lost; streams 1, foreign 3" "every readout comes; strange messages are counted"
+	finish "$pid"
+	py counts.py holes.events $size >a; py counts.py daq$size.events $size >b
+	same b a "the raw counts are back, exactly"
+	evdump --check daq$size.events >out 2>err
+	like out "good: $n events" "and the stream is whole"
+done
+
+# ---- files ----
+exits 4 "a file that exists" -- evsub zmq+tcp://127.0.0.1:9 -o run.events
+exits 3 "a full disk" -- sh -c "evpub --quiet 'zmq+ipc://$tmp/full.sock' --wait=1 run.events 2>/dev/null & evsub 'zmq+ipc://$tmp/full.sock' --once >/dev/full"
+exits 2 "--append to nothing" -- evsub zmq+tcp://127.0.0.1:9 --append
+exits 1 "--append to a file of another kind" -- evsub zmq+tcp://127.0.0.1:9 --append -o run.pcapng
+like err 'evsub --append did not write it' "is refused"
+simdet --quiet -c chec -n 1000 -o - | evbuild --quiet -c chec -o big.events
+evpub --quiet "zmq+ipc://$tmp/pipe.sock?linger=1s" --wait=1 big.events 2>/dev/null &
+p=$!
+sh -c "evsub --quiet 'zmq+ipc://$tmp/pipe.sock' --once 2>/dev/null; echo \$? >code" | head -c 10 >/dev/null
+is "$(cat code)" 141 "a reader that leaves ends it by SIGPIPE"
+finish $p
+
+# ---- usage, signals ----
+for url in zmq+tcp://127.0.0.1:0 'zmq+tcp://*:5555' 'zmq+tcp://127.0.0.1:5555?nodrop=1' 'zmq+tcp://127.0.0.1:5555?replicas=3' \
+	'nats://h/S/x?start=soon' 'nats://h/S/x?start=seq:0' 'nats://h/S/x?start=time:now' 'nats://h/S/x?durable=a.b' 'nats://h/S/x?hwm=5'; do
+	exits 2 "$url" -- evsub "$url"
+done
+exits 2 "--ack-after=never" -- evsub zmq+tcp://127.0.0.1:9 --ack-after=never
+exits 2 "--as=nonsense" -- evsub zmq+tcp://127.0.0.1:9 --as=nonsense
+ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300ms
+is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
+evsub zmq+tcp://127.0.0.1:9 >sig.out 2>sig.err &
+p=$!
+until_true 20 test -e sig.err
+finish $p TERM
+is "$status" 0 "SIGTERM is the usual end, as Ctrl-C"
+done_testing

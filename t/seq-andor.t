@@ -1,0 +1,165 @@
+# seq-andor.t - the Andor back end against a library of our own with the vendor's symbols: the order
+# of calls, every call failing, every code, the end in the cold, two servers on one camera
+. "${0%/*}/lib.sh"
+. "$top/t/lib-seq.sh"
+need fitsverify
+hear
+lib=$FYKE_BUILD/t/fake-andor.so
+export FAKE_ANDOR_LOG="$tmp/calls" FAKE_ANDOR_LOCK="$tmp/lock"
+andor() { seqd -i -b andor --dir=img --camera=library="$lib" "$@"; }
+
+# ---- one image ----
+printf 'expose 0.02\nabort -d\n' | sed 2d | andor >said 2>err
+is "$?" 0 "an exposure"
+f=$(sed -n 's/^\* saved //p' said)
+ok "its file is good" -- fitsverify -q "$f"
+is "$(value CAMERA "$f") $(value CAMSER "$f") $(value BACKEND "$f") $(value SIMULATE "$f")" "FAKE-1 1234 andor F" "and names the camera"
+is "$(mean "$f")" "40511" "pixels above 32767 are what the camera gave"
+is "$(sed 's/ .*//' calls | uniq | tr '\n' ' ')" "GetAvailableCameras GetCameraHandle SetCurrentCamera Initialize \
+GetDetector GetTemperatureRange GetCapabilities GetMaximumBinning GetHeadModel GetCameraSerialNumber GetNumberAmp \
+GetNumberHSSpeeds GetHSSpeed GetFastestRecommendedVSSpeed GetNumberPreAmpGains SetImage GetTemperatureF SetReadMode \
+SetAcquisitionMode SetTriggerMode SetADChannel SetHSSpeed SetVSSpeed SetPreAmpGain SetImage SetShutter SetExposureTime \
+GetAcquisitionTimings GetReadOutTime GetTemperatureF StartAcquisition WaitForAcquisitionTimeOut GetAcquiredData16 \
+GetTemperatureF CoolerOFF ShutDown " "the calls, in the vendor's order"
+printf 'mexpose 0.01 3\n' | andor >said 2>err
+is "$(grep -c '^\* saved' said)" 3 "settings are set again for each image of a series: the SDK forgets them"
+printf 'dark 0\n' | andor >said 2>err
+is "$(mean "$(sed -n 's/^\* saved //p' said)") $(value EXPTIME "$(sed -n 's/^\* saved //p' said)")" "100 0.001000" "a bias: shutter closed, the camera's shortest time"
+
+# ---- what SDK 2 cannot do ----
+printf 'expose 0.3\naddtime 3\nhold\nreadout\nresume\n' | andor >said 2>err
+is "$(grep -c '^ASTRO 20991 DRV_NOT_SUPPORTED - this camera cannot .*: the exposure goes on' said)" 4 "addtime, hold, resume, readout are refused plainly"
+like said '^NOTE 20002 DRV_SUCCESS GetAcquiredData16 saved' "and the exposure goes on"
+mkfifo lines
+andor <lines >said 2>err &
+a=$!
+exec 8>lines
+echo 'expose 5' >&8
+until_true 10 grep -q integrating said
+echo abort >&8
+exec 8>&-
+wait $a
+like said '^NOTE 20002 DRV_SUCCESS AbortAcquisition aborted' "abort aborts"
+like said '^WARNING 00006 SEQ_ABORTED - aborted after' "and the exposure says so"
+
+# ---- every call fails, with every code ----
+cat >matrix.py <<'E2'
+import os, subprocess, sys
+lib, dir, tsv, whole = sys.argv[1:]
+calls = """GetAvailableCameras GetCameraHandle SetCurrentCamera Initialize GetDetector
+GetTemperatureRange GetCapabilities GetMaximumBinning GetHeadModel GetCameraSerialNumber GetNumberAmp
+GetNumberHSSpeeds GetHSSpeed GetFastestRecommendedVSSpeed GetNumberPreAmpGains SetTemperature CoolerON
+SetCoolerMode SetImage GetTemperatureF SetReadMode SetAcquisitionMode SetTriggerMode SetADChannel SetHSSpeed
+SetVSSpeed SetPreAmpGain SetShutter SetExposureTime GetAcquisitionTimings GetReadOutTime StartAcquisition
+WaitForAcquisitionTimeOut GetStatus GetAcquiredData16 AbortAcquisition CoolerOFF ShutDown""".split()
+codes = [20001, 20003, 20004, 20005, 20006, 20007, 20010, 20013, 20017, 20018, 20024, 20026, 20049, 20064,
+         20066, 20067, 20070, 20072, 20073, 20075, 20078, 20079, 20089, 20096, 20099, 20130, 20211, 20990,
+         20991, 20992, 20500]
+if os.path.exists(tsv):
+    codes = [int(l.split("\t")[0]) for l in open(tsv) if l[0] == "2"] + [20500]
+# What is no failure from that call.
+good = {"GetTemperatureF": range(20034, 20041), "AbortAcquisition": (20073,), "SetCoolerMode": (20991,),
+        "GetFastestRecommendedVSSpeed": (20991,), "GetNumberPreAmpGains": (20991,)}
+bad = n = 0
+def run(call, code):
+    global bad, n
+    if code == 20002 or code in good.get(call, ()):
+        return
+    n += 1
+    lines = "temp -10\nexpose 0.001\n" if call != "AbortAcquisition" else "expose 0.1\n"
+    env = dict(os.environ, FAKE_ANDOR_FAULT="%s:%d" % (call, code), FAKE_ANDOR_LOG="/dev/null")
+    p = subprocess.Popen(["seqd", "-i", "-b", "andor", "--dir=" + dir, "--camera=library=" + lib,
+        "--margin=60ms", "--warm=-30"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=env)
+    before = ""
+    if call == "AbortAcquisition":
+        p.stdin.write(lines)
+        p.stdin.flush()
+        while "integrating" not in before:
+            before += p.stdout.readline()
+        lines = "abort\n"
+    p.stdout_, p.stderr_ = p.communicate(lines, timeout=20)
+    p.stdout_ = before + p.stdout_
+    told = [l for l in (p.stdout_ + p.stderr_).splitlines() if call in l and "%d" % code in l]
+    if call == "WaitForAcquisitionTimeOut" and code == 20024:
+        told = [l for l in p.stdout_.splitlines() if "ERROR 00007 SEQ_TIMEOUT WaitForAcquisitionTimeOut" in l]
+    # a symbol or its absence, and a last sentence on what to do
+    told = [l for l in told if ("DRV_" in l or "UNKNOWN_CODE" in l or "KERN_" in l or "SEQ_" in l)]
+    saved = [l for l in p.stdout_.splitlines() if l.startswith("* saved")]
+    lied = [l for l in p.stdout_.splitlines() if l.startswith("NOTE") and " %s " % call in l and "%d" % code in l]
+    if not told or lied or p.returncode not in (0,):
+        bad += 1
+        print("%s:%d: exit %d\n%s%s" % (call, code, p.returncode, p.stdout_, p.stderr_))
+pairs = [(c, k) for c in calls for k in codes] if whole else \
+    [(c, k) for c in calls for k in (20013, 20075) if k == 20013 or c != "GetTemperatureF"] + [("SetImage", k) for k in codes[::3]] + \
+    [("StartAcquisition", k) for k in codes[1::3]] + [("Initialize", k) for k in codes[2::3]]
+for c, k in pairs:
+    run(c, k)
+print("%d failures of calls, %d not told" % (n, bad))
+sys.exit(bad != 0)
+E2
+unset FAKE_ANDOR_LOCK
+whole=; nightly && whole=yes
+tsv=${FYKE_SAMPLES:-/nowhere}/../reference/andor-codes.tsv
+mkdir matrix
+if $py matrix.py "$lib" matrix "$tsv" "$whole" >matrix.txt 2>&1; then
+	tap 0 "$(tail -n 1 matrix.txt): call, code, symbol"
+else
+	tap 1 "each failing call is named, with its code"
+	tail -n 30 matrix.txt | diag
+fi
+fault() { # fault FAULT LINE OPTIONS...
+	f=$1 l=$2; shift 2
+	printf '%s\n' "$l" | FAKE_ANDOR_FAULT=$f andor "$@" >said 2>err
+}
+fault StartAcquisition:20013 'expose 1'
+like said '^ERROR 20013 DRV_ERROR_ACK StartAcquisition no reply from the camera/card \(cable, power\)\. Check the camera.s power and cable, then try again\. No file was written\.$' "what, where, and what to do"
+fault StartAcquisition:20099 'expose 1'
+like said '^ASTRO 20099 DRV_BINNING_ERROR StartAcquisition' "the binning error is of StartAcquisition, not of SetExposureTime"
+fault SetExposureTime:20066 'expose 1'
+like said '^ASTRO 20066 DRV_P1INVALID SetExposureTime exposure time refused' "20066 means the time here"
+fault SetImage:20066@2 'expose 1'
+like said '^ASTRO 20066 DRV_P1INVALID SetImage horizontal binning refused' "and the binning there"
+n=$(files)
+fault WaitForAcquisitionTimeOut:20024 'expose 0' --margin=50ms
+fault GetStatus:20018@3 'expose 0.2'
+like said '^ERROR 20018 DRV_ACQ_BUFFER GetStatus .*the camera ended the exposure itself' "what the camera ended itself"
+is "$(files)" "$n" "no failure leaves a file"
+
+# ---- one process a camera ----
+export FAKE_ANDOR_LOCK="$tmp/lock"
+start first seqd -l 127.0.0.1:0 -b andor --dir=img --camera=library="$lib"; d=$pid
+FYKE_SEQD=$address seqcmd xbin 2 2>/dev/null
+mkdir other
+printf 'xbin 2\n' | seqd -i -b andor --dir=other --camera=library="$lib" >said 2>err
+like said '^ERROR 20992 DRV_NOT_AVAILABLE Initialize not available: another program may hold the camera' "a second server is refused by the camera: an ERROR"
+like said 'End the other program that holds the camera' "what to do"
+export FYKE_SEQD="$address"
+ok "the first goes on" -- seqcmd expose 0.01
+
+# ---- the end in the cold ----
+ok "cold" -- seqcmd temp -60
+until_true 20 sh -c 'seqcmd temp 2>&1 | grep -q STABILIZED'
+: >calls
+kill -TERM "$d"
+until_true 10 grep -q CoolerOFF calls
+kill -TERM "$d"
+exits 4 "no exposure any more" -- seqcmd expose 1
+like err 'SEQ_OFF: seqd is ending' "it says why"
+wait "$d"
+is $? 0 "SIGTERM, twice"
+is "$(grep -v GetTemp calls | tr '\n' ,)" "CoolerOFF 20002,ShutDown 20002," "first the cooler, then the power"
+grep -q WRONG calls
+is $? 1 "and not before the detector was warm"
+like talker.txt '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0 C' "the Talker follows"
+: >calls
+printf 'temp -60\n' | FAKE_ANDOR_TEMP=-60 andor --no-warm-up >said 2>err
+like calls WRONG "--no-warm-up, and only that, cuts it short"
+
+# ---- no library ----
+exits 3 "without the vendor's library there is an error" -- seqd -i -b andor --camera=library=/nowhere/libandor.so
+like err 'the vendor.s library cannot be loaded: /nowhere/libandor.so: .* Install it, or name it' "which says what to do"
+printf '' | ANDOR_SDK=$lib seqd -i -b andor --dir=img >said 2>err
+is $? 0 "ANDOR_SDK names it"
+exits 3 "another library is not taken" -- seqd -i -b andor --camera=library="$FYKE_BUILD/t/shim-fail.so"
+done_testing

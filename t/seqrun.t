@@ -1,0 +1,101 @@
+# seqrun.t - scripts: checked whole, planned, stopped at the first failure, gone on with; seqterm, the
+# installed names, and the two examples
+. "${0%/*}/lib.sh"
+. "$top/t/lib-seq.sh"
+hear
+seqd_on --camera=mhz=0.01; d=$pid
+cat >good.seq <<'E2'
+# a script
+defaults
+bin 2
+object "M 31"
+
+mexpose 0.1 3
+dark 0
+E2
+ok "-t is a dry run" -- seqrun -t good.seq
+like err 'plan: 5 lines, 4 images: 0.3 s of exposure' "the plan: lines, images, time"
+is "$(wc -c <out) $(files)" "0 0" "nothing was done"
+says xbin=1
+tap $? "nor set"
+ok "a script" -- seqrun good.seq
+is "$(sort out)" "$(ls img/*.fits)" "standard output has the names"
+is "$(wc -l <out)" 4 "of all images"
+like err 'done: 5 of 5 lines, 4 of 4 images in [0-9.]+(ms|s): ST....0001.fits\.\.ST....0004.fits' "one summary"
+like err 'good.seq:4: object "M 31": \[NOTE\]: SEQ_OK' "each line and its answer"
+like talker.txt 'seq.seqrun\[[0-9]+\]: \[NOTE\]: done: 5 of 5 lines' "the Talker has the summary"
+ok "from standard input" -- sh -c 'echo "expose 0" | seqrun'
+seqcmd expose 0.1 >/dev/null 2>&1
+seqrun -- good.seq >out 2>err
+like err 'plan: 5 lines, 4 images: 0.3 s of exposure \+ 4 x 0\.[14] s read-out = [0-9]+' "the plan has the read-out of the camera"
+
+# ---- what is wrong is seen before anything is done ----
+printf 'xbin 2\nxbim 2\nexpose\nexpose 1 2 3\nmexpose ten 2\nobject "open\n' >bad.seq
+n=$(files)
+exits 2 "a bad script" -- seqrun bad.seq
+like err 'bad.seq:2: \[ASTRO\]: SEQ_UNKNOWN: xbim: did you mean xbin' "each bad line, with its number"
+like err 'bad.seq:4: \[ASTRO\]: SEQ_NARGS: expose: too many arguments; usage: expose' "and its usage"
+like err 'bad.seq:5: \[ASTRO\]: SEQ_RANGE' "ranges"
+like err 'bad.seq:6: \[ERROR\]: SEQ_LINE' "quotes"
+like err '4 lines are wrong: nothing was done' "nothing was done"
+says xbin=2 && [ "$(files)" = "$n" ]
+tap $? "nothing at all"
+exits 3 "no such script" -- seqrun none.seq
+exits 3 "no server" -- seqrun -s 127.0.0.1:1 good.seq
+like err 'Nothing was done' "nothing was done"
+
+# ---- stop, and go on ----
+printf 'object one\nexpose 0\nxbin 3\nobject three\nexpose 0\n' >stop.seq
+exits 4 "a line is refused" -- seqrun stop.seq
+like err 'stop.seq:3: xbin 3: \[ASTRO\]: SEQ_RANGE: xbin 3: 64 is not a multiple' "it says why"
+like err 'stop.seq:3: stopped; go on with --from=3' "and how to go on"
+like err 'stopped: 2 of 5 lines, 1 of 2 images' "the summary"
+is "$(wc -l <out)" 1 "the image that there is"
+says object=one
+tap $? "nothing after the failure was done"
+ok "--from" -- seqrun --from=4 stop.seq
+says object=three
+tap $? "goes on there"
+command env --default-signal=INT seqrun good.seq >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+kill -INT $c
+wait $c
+is $? 130 "Ctrl-C aborts the exposure and the script"
+like c.err 'SEQ_ABORTED' "with the server's word"
+printf 'expose -f 0.1\nxbin 1\n' >fast.seq
+ok "the line after -f waits for the read-out" -- seqrun fast.seq
+off "$d"
+
+# ---- as it is installed ----
+B=${FYKE_BUILD##*/}
+make -s -C "$top" B="$B" PREFIX=/opt/fyke DESTDIR="$tmp/root" SEQ_PREFIX=stancam install >make.txt 2>&1
+tap $? "make install" || diag <make.txt
+bin=$tmp/root/opt/fyke/bin
+seqcmd help 2>/dev/null | sed -n 's/ .*//p' >verbs
+for v in $(sed -n 's/.*{VERB_[A-Z0-9_]*, "\([a-z0-9_-]*\)".*/\1/p; s/^\t*"\([a-z_-]*\)",$/\1/p' "$top/lib/cam/verbs.c"); do
+	case $v in version | quit) continue ;; esac
+	[ -x "$bin/stancam.$v" ] && [ -x "$tmp/root/opt/fyke/lib/fyke/seq/$v" ] || echo "$v"
+done >lacking
+is "$(cat lacking)" "" "every command is there as stancam.NAME, and by its short name"
+[ ! -e "$bin/status" ] && [ ! -e "$bin/bin" ]
+tap $? "short names are not in bin"
+is "$("$bin/seqterm" sh -c 'command -v status')" "$tmp/root/opt/fyke/lib/fyke/seq/status" "seqterm has them first in PATH"
+is "$(printf 'command -v xbin\n' | SHELL=/bin/sh "$bin/seqterm")" "$tmp/root/opt/fyke/lib/fyke/seq/xbin" "in a shell as well"
+seqd_on; d=$pid
+is "$("$bin/seqterm" xbin 2 2>&1 | grep -c '^\[NOTE\]: DRV_SUCCESS: All parameters accepted')" 1 "seqterm xbin 2"
+share=$tmp/root/opt/fyke/share/fyke/seq
+n=$(files)
+ok "the example script" -- env PATH="$bin:$PATH" "$share/focus-series" 0.01
+is "$(wc -l <out) $(($(files) - n))" "5 5" "takes its five images"
+ok "simulated" -- env PATH="$bin:$PATH" FYKE_SEQCMD_SIMULATE=yes "$share/focus-series" 100
+is "$(($(files) - n))" 5 "takes none"
+sed 's/mexpose 4 5/mexpose 0.01 5/' "$share/bias-and-flats.seq" >example.seq
+ok "the example for seqrun" -- seqrun example.seq
+is "$(wc -l <out)" 16 "takes sixteen"
+ok "and its plan, as shipped" -- seqrun -t "$share/bias-and-flats.seq"
+off "$d"
+exits 3 "the script stops without a server" -- env PATH="$bin:$PATH" "$share/focus-series" 0.01
+ok "make uninstall" -- make -s -C "$top" B="$B" PREFIX=/opt/fyke DESTDIR="$tmp/root" uninstall
+is "$(find "$tmp/root" ! -type d)" "" "leaves nothing"
+done_testing
