@@ -94,7 +94,7 @@ static enum cli_exit status_of(int error)
 {
 	if (error == EINTR)
 		return EXIT_CTRL_C;
-	if (error == EEXIST || error == EBUSY)
+	if (error == EEXIST || error == EBUSY || error == EOVERFLOW)
 		return EXIT_REFUSED;
 	return error == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 }

@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
     {"listen", 'l', CLI_STR, &listen_at, "ADDR:PORT", "the instrument (127.0.0.1:0)", 0, 0},
     {"portmapper", 0, CLI_STR, &mapper_at, "ADDR:PORT", "be a portmapper there", 0, 0},
     {"channels", 0, CLI_INT, &channels, "N", "traces that are on (4)", 1, SIMSCOPE_CHANNELS},
-    {"points", 0, CLI_INT, &scope_options.points, "N", "points of a segment (by TDIV)", 1, 1000000},
+    {"points", 0, CLI_INT, &scope_options.points, "N", "points of a segment (by TDIV)", 1, 8000000},
     {"rate", 0, CLI_REAL, &scope_options.rate, "HZ", "triggers a second (1000)", 0, 1000000},
     {"disk", 0, CLI_STR, &scope_options.disk, "DIR", "where STO stores its files", 0, 0},
     {"fault", 0, CLI_LIST, &faults, "KIND[@N]", "a fault, always or on the N-th call", 0, 0},

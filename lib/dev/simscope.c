@@ -25,8 +25,8 @@
 #define ADAPTED      4 /* bits of the status byte */
 #define HAS_ANSWER   16
 
-const char *const simscope_fault_name[SIMSCOPE_FAULTS] = {
-    "no-trigger", "partial", "retrigger", "cut", "lie", "no-desc", "trace-off", "foreign", "mute"};
+const char *const simscope_fault_name[SIMSCOPE_FAULTS] = {"no-trigger", "partial", "retrigger",
+    "cut", "tail", "lie", "no-desc", "trace-off", "foreign", "mute"};
 
 struct channel {
 	double vdiv, offset;
@@ -294,6 +294,8 @@ static void transfer(struct simscope *s, int channel)
 		snprintf(prefix, sizeof prefix, "C%d:WF ALL,", channel + 1);
 	say(s, prefix, strlen(prefix));
 	say(s, b, s->o.fault[SIMSCOPE_CUT] ? n / 2 : n);
+	if (s->o.fault[SIMSCOPE_TAIL])
+		say(s, b, n);
 	say(s, "\n", 1);
 	free(b);
 	if (s->o.fault[SIMSCOPE_RETRIGGER])

@@ -20,6 +20,7 @@ enum simscope_fault {
 	SIMSCOPE_PARTIAL,    /* a sequence stops half-way: no more triggers */
 	SIMSCOPE_RETRIGGER,  /* it acquires anew after each transfer */
 	SIMSCOPE_CUT,        /* a waveform ends half-way */
+	SIMSCOPE_TAIL,       /* a waveform is followed by more bytes */
 	SIMSCOPE_LIE,        /* a length in the descriptor is 2 GiB */
 	SIMSCOPE_NO_DESC,    /* a block of other contents */
 	SIMSCOPE_TRACE_OFF,  /* the last channel has no points */

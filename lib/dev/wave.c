@@ -290,7 +290,7 @@ static int create(struct wave_nc *w, const struct wave_set *set)
 		longest = n > longest ? n : longest;
 	}
 	if (bytes > ROW_MOST)
-		return fail(w->why, EFBIG,
+		return fail(w->why, EOVERFLOW, /* EFBIG is the disk's */
 		    "%s: %zu samples for each trigger are more than a record of netCDF takes here "
 		    "(%u): use .trc, or fewer points",
 		    w->pub.path, bytes / sizeof(float), (unsigned)(ROW_MOST / sizeof(float)));
