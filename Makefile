@@ -30,8 +30,15 @@ endif
 # Packages by their pkg-config names. All programs need BASE; the others stand beside the sources
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
-MORE := netcdf libserialport libcurl
-SRC_netcdf := $(wildcard lib/file/cdf*.c)
+MORE := netcdf libserialport libcurl erfa
+SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES)
+SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
+USES_merge := netcdf erfa
+USES_simdas := erfa
+USES_simtel := erfa
+USES_coord := erfa
+USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
 SRC_libserialport := lib/base/tty.c lib/base/dial.c
@@ -160,6 +167,7 @@ install: all
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
+	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS)

@@ -117,3 +117,8 @@ int rename(const char *from, const char *to)
 {
 	return fate("name") < 0 ? -1 : REAL(rename)(from, to);
 }
+
+int renameat(int d, const char *from, int e, const char *to)
+{
+	return fate("name") < 0 ? -1 : REAL(renameat)(d, from, e, to);
+}

@@ -642,7 +642,8 @@ static void to_popt(struct poptOption *t, const struct cli_option *o, int val)
 {
 	*t = (struct poptOption){.longName = o->name,
 	    .shortName = o->letter,
-	    .argInfo = o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING,
+	    .argInfo = (o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING) |
+		(prog->one_dash ? POPT_ARGFLAG_ONEDASH : 0u),
 	    .val = val,
 	    .descrip = o->help,
 	    .argDescrip = o->arg};
@@ -683,6 +684,11 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	fill_descriptors();
 	(void)log_open("stderr", prog->name, "");
 	catch_signals();
+	if (prog->usage && (argc < 2 || strcmp(argv[1], "-help") == 0)) {
+		fputs(prog->usage, argc < 2 ? stderr : stdout);
+		free_all();
+		exit(EXIT_USAGE);
+	}
 
 	add_options(prog->options);
 	if (prog->can_lose)

@@ -71,6 +71,9 @@ struct cli_program {
 	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
 	bool prints;   /* writes text to standard output: no status line into it */
 	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
+	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
+	const char
+	    *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */
 };
 
 /* Reads options (command line, then FYKE_ variables, --config file, /etc/fyke.conf), installs

@@ -3,7 +3,8 @@
  * with its source before anybody sees it
  *
  * A chunk is one block of records by 16 elements: one channel of a long run comes out fast, and
- * each block is written in whole chunks.
+ * each block is written in whole chunks. Large variables without the record dimension, as merged
+ * hours have them, go in slabs of their first dimension, in chunks of 3000 (a minute of samples).
  */
 #include <errno.h>
 #include <netcdf.h>
@@ -18,6 +19,8 @@
 #define CHUNK_LAST  16    /* elements of the last dimension in a chunk */
 #define CHUNK_RANGE 4096  /* records in a chunk, at most */
 #define CHUNK_ALONE 65536 /* records in a chunk of a variable that has one value a record */
+#define CHUNK_SLAB  3000  /* of the first dimension of a large variable without records */
+#define SLAB_LEAST  65536 /* bytes from which such a variable is large */
 #define DEFLATE     1
 
 struct job {
@@ -53,14 +56,21 @@ static int put_atts(int nc, int var, const struct cdf_atts *a)
 	return bad;
 }
 
-/* Chunks and filters of a record variable, and whether libnetcdf has really set them: it can
- * answer "done" and do nothing. */
-static int set_storage(struct job *j, int v)
+/* Whether a variable without the record dimension is written slab by slab. */
+static bool in_slabs(const struct cdf_var *x)
 {
-	const struct cdf_var *x = &j->h->var[v];
-	size_t chunk[CDF_RANK] = {0};
-	int shuffle = 0, deflate = 0, level = 0, storage = 0;
+	return !x->record && x->ndims > 0 && x->count * cdf_size(x->type) >= SLAB_LEAST;
+}
 
+static void slab_chunks(const struct job *j, const struct cdf_var *x, size_t chunk[CDF_RANK])
+{
+	for (int i = 0; i < x->ndims; i++)
+		chunk[i] = (size_t)j->h->dim[x->dim[i]].len;
+	chunk[0] = chunk[0] < CHUNK_SLAB ? chunk[0] : CHUNK_SLAB;
+}
+
+static void record_chunks(const struct job *j, const struct cdf_var *x, size_t chunk[CDF_RANK])
+{
 	for (int i = 0; i < x->ndims; i++) {
 		size_t len = (size_t)j->h->dim[x->dim[i]].len;
 		size_t most = i > 0 ? CHUNK_LAST : x->count > 1 ? j->block : CHUNK_ALONE;
@@ -69,6 +79,20 @@ static int set_storage(struct job *j, int v)
 			c = (size_t)j->h->records;
 		chunk[last(j, x) ? (i + x->ndims - 1) % x->ndims : i] = c;
 	}
+}
+
+/* Chunks and filters of a large variable, and whether libnetcdf has really set them: it can
+ * answer "done" and do nothing. */
+static int set_storage(struct job *j, int v)
+{
+	const struct cdf_var *x = &j->h->var[v];
+	size_t chunk[CDF_RANK] = {0};
+	int shuffle = 0, deflate = 0, level = 0, storage = 0;
+
+	if (x->record)
+		record_chunks(j, x, chunk);
+	else
+		slab_chunks(j, x, chunk);
 	int bad = nc_def_var_chunking(j->nc, v, NC_CHUNKED, chunk);
 	if (!bad)
 		bad = nc_def_var_deflate(j->nc, v, 1, 1, DEFLATE);
@@ -98,7 +122,7 @@ static int define(struct job *j)
 		bad = nc_def_var(j->nc, x->name, (nc_type)x->type, x->ndims, dims, &id);
 		if (!bad)
 			bad = put_atts(j->nc, v, &x->atts);
-		if (!bad && x->record && h->records && set_storage(j, v) < 0)
+		if (!bad && ((x->record && h->records) || in_slabs(x)) && set_storage(j, v) < 0)
 			return -1;
 	}
 	if (!bad)
@@ -143,6 +167,33 @@ static int small(struct job *j, int v, each *what)
 	return what(j, v, start, count, bytes);
 }
 
+static int slabs(struct job *j, int v, each *what)
+{
+	const struct cdf_var *x = &j->h->var[v];
+	size_t start[CDF_RANK] = {0}, count[CDF_RANK] = {0};
+	uint64_t len = j->h->dim[x->dim[0]].len, one = x->count / len * cdf_size(x->type);
+	uint64_t most = CDF_FIXED_MAX / one;
+
+	errno = EFBIG;
+	if (most == 0)
+		return fail(j, x->name, 0);
+	most = most > CHUNK_SLAB ? most / CHUNK_SLAB * CHUNK_SLAB : most;
+	for (int i = 1; i < x->ndims; i++)
+		count[i] = (size_t)j->h->dim[x->dim[i]].len;
+	for (uint64_t at = 0; at < len; at += most) {
+		size_t n = (size_t)(len - at < most ? len - at : most), bytes = n * (size_t)one;
+		start[0] = (size_t)at;
+		count[0] = n;
+		if (pread(j->from, j->values, bytes, (off_t)(x->begin + at * one)) !=
+		    (ssize_t)bytes)
+			return fail(j, x->name, 0);
+		cdf_swap(j->values, bytes / cdf_size(x->type), cdf_size(x->type));
+		if (what(j, v, start, count, bytes) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int large(struct job *j, int v, uint64_t first, size_t n, each *what)
 {
 	const struct cdf_var *x = &j->h->var[v];
@@ -163,7 +214,7 @@ static int all(struct job *j, each *what)
 	const struct cdf_head *h = j->h;
 
 	for (int v = 0; v < h->nvars; v++)
-		if (!h->var[v].record && small(j, v, what) < 0)
+		if (!h->var[v].record && (in_slabs(&h->var[v]) ? slabs : small)(j, v, what) < 0)
 			return -1;
 	for (uint64_t r = 0; r < h->records; r += j->block) {
 		size_t n = h->records - r < j->block ? (size_t)(h->records - r) : j->block;

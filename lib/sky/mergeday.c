@@ -1,0 +1,826 @@
+/* mergeday.c - a night hour by hour: what is there, what to wait for, what came late */
+#include "sky/mergeday.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/tim.h"
+#include "file/cdf_final.h"
+#include "file/pub.h"
+#include "sky/hour.h"
+#include "sky/mergehour.h"
+#include "sky/stream.h"
+
+#define HOURS     24
+#define DAY       1440
+#define LOOK      (2 * TIM_S) /* between two looks for late files */
+#define STILL     (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
+#define STILL_NFS (10 * TIM_S)
+#define EXTRA     16 /* minutes of the log around an hour that count as its evidence */
+
+struct hour_state {
+	bool closed;       /* its file is final as far as is known */
+	bool dirty;        /* an input changed after that */
+	uint64_t minutes;  /* to be merged */
+	struct hour *file; /* open while it grows */
+	struct merge_hour result;
+	bool built;
+};
+
+/* What was last seen of a growing raw file. */
+struct growth {
+	int64_t minute, size, since;
+};
+
+struct mergeday {
+	struct mergeday_options o;
+	struct merge_setup setup;
+	struct stream *stream;
+	struct cdf_jobs *final; /* or NULL */
+	int64_t first;          /* minute of the day's midnight */
+	int lock;
+	char lock_path[PUB_PATH];
+	int from, to; /* minutes of the day */
+	int next;     /* the next to merge */
+	bool begun;   /* a minute has been merged */
+	struct hour_state h[HOURS];
+	struct growth growth;
+	bool raw[DAY];  /* minutes with a raw file, as of the last look */
+	int64_t looked; /* tim_mono() */
+	int asked;      /* minute whose companions were missed aloud */
+	char why[MERGEDAY_WHY];
+	int error;
+};
+
+static void say(struct mergeday *d, enum mergeday_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void say(struct mergeday *d, enum mergeday_level level, const char *format, ...)
+{
+	char text[MERGEDAY_WHY];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	d->o.say(d->o.ctx, level, text);
+}
+
+const char *mergeday_why(const struct mergeday *d)
+{
+	errno = d->error;
+	return d->why;
+}
+
+/* ---- the day ---- */
+
+static bool is_date(const char *s)
+{
+	return strlen(s) == 8 && strspn(s, "0123456789") == 8;
+}
+
+static int64_t day_of_date(const char *s)
+{
+	int v = atoi(s);
+
+	return tim_join(v / 10000, v / 100 % 100, v % 100, 0, 0, 0, 0) / TIM_DAY;
+}
+
+/* The one day that a raw folder speaks of: by its files, its own name or its only day's folder. */
+static int64_t find_day(const char *raw, char why[MERGEDAY_WHY])
+{
+	DIR *dir = opendir(raw);
+	int64_t files = -1, folders = -1;
+	bool many = false;
+
+	if (!dir) {
+		int e = errno;
+		snprintf(why, MERGEDAY_WHY, "%s: %s", raw, strerror(e));
+		errno = e;
+		return -1;
+	}
+	for (struct dirent *e; (e = readdir(dir));) {
+		int64_t minute = das_minute(e->d_name);
+		int64_t *seen = minute >= 0 ? &files : &folders;
+		int64_t day = minute >= 0 ? minute / DAY
+		    : is_date(e->d_name)  ? day_of_date(e->d_name)
+					  : -1;
+		if (day < 0)
+			continue;
+		many |= *seen >= 0 && *seen != day;
+		*seen = day;
+	}
+	closedir(dir);
+	char real[PATH_MAX];
+	const char *base = realpath(raw, real) ? strrchr(real, '/') + 1 : raw;
+	if (files < 0 && folders < 0 && is_date(base))
+		return day_of_date(base);
+	if (!many && (files >= 0 || folders >= 0))
+		return files >= 0 ? files : folders;
+	snprintf(why, MERGEDAY_WHY, "%s: %s: say which with --utc=YYYYMMDD", raw,
+	    many ? "holds more than one day" : "holds no raw file yet, so the day is not known");
+	errno = EINVAL;
+	return -1;
+}
+
+/* One merge per day and folder. The lock dies with the program. */
+static int take_lock(struct mergeday *d, char why[MERGEDAY_WHY])
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct tim_parts p = tim_split(d->first * TIM_MIN);
+	int n = snprintf(d->lock_path, sizeof d->lock_path, "%s/.merge_%04d%02d%02d.lock", d->o.out,
+	    p.year, p.month, p.day);
+
+	if (n >= (int)sizeof d->lock_path) {
+		errno = ENAMETOOLONG;
+		d->lock = -1;
+	} else {
+		d->lock = open(d->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+	}
+	if (d->lock < 0) {
+		int e = errno;
+		snprintf(why, MERGEDAY_WHY, "%s: %s", d->o.out, strerror(e));
+		errno = e;
+		return -1;
+	}
+	if (fcntl(d->lock, F_OFD_SETLK, &all) == 0)
+		return 0;
+	snprintf(why, MERGEDAY_WHY,
+	    "another merge works on %04d%02d%02d in %s: wait for it, or stop it", p.year, p.month,
+	    p.day, d->o.out);
+	errno = EBUSY;
+	return -1;
+}
+
+static void set_up(struct mergeday *d)
+{
+	const struct calspec *c = d->o.cal;
+
+	d->setup = (struct merge_setup){.cal = c,
+	    .stream = d->stream,
+	    .day = d->first / DAY,
+	    .format = d->o.format,
+	    .sync = d->o.sync,
+	    .fixut = d->o.fixut,
+	    .have_log = d->o.log,
+	    .have_enc = d->o.enc};
+	d->setup.site = (struct coord_site){.longitude = c->longitude * M_PI / 180,
+	    .latitude = c->latitude * M_PI / 180,
+	    .height = c->height};
+	d->from = d->o.start >= 0 ? d->o.start : 0;
+	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
+	d->next = d->from;
+	d->growth.minute = d->asked = -1;
+}
+
+struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDAY_WHY])
+{
+	struct mergeday *d = calloc(1, sizeof *d);
+	int64_t day = o->day >= 0 ? o->day : find_day(o->raw, why);
+
+	if (!d || day < 0) {
+		int e = d ? errno : ENOMEM;
+		if (!d)
+			snprintf(why, MERGEDAY_WHY, "out of memory");
+		free(d);
+		errno = e;
+		return NULL;
+	}
+	d->o = *o;
+	d->first = day * DAY;
+	struct stream_options so = {.dir = {o->raw, o->log, o->enc},
+	    .cal = o->cal,
+	    .format = o->format,
+	    .day = day,
+	    .fixut = o->fixut,
+	    .fixnfs = o->fixnfs};
+	d->stream = take_lock(d, why) == 0 ? stream_new(&so) : NULL;
+	if (d->stream && o->nc4)
+		d->final = cdf_jobs_new(false, true);
+	if (!d->stream || (o->nc4 && !d->final)) {
+		int e = errno;
+		if (d->lock >= 0 && e == ENOMEM)
+			snprintf(why, MERGEDAY_WHY, "out of memory");
+		mergeday_free(d);
+		errno = e;
+		return NULL;
+	}
+	set_up(d);
+	return d;
+}
+
+void mergeday_free(struct mergeday *d)
+{
+	if (!d)
+		return;
+	for (int i = 0; i < HOURS; i++)
+		hour_close(d->h[i].file);
+	if (d->final) {
+		char why[CDF_WHY];
+		cdf_jobs_stop(d->final);
+		while (cdf_jobs_step(d->final, TIM_S, why) == 0)
+			;
+		cdf_jobs_free(d->final);
+	}
+	stream_free(d->stream);
+	if (d->lock >= 0)
+		close(d->lock);
+	free(d);
+}
+
+/* ---- what is there ---- */
+
+static bool present(
+    struct mergeday *d, enum stream_kind kind, int minute, int64_t *size, int64_t *mtime)
+{
+	char path[STREAM_PATH];
+
+	return stream_find(d->stream, kind, d->first + minute, path, size, mtime) == 1;
+}
+
+/* By the last look into the folders: a network disk would not bear a question for each minute. */
+static bool has_raw(const struct mergeday *d, int minute)
+{
+	return minute >= 0 && minute < DAY && d->raw[minute];
+}
+
+/* The last minute of the night from `minute` on that has a raw file; -1: none. */
+static int last_raw(const struct mergeday *d, int minute)
+{
+	for (int m = DAY - 1; m >= minute; m--)
+		if (has_raw(d, m))
+			return m;
+	return -1;
+}
+
+/* Whether a raw file has all it will have: a whole minute, or it has stopped growing. */
+static bool complete(struct mergeday *d, int minute, int64_t size, int64_t mtime)
+{
+	int64_t still = d->o.fixnfs ? STILL_NFS : STILL, now = tim_mono();
+	struct das_shape s;
+
+	if (das_shape(&d->o.cal->das, (size_t)size, &s) == 0 && s.frames >= s.want && !s.torn)
+		return true;
+	if (tim_now() - mtime > still || has_raw(d, minute + 1))
+		return true;
+	if (d->growth.minute != minute || d->growth.size != size)
+		d->growth = (struct growth){minute, size, now};
+	return now - d->growth.since > still;
+}
+
+/* Whether a minute with a raw file can be merged: its companions are there, or have been waited
+ * for long enough. */
+static bool ready(struct mergeday *d, int minute)
+{
+	int64_t size, mtime, s, t;
+
+	if (!present(d, STREAM_RAW, minute, &size, &mtime))
+		return true;
+	if (!complete(d, minute, size, mtime))
+		return false;
+	bool lacks_log = d->o.log && !present(d, STREAM_LOG, minute, &s, &t);
+	bool lacks_enc = d->o.enc && !present(d, STREAM_ENC, minute, &s, &t);
+	if ((!lacks_log && !lacks_enc) || tim_now() - mtime > d->o.wait)
+		return true;
+	if (d->asked < minute) {
+		say(d, MERGEDAY_NOTE, "minute %04d: waiting for its %s", minute,
+		    lacks_log ? "pointing log" : "housekeeping");
+		d->asked = minute;
+	}
+	return false;
+}
+
+/* The hour's minutes to be merged: those in range that have a raw file, and those that an earlier
+ * run merged. */
+static uint64_t wanted(struct mergeday *d, int hour)
+{
+	char path[PUB_PATH], name[32];
+	uint64_t have = 0, old = d->h[hour].minutes;
+
+	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
+	old |= hour_minutes(path);
+	for (int k = 0; k < 60; k++) {
+		int m = hour * 60 + k;
+		if (((m >= d->from && m <= d->to) || old >> k & 1) && has_raw(d, m))
+			have |= UINT64_C(1) << k;
+	}
+	return have;
+}
+
+/* ---- work ---- */
+
+static int failed(struct mergeday *d, const char *why)
+{
+	d->error = errno;
+	snprintf(d->why, sizeof d->why, "%s", why);
+	return -1;
+}
+
+/* Files that changed since they were read are read again. */
+static void refresh(struct mergeday *d, int from, int to)
+{
+	for (int m = from; m < to; m++) {
+		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+		for (int k = 0; s && k < STREAM_KINDS; k++) {
+			const struct stream_file *f = &s->file[k];
+			int64_t size = 0, mtime = 0;
+			if (!f->read)
+				continue;
+			bool here = present(d, (enum stream_kind)k, m, &size, &mtime);
+			if (here != f->present || (here && (size != f->size || mtime != f->mtime)))
+				stream_forget(d->stream, (enum stream_kind)k, d->first + m);
+		}
+	}
+}
+
+/* Steps of the clock inside an hour: its model also covers what is around. */
+static int steps_in(const struct clock_model *c, int hour)
+{
+	int n = 0;
+
+	for (int k = 0; k + 1 < c->n; k++)
+		n += c->seg[k].to >= 3600.0 * hour && c->seg[k].to < 3600.0 * (hour + 1);
+	return n;
+}
+
+static void tell_hour(struct mergeday *d, int hour)
+{
+	const struct merge_hour *r = &d->h[hour].result;
+	char name[32];
+	static const char *const verdict[] = {"", ", checks good", ", CHECKS SUSPECT"};
+
+	hour_name(d->first / 60 + hour, name);
+	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE,
+	    "%s: %d minutes, clock %s%.3f s by %d edges, rms %.1f ms%s%s", name,
+	    __builtin_popcountll(r->minutes),
+	    r->clock.n ? "" : "not known: ", clock_offset(&r->clock, 3600.0 * hour + 1800),
+	    r->clock.matched, r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "",
+	    verdict[r->verdict]);
+}
+
+/* Goes on with the compression of finished hours; wait: until all are done. A failure leaves the
+ * hour in its first layout. */
+static int compress(struct mergeday *d, bool wait)
+{
+	char why[CDF_WHY];
+	int got = 0;
+
+	while (d->final && got == 0) {
+		got = cdf_jobs_step(d->final, wait ? TIM_S : 0, why);
+		if (got == 0 && !wait)
+			return 0;
+	}
+	return got < 0 ? failed(d, why) : 0;
+}
+
+/* Writes an hour whole. */
+static int build(struct mergeday *d, int hour, bool provisional)
+{
+	struct hour_state *h = &d->h[hour];
+	char path[PUB_PATH], name[32], why[HOUR_WHY];
+
+	if (compress(d, true) < 0) /* it may be this hour that is in work */
+		return -1;
+	hour_close(h->file);
+	h->file = NULL;
+	h->minutes = wanted(d, hour);
+	h->dirty = false;
+	h->closed = !provisional;
+	if (!h->minutes)
+		return 0;
+	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
+	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
+	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
+		&h->result, provisional ? &h->file : NULL, why) < 0)
+		return failed(d, why);
+	h->built = true;
+	if (!provisional && d->final && cdf_jobs_add(d->final, path) < 0)
+		return failed(d, "out of memory");
+	if (provisional)
+		(void)pub_current(path, "merge_current.nc", true, why);
+	else
+		tell_hour(d, hour);
+	return 0;
+}
+
+static int put_minute(struct mergeday *d, int minute)
+{
+	struct hour_state *h = &d->h[minute / 60];
+	char why[HOUR_WHY];
+
+	refresh(d, minute - MERGE_BEFORE, minute + MERGE_AFTER);
+	if (mergehour_minute(&d->setup, h->file, minute % 60, &h->result, why) < 0)
+		return failed(d, why);
+	h->minutes |= UINT64_C(1) << minute % 60;
+	return 0;
+}
+
+/* The closed hours for whose clock a minute is evidence are to be written anew. */
+static void bears_on(struct mergeday *d, int minute)
+{
+	for (int i = 0; i < HOURS; i++) {
+		struct hour_state *h = &d->h[i];
+		double away = 0;
+		for (int k = 0; k < h->result.clock.n; k++)
+			away = fmax(away, fabs(h->result.clock.seg[k].offset));
+		int extra = 1 + (int)ceil((away + 2) / 60);
+		h->dirty |= h->closed && minute >= i * 60 - MERGE_BEFORE - extra &&
+		    minute < i * 60 + 60 + MERGE_AFTER + extra;
+	}
+}
+
+/* Pointing files after the last merged minute that were looked for in vain, and have come. */
+static int look_ahead(struct mergeday *d)
+{
+	int64_t size, mtime;
+	int n = 0;
+
+	for (int m = d->next; m < d->next + EXTRA && d->o.log; m++) {
+		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+		if (!s->file[STREAM_LOG].read || s->file[STREAM_LOG].present ||
+		    !present(d, STREAM_LOG, m, &size, &mtime))
+			continue;
+		stream_forget(d->stream, STREAM_LOG, d->first + m);
+		bears_on(d, m);
+		n++;
+	}
+	return n;
+}
+
+/* Files that turned up after their minute was merged, or changed: the minute is merged again in
+ * its place, and the hours whose clock it bears on are written anew. */
+static int look_for_late(struct mergeday *d)
+{
+	int back = 0;
+
+	for (int m = d->from; m < d->next; m++) {
+		struct hour_state *h = &d->h[m / 60];
+		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+		bool changed = false;
+		for (int k = 0; k < STREAM_KINDS; k++) {
+			int64_t size = 0, mtime = 0;
+			bool was = s->file[k].present && s->file[k].read;
+			if (k != STREAM_RAW && !s->file[k].read)
+				continue;
+			if (was && m < d->next - 60)
+				continue; /* old and whole: only what was missing is looked for */
+			bool here = present(d, (enum stream_kind)k, m, &size, &mtime);
+			changed |= here != was ||
+			    (here && (size != s->file[k].size || mtime != s->file[k].mtime));
+		}
+		if (!changed || !ready(d, m))
+			continue;
+		say(d, MERGEDAY_NOTE, "minute %04d: a file came late or changed: merging it again",
+		    m);
+		refresh(d, m, m + 1);
+		if (h->file && put_minute(d, m) < 0)
+			return -1;
+		bears_on(d, m);
+		back++;
+	}
+	back += look_ahead(d);
+	for (int i = 0; i < HOURS; i++)
+		if (d->h[i].dirty && build(d, i, false) < 0)
+			return -1;
+	return back;
+}
+
+/* The first minutes of the next day are evidence for the last hour of this one. They are waited
+ * for as long as they could be on their way. */
+static bool next_day_settled(struct mergeday *d)
+{
+	int64_t size, mtime, next;
+
+	for (int m = DAY + MERGE_AFTER - 1; m < DAY + 60; m++)
+		if (present(d, STREAM_RAW, m, &size, &next)) {
+			for (int k = DAY; k < DAY + MERGE_AFTER; k++)
+				if (!ready(d, k))
+					return false;
+			return true;
+		}
+	return !present(d, STREAM_RAW, DAY - 1, &size, &mtime) ||
+	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
+}
+
+/* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
+static bool settled(struct mergeday *d, int hour)
+{
+	int after = hour * 60 + 60 + MERGE_AFTER, last = last_raw(d, hour * 60);
+
+	if (d->o.end < 0 && last < after && last < DAY - 1)
+		return false;
+	for (int m = hour * 60; m < after && m < DAY; m++)
+		if (!ready(d, m))
+			return false;
+	return d->o.end >= 0 || hour < HOURS - 1 || next_day_settled(d);
+}
+
+static bool any_of_hour(struct mergeday *d, int hour)
+{
+	for (int m = hour * 60; m < hour * 60 + 60; m++)
+		if (m >= d->from && m <= d->to && has_raw(d, m))
+			return true;
+	return false;
+}
+
+/* Where the DAS clock is slow, the last samples of a minute need the pointing log of the next one:
+ * it has come now. */
+static int complete_before(struct mergeday *d, int minute)
+{
+	const struct hour_state *h = &d->h[minute / 60];
+
+	if (minute % 60 == 0 || !(h->minutes >> (minute % 60 - 1) & 1) ||
+	    clock_offset(&h->result.clock, 60.0 * minute) >= 0)
+		return 0;
+	return put_minute(d, minute - 1);
+}
+
+/* Live: the hour that is being recorded grows minute by minute. */
+static enum mergeday_state grow(struct mergeday *d)
+{
+	int hour = d->next / 60;
+
+	if (!has_raw(d, d->next)) {
+		int hole = d->next, last = last_raw(d, d->next);
+		if (last < 0)
+			return MERGEDAY_WAIT;
+		while (d->next < last && !has_raw(d, d->next))
+			d->next++;
+		if (d->begun)
+			say(d, MERGEDAY_WARN,
+			    "minutes %04d to %04d: no raw files: going on behind the hole", hole,
+			    d->next - 1);
+		return MERGEDAY_WORKED;
+	}
+	if (!ready(d, d->next))
+		return MERGEDAY_WAIT;
+	if (!d->h[hour].file) {
+		/* The hour so far, up to the minute that is ready. */
+		int to = d->to;
+		d->to = d->next;
+		int bad = build(d, hour, true);
+		d->to = to;
+		if (bad < 0)
+			return MERGEDAY_ERROR;
+	} else if (put_minute(d, d->next) < 0 || complete_before(d, d->next) < 0) {
+		return MERGEDAY_ERROR;
+	}
+	d->next++;
+	d->begun = true;
+	return MERGEDAY_WORKED;
+}
+
+/* Closes the first open hour whose evidence is complete. */
+static enum mergeday_state close_one(struct mergeday *d)
+{
+	for (int i = d->from / 60; i <= d->to / 60; i++) {
+		struct hour_state *h = &d->h[i];
+		if (h->closed || (!h->file && !any_of_hour(d, i)))
+			continue;
+		if (!settled(d, i))
+			return MERGEDAY_WAIT;
+		if (build(d, i, false) < 0)
+			return MERGEDAY_ERROR;
+		if (d->next < (i + 1) * 60)
+			d->next = (i + 1) * 60;
+		d->begun = true;
+		return MERGEDAY_WORKED;
+	}
+	return MERGEDAY_WAIT;
+}
+
+static bool all_closed(struct mergeday *d)
+{
+	for (int i = d->from / 60; i <= d->to / 60; i++)
+		if (!d->h[i].closed && any_of_hour(d, i))
+			return false;
+	return true;
+}
+
+enum mergeday_state mergeday_step(struct mergeday *d)
+{
+	stream_list(d->stream, d->raw);
+	if (compress(d, false) < 0)
+		return MERGEDAY_ERROR;
+	enum mergeday_state s = close_one(d);
+
+	if (s != MERGEDAY_WAIT)
+		return s;
+	if (tim_mono() - d->looked > LOOK) {
+		int late = look_for_late(d);
+		d->looked = tim_mono();
+		if (late)
+			return late < 0 ? MERGEDAY_ERROR : MERGEDAY_WORKED;
+	}
+	bool over = d->o.end >= 0 || has_raw(d, DAY - 1);
+	if (over && all_closed(d))
+		return MERGEDAY_DONE;
+	if (d->next <= d->to)
+		s = grow(d);
+	return s;
+}
+
+/* ---- the report ---- */
+
+struct text {
+	char *s;
+	size_t n, room;
+	bool bad;
+};
+
+static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct text *t, const char *format, ...)
+{
+	va_list ap;
+
+	if (t->room - t->n < 1024) {
+		char *more = realloc(t->s, t->room + 65536);
+		if (!more) {
+			t->bad = true;
+			return;
+		}
+		t->s = more;
+		t->room += 65536;
+	}
+	va_start(ap, format);
+	int n = vsnprintf(t->s + t->n, t->room - t->n, format, ap);
+	va_end(ap);
+	t->bad |= n < 0 || (size_t)n >= t->room - t->n;
+	if (!t->bad)
+		t->n += (size_t)n;
+}
+
+/* JSON has no NAN. */
+static void add_number(struct text *t, const char *name, double v)
+{
+	if (isfinite(v))
+		add(t, ",\"%s\":%.9g", name, v);
+	else
+		add(t, ",\"%s\":null", name);
+}
+
+static void add_clock(struct text *t, const struct clock_model *c, double start)
+{
+	add(t,
+	    ",\n "
+	    "\"clock\":{\"das_edges\":%d,\"log_edges\":%d,\"matched\":%d,\"rms\":%.6f,\"pieces\":[",
+	    c->das_edges, c->log_edges, c->matched, c->rms);
+	for (int i = 0; i < c->n; i++)
+		add(t,
+		    "%s{\"first_edge\":%.2f,\"last_edge\":%.2f,\"offset\":%.5f,\"rate_ppm\":%.3f,"
+		    "\"edges\":%d,\"rms\":%.6f}",
+		    i ? "," : "", c->seg[i].first - start, c->seg[i].last - start, c->seg[i].offset,
+		    c->seg[i].rate * 1e6, c->seg[i].edges, c->seg[i].rms);
+	add(t, "]}");
+}
+
+static void add_input(struct text *t, const char *kind, const struct stream_file *f)
+{
+	char when[TIM_TEXT];
+
+	if (f->present)
+		add(t, ",\"%s\":{\"size\":%lld,\"mtime\":\"%s\",\"crc32\":\"%08x\"}", kind,
+		    (long long)f->size, tim_text(f->mtime, 3, when), f->crc);
+}
+
+static void add_minutes(struct text *t, const struct merge_hour *r)
+{
+	bool any;
+
+	add(t, ",\n \"minutes\":[");
+	for (int k = 0; k < 60; k++) {
+		add(t, "%s\n  {\"minute\":%d,\"merged\":%s,\"bad\":[", k ? "," : "", k,
+		    r->minutes >> k & 1 ? "true" : "false");
+		any = false;
+		for (int b = 0; b < STREAM_NBITS; b++)
+			if (r->quality[k] >> b & 1) {
+				add(t, "%s\"%s\"", any ? "," : "", stream_bit_names[b]);
+				any = true;
+			}
+		add(t, "]");
+		add_input(t, "raw", &r->input[k][STREAM_RAW]);
+		add_input(t, "log", &r->input[k][STREAM_LOG]);
+		add_input(t, "enc", &r->input[k][STREAM_ENC]);
+		add(t, "}");
+	}
+	add(t, "]");
+}
+
+static void add_hour(struct text *t, const struct mergeday *d, int hour, bool comma)
+{
+	static const char *const verdict[] = {"unchecked", "good", "suspect"};
+	const struct merge_hour *r = &d->h[hour].result;
+	char name[32];
+
+	add(t,
+	    "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
+	    comma ? "," : "", hour_name(d->first / 60 + hour, name),
+	    d->h[hour].closed ? "true" : "false", verdict[r->verdict], (long long)r->frames,
+	    (long long)r->rails);
+	add_number(t, "check_lst", r->lst);
+	add_number(t, "check_lst_slope", r->lst_slope);
+	add_number(t, "check_lst_rms", r->lst_rms);
+	add_number(t, "check_azel_rms", r->azel_rms);
+	add_number(t, "check_azel_max", r->azel_max);
+	add(t, ",\"dut1_source\":\"%s\"", r->dut1_source);
+	add_clock(t, &r->clock, 3600.0 * hour);
+	add_minutes(t, r);
+	add(t, "}");
+}
+
+/* Replaces the report in one step. */
+static int write_report(struct mergeday *d)
+{
+	struct text t = {0};
+	struct tim_parts p = tim_split(d->first * TIM_MIN);
+	struct pub pub;
+	bool any = false;
+
+	add(&t,
+	    "{\"program\":\"merge\",\"version\":\"%s\",\"day\":\"%04d-%02d-%02d\",\"calspec_"
+	    "crc32\":"
+	    "\"%08x\",\"hours\":[",
+	    FYKE_VERSION, p.year, p.month, p.day, d->o.cal->crc);
+	for (int i = 0; i < HOURS; i++)
+		if (d->h[i].built) {
+			add_hour(&t, d, i, any);
+			any = true;
+		}
+	add(&t, "]}\n");
+	int bad = t.bad || !t.s
+	    ? (errno = ENOMEM, snprintf(d->why, sizeof d->why, "out of memory"), -1)
+	    : pub_begin(&pub, d->o.report, true);
+	if (!bad) {
+		int fd = pub_create(&pub);
+		bad = fd < 0 ? -1 : io_writeall(fd, t.s, t.n);
+		if (bad && fd >= 0)
+			snprintf(pub.why, sizeof pub.why, "%s: %s", d->o.report, strerror(errno));
+		bad = bad ? bad : pub_commit(&pub, fd, true);
+		int e = errno;
+		if (fd >= 0)
+			close(fd);
+		pub_end(&pub);
+		errno = e;
+		if (bad)
+			failed(d, pub.why);
+	}
+	free(t.s);
+	return bad;
+}
+
+int mergeday_finish(struct mergeday *d)
+{
+	stream_list(d->stream, d->raw);
+	for (int i = d->from / 60; i <= d->to / 60; i++)
+		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || any_of_hour(d, i)) &&
+		    build(d, i, false) < 0)
+			return -1;
+	if (compress(d, true) < 0)
+		return -1;
+	return d->o.report ? write_report(d) : 0;
+}
+
+void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
+{
+	int first = -1, last = -1;
+
+	memset(c, 0, sizeof *c);
+	for (int m = d->from; m <= d->to; m++)
+		if (d->h[m / 60].built && d->h[m / 60].result.minutes >> m % 60 & 1) {
+			first = first < 0 ? m : first;
+			last = m;
+		}
+	if (d->o.end >= 0 && first >= 0)
+		last = d->o.end;
+	for (int m = first; m >= 0 && m <= last; m++) {
+		const struct hour_state *h = &d->h[m / 60];
+		unsigned q = h->built ? h->result.quality[m % 60] : STREAM_RAW_MISSING;
+		c->in++;
+		if (!h->built || q & STREAM_RAW_MISSING)
+			c->no_raw++;
+		else if (d->o.log && q & STREAM_LOG_MISSING)
+			c->no_log++;
+		else if (d->o.enc && q & STREAM_ENC_MISSING)
+			c->no_enc++;
+		else
+			c->out++;
+		c->cut += (q & (STREAM_RAW_SHORT | STREAM_RAW_TORN | STREAM_LOG_SHORT)) != 0;
+		c->duplicate += (q & STREAM_RAW_DUPLICATE) != 0;
+		c->stale += (q & STREAM_LOG_STALE) != 0;
+	}
+	for (int i = 0; i < HOURS; i++) {
+		const struct hour_state *h = &d->h[i];
+		c->hours += h->built;
+		c->suspect += h->built && h->result.verdict == HOUR_SUSPECT;
+		c->steps += h->built ? (uint64_t)steps_in(&h->result.clock, i) : 0;
+	}
+}
