@@ -157,7 +157,7 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook
+SCRIPTS := quicklook headercopy
 CARDDIR := $(PREFIX)/share/fyke/cards
 
 install: all
