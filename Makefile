@@ -32,9 +32,10 @@ endif
 BASE := popt inih libdeflate
 MORE := netcdf libserialport libcurl erfa
 SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
-SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) lib/sky/obs.c $(SKY_FILES)
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
 USES_merge := netcdf erfa
+USES_slice := netcdf
 USES_simdas := erfa
 USES_simtel := erfa
 USES_coord := erfa
