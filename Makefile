@@ -32,9 +32,10 @@ endif
 BASE := popt inih libdeflate
 MORE := netcdf libserialport libcurl erfa libzmq libnats libtirpc cfitsio
 SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
-SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/dev/wave.c
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/sky/obs.c lib/dev/wave.c
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
 USES_merge := netcdf erfa
+USES_slice := netcdf
 USES_simdas := erfa
 USES_simtel := erfa
 USES_coord := erfa
@@ -191,7 +192,7 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook seqterm
+SCRIPTS := quicklook seqterm headercopy
 # The sequencer's commands are links to seqcmd: SEQ_PREFIX.xbin in bin, and xbin in lib/fyke/seq.
 SEQ_PREFIX ?= stancam
 SEQ_VERBS := expose exp dark mexpose mexp mdark abort addtime readout hold resume save bin xbin ybin \

@@ -223,12 +223,18 @@ static int rename_free(int dirfd, const char *part, const char *name)
 	return unlinkat(dirfd, part, 0);
 }
 
+static int still_ours(struct pub *p, int fd)
+{
+	if (same_file(p, fd))
+		return 0;
+	p->ours = false;
+	return fail(p->why, ESTALE, "%s: the temporary file was taken away", p->part);
+}
+
 static int commit_ready(struct pub *p, int fd)
 {
-	if (!same_file(p, fd)) {
-		p->ours = false;
-		return fail(p->why, ESTALE, "%s: the temporary file was taken away", p->part);
-	}
+	if (still_ours(p, fd) < 0)
+		return -1;
 	if (fsync(fd) < 0)
 		return fail(
 		    p->why, errno, "%s: does not reach the disk: %s", p->path, strerror(errno));
@@ -244,11 +250,11 @@ static int committed(struct pub *p)
 	return 0;
 }
 
-int pub_commit(struct pub *p, int fd, bool replace)
+int pub_give(struct pub *p, int fd, bool replace)
 {
 	int bad;
 
-	if (commit_ready(p, fd) < 0)
+	if (still_ours(p, fd) < 0)
 		return -1;
 	if (replace)
 		bad = renameat(p->dirfd, p->part_name, p->dirfd, p->name);
@@ -259,6 +265,14 @@ int pub_commit(struct pub *p, int fd, bool replace)
 		    p->why, EEXIST, "%s: has appeared meanwhile, and is not overwritten", p->path);
 	if (bad)
 		return fail(p->why, errno, "%s: %s", p->path, strerror(errno));
+	p->published = true;
+	return 0;
+}
+
+int pub_commit(struct pub *p, int fd, bool replace)
+{
+	if (commit_ready(p, fd) < 0 || pub_give(p, fd, replace) < 0)
+		return -1;
 	return committed(p);
 }
 

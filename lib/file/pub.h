@@ -45,6 +45,10 @@ int pub_hold(struct pub *p, int fd);
  * place of an old file by rename. After it, .part is gone. 0, or -1 with errno. */
 int pub_commit(struct pub *p, int fd, bool replace);
 
+/* Only the name, for a program that publishes many files at once: it syncs fd before, and p->dirfd
+ * after the last one of a folder. 0, or -1 with errno. */
+int pub_give(struct pub *p, int fd, bool replace);
+
 /* The same for a file that could not be finished: it is kept as NAME.cut.SUFFIX (or -1, -2 ...
  * after NAME), and p->path says so. */
 int pub_keep(struct pub *p, int fd);

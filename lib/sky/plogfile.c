@@ -1,0 +1,45 @@
+/*
+ * plogfile.c - a pointing-log file on its own: which minute of which day it holds
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/tim.h"
+#include "sky/plog.h"
+#include "sky/plogfile.h"
+
+/* 0 to 1439, or -1. */
+static int minute_of(const char *name)
+{
+	int v = 0;
+
+	if (strlen(name) != 4 || strspn(name, "0123456789") != 4)
+		return -1;
+	for (; *name; name++)
+		v = 10 * v + (*name - '0');
+	return v < 1440 ? v : -1;
+}
+
+int plog_date(const char *name, int fd, int64_t size, int64_t now, int64_t *t, char why[SYNC_WHY])
+{
+	uint8_t head[128];
+	struct plog_rec r;
+	int minute = minute_of(name);
+	if (minute < 0)
+		return SYNC_FOREIGN;
+	ssize_t n = pread(fd, head, sizeof head, 0);
+	if (n < 0)
+		return -1;
+	size_t length = plog_guess(head, size > n ? (size_t)size : (size_t)n, 4);
+	if (length == 0 || (size_t)n < length || plog_record(head, length, &r) < 0) {
+		snprintf(why, SYNC_WHY, "does not begin with records of a pointing log");
+		return SYNC_UNFINISHED;
+	}
+	*t = plog_time(&r);
+	if (*t % TIM_MIN != 0 || *t / TIM_MIN % 1440 != minute) {
+		snprintf(why, SYNC_WHY, "its first record is not of minute %04d", minute);
+		return SYNC_UNFINISHED;
+	}
+	return now - *t > PLOG_FRESH_MAX ? SYNC_STALE : SYNC_DATED;
+}
