@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 		return 2;
 	int fd = open(argv[3], O_RDONLY);
 	fstat(fd, &st);
-	const uint8_t *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	const uint8_t *p =
+	    mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	natsOptions_Create(&o);
 	natsOptions_SetURL(o, argv[1]);
 	if (bad(natsConnection_Connect(&nc, o), "connect"))
@@ -54,7 +55,8 @@ int main(int argc, char **argv)
 	for (off_t at = 0; at < st.st_size;) {
 		uint32_t head[2];
 		memcpy(head, p + at, sizeof head);
-		if (head[0] == 6 && bad(js_PublishAsync(js, subject, p + at, (int)head[1], NULL), "publish"))
+		if (head[0] == 6 &&
+		    bad(js_PublishAsync(js, subject, p + at, (int)head[1], NULL), "publish"))
 			return 1;
 		at += head[1];
 	}

@@ -27,7 +27,8 @@ int main(int argc, char **argv)
 		int fd = open(argv[3], O_RDONLY);
 		char hello[16];
 		fstat(fd, &st);
-		const uint8_t *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+		const uint8_t *p =
+		    mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 		zmq_setsockopt(s, ZMQ_XPUB_NODROP, &one, sizeof one);
 		zmq_setsockopt(s, ZMQ_LINGER, &linger, sizeof linger);
 		if (zmq_bind(s, argv[2]) < 0)
