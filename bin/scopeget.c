@@ -40,7 +40,6 @@ static const struct cli_option table[] = {
     {0},
 };
 
-enum { LOST_TRANSFER };
 static struct tally tally = {.unit = "acquisitions",
     .lost = {{"not stored", 0}},
     .also = {{"triggers", 0}, {"bytes", 0}, {"without trigger", 0}, {"reconnections", 0}}};
@@ -258,7 +257,7 @@ static enum cli_exit acquire(void)
 	enum cli_exit code = keep(&set);
 	tally.held = 0;
 	if (code != EXIT_DONE) {
-		tally.lost[LOST_TRANSFER].n++;
+		tally.lost[0].n++;
 		return code;
 	}
 	tally.out++;
