@@ -40,7 +40,6 @@ static const struct cli_option table[] = {
     {0},
 };
 
-enum { LOST_TRANSFER };
 static struct tally tally = {.unit = "acquisitions",
     .lost = {{"not stored", 0}},
     .also = {{"triggers", 0}, {"bytes", 0}, {"without trigger", 0}, {"reconnections", 0}}};
@@ -140,7 +139,7 @@ static void check_options(void)
 /* Nothing is measured that could not be stored: the names must be free. */
 static enum cli_exit take_names(void)
 {
-	char why[WAVE_WHY], path[PUB_PATH];
+	char why[WAVE_WHY];
 	static char source[SCOPE_TEXT + 16];
 
 	snprintf(source, sizeof source, "%.200s at %.200s", scope.idn, options.at.spec.host);
@@ -148,14 +147,9 @@ static enum cli_exit take_names(void)
 		nc = wave_nc_new(output, "scopeget " FYKE_VERSION, source, why);
 		return nc ? EXIT_DONE : failed(why);
 	}
-	for (int64_t k = 1; k <= events && k <= 1000; k++) {
-		for (int i = 0; i < ntraces; i++) {
-			if (wave_trc_path(output, trace[i].name, events > 1 ? k : 0, path) < 0)
-				return failed("-o: the name is too long");
-			if (wave_trc_free(path, why) < 0)
-				return failed(why);
-		}
-	}
+	for (int i = 0; i < ntraces; i++)
+		if (wave_trc_free(output, trace[i].name, events, why) < 0)
+			return failed(why);
 	return EXIT_DONE;
 }
 
@@ -263,7 +257,7 @@ static enum cli_exit acquire(void)
 	enum cli_exit code = keep(&set);
 	tally.held = 0;
 	if (code != EXIT_DONE) {
-		tally.lost[LOST_TRANSFER].n++;
+		tally.lost[0].n++;
 		return code;
 	}
 	tally.out++;

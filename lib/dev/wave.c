@@ -14,6 +14,7 @@
 
 #define ROW_MOST    ((16u << 20) - 65536) /* bytes of a record that cdf takes, with room to spare */
 #define COORD_MOST  (256u << 10)          /* samples that get a coordinate variable */
+#define LOOK_AHEAD  1000                  /* names that are looked at before anything is measured */
 #define BLOCK_BYTES (1u << 20)
 
 static int fail(char why[WAVE_WHY], int error, const char *format, ...)
@@ -50,13 +51,18 @@ int wave_trc_path(const char *name, const char *trace, int64_t number, char path
 	return -1;
 }
 
-int wave_trc_free(const char *path, char why[WAVE_WHY])
+int wave_trc_free(const char *name, const char *trace, int64_t count, char why[WAVE_WHY])
 {
+	char path[PUB_PATH];
 	struct pub p;
 
-	if (pub_begin(&p, path, false) < 0)
-		return fail(why, errno, "%s", p.why);
-	pub_end(&p);
+	for (int64_t k = 1; k <= count && k <= LOOK_AHEAD; k++) {
+		if (wave_trc_path(name, trace, count > 1 ? k : 0, path) < 0)
+			return fail(why, errno, "%.64s...: the name is too long", name);
+		if (pub_begin(&p, path, false) < 0)
+			return fail(why, errno, "%s", p.why);
+		pub_end(&p);
+	}
 	return 0;
 }
 
