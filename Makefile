@@ -210,6 +210,8 @@ install: all
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
 	install -m 644 etc/*.cal $(DESTDIR)$(PREFIX)/share/fyke
+	cd etc && find . -type f ! -name '*.card' ! -name '*.cal' ! -path './seq/*' | while read -r f; do \
+	    install -D -m 644 "$$f" "$(DESTDIR)$(PREFIX)/share/fyke/etc/$$f" || exit 1; done
 	install -d $(DESTDIR)$(SEQDIR) $(DESTDIR)$(PREFIX)/share/fyke/seq
 	for v in $(SEQ_VERBS); do \
 	    ln -sf seqcmd $(DESTDIR)$(PREFIX)/bin/$(SEQ_PREFIX).$$v && \
