@@ -41,15 +41,15 @@ exits 0 "chronyc that hangs delays nothing for long" -- kernel 0 0x2001 0
 mkdir raw hdr off far empty
 night="--utc=2005-06-21T08:00:00Z --seed=6 -n 40 --quiet"
 simtel -o hdr $night
-simdas -o raw --no-drift $night
-simdas -o off --no-drift --offset=1.5 $night
+simdas -o raw --no-drift --steps=0 $night
+simdas -o off --no-drift --steps=0 --offset=1.5 $night
 das() { das_raw=$1; shift; timecheck --raw="$das_raw" --header=hdr --cs="$top/etc/bolocam.cal" --utc=20050621 "$@"; }
 exits 0 "a DAS clock that is right" -- das raw
 like out '^DAS minus telescope: [+-]0\.0[01][0-9]+ s, from [0-9]+ edges' "the offset and its edges"
 exits 1 "one that is ahead by 1.5 s" -- das off
 like err 'off by \+1\.(49|50)[0-9]+ s, more than --max=50ms' "is found so"
 exits 0 "--max=2s" -- das off --max=2s
-simdas -o far --no-drift --offset=-400 $night
+simdas -o far --no-drift --steps=0 --offset=-400 $night
 exits 1 "one that is minutes off" -- das far
 like err 'off by -(399\.9[89]|400\.0[01])' "is found so"
 exits 3 "no raw files" -- das empty
@@ -58,7 +58,7 @@ like err 'no TTL edge that both' "and why"
 echo 'set nonsense 1' >bad.cal; exits 2 "a calspec that is wrong" -- timecheck --raw=raw --header=hdr --cs=bad.cal
 # Live: the files of this hour, without --utc.
 now=$(date -u -d '-45 min' +%Y-%m-%dT%H:%M:00Z); mkdir live livehdr
-simtel -o livehdr --utc="$now" --seed=6 -n 40 --quiet; simdas -o live --no-drift --offset=0.3 --utc="$now" --seed=6 -n 40 --quiet
+simtel -o livehdr --utc="$now" --seed=6 -n 40 --quiet; simdas -o live --no-drift --steps=0 --offset=0.3 --utc="$now" --seed=6 -n 40 --quiet
 exits 1 "of now" -- timecheck --raw=live --header=livehdr --cs="$top/etc/bolocam.cal"
 like err 'off by \+0\.(29|30)' "too"
 done_testing
