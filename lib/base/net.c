@@ -497,5 +497,6 @@ int net_connect(const struct net_spec *to, int64_t timeout_ns, char why[NET_WHY]
 		if (errno == EINTR)
 			break;
 	}
-	return fail(why, errno, "%.150s: %s", n > 0 ? net_text(&a[n - 1], text) : to->host, strerror(errno));
+	return fail(why, errno, "%.150s: %s", n > 0 ? net_text(&a[n - 1], text) : to->host,
+	    strerror(errno));
 }
