@@ -1,4 +1,5 @@
 # seqcmd.t - the commands: names, options, what goes where, exit statuses, Ctrl-C, the Talker
+# san: yes
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
 need fitsverify

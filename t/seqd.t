@@ -1,4 +1,5 @@
 # seqd.t - the server: its line protocol by hand, state over restarts, clients of every kind
+# san: yes
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
 need nc

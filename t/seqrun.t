@@ -69,6 +69,7 @@ off "$d"
 
 # ---- as it is installed ----
 B=${FYKE_BUILD##*/}
+# (what follows builds, and is not for sanitizers)
 make -s -C "$top" B="$B" PREFIX=/opt/fyke DESTDIR="$tmp/root" SEQ_PREFIX=stancam install >make.txt 2>&1
 tap $? "make install" || diag <make.txt
 bin=$tmp/root/opt/fyke/bin
