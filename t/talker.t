@@ -6,7 +6,7 @@ ok "a message" -- talker 'seeing is 0.7"'
 heard '^<133>[A-Z][a-z]{2} [ 1-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} seq\.talker\[[0-9]+\]: \[NOTE\]: seeing is 0\.7"$' "is one syslog datagram"
 for t in "NOTE 133" "WARNING 132" "ASTRO 132" "ERROR 131" "DEBUG 135"; do
 	talker -p "${t% *}" "tag ${t% *}"
-	until_true 5 grep -q "^<${t#* }>.*" talker.txt
+	until_true 5 grep -q "^<${t#* }>.*\[${t% *}\]: tag ${t% *}$" talker.txt
 	tap $? "-p ${t% *} has the priority ${t#* }"
 done
 talker "$(printf 'M 31\n[ERROR]: forged \033[31m caf\303\251')"
