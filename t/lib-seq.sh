@@ -65,3 +65,9 @@ E2
 
 # files: how many images there are
 files() { find img -name '*.fits' | wc -l; }
+
+# heard REGEX WORDS: the Talker has such a line, or gets it soon
+heard() {
+	until_true 5 grep -Eq -- "$1" talker.txt
+	like talker.txt "$1" "$2"
+}

@@ -151,7 +151,7 @@ is $? 0 "SIGTERM, twice"
 is "$(grep -v GetTemp calls | tr '\n' ,)" "CoolerOFF 20002,ShutDown 20002," "first the cooler, then the power"
 grep -q WRONG calls
 is $? 1 "and not before the detector was warm"
-like talker.txt '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0 C' "the Talker follows"
+heard '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0 C' "the Talker follows"
 : >calls
 printf 'temp -60\n' | FAKE_ANDOR_TEMP=-60 andor --no-warm-up >said 2>err
 like calls WRONG "--no-warm-up, and only that, cuts it short"

@@ -1,4 +1,5 @@
 # seq-clients.t - many clients, slow, idle, hostile and oversized ones, and the port that was
+# san: yes
 # "sometimes blocked": reproduced with a server as the original's, and gone
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"

@@ -10,7 +10,7 @@ SEQD_SIM_FAULT=WaitForAcquisitionTimeOut:20024 seqd_on --margin=200ms; d=$pid
 exits 3 "an exposure that never ends is an error" -- seqcmd expose 0.1
 like err '\[ERROR\]: SEQ_TIMEOUT: WaitForAcquisitionTimeOut 00007: the camera gave no image: 0.100 s' "a time-out with its own code"
 is "$(wc -c <out) $(files)" "0 0" "no name, no file"
-like talker.txt 'seq.expose\[[0-9]+\]: \[ERROR\]: SEQ_TIMEOUT' "the Talker has it as an ERROR"
+heard 'seq.expose\[[0-9]+\]: \[ERROR\]: SEQ_TIMEOUT' "the Talker has it as an ERROR"
 printf 'set -e\nseqcmd expose 0.1\ntouch went-on\n' >script
 exits 3 "a script with set -e" -- sh script
 [ ! -e went-on ]
@@ -113,7 +113,7 @@ off "$d"
 SEQD_SIM_FAULT=StartAcquisition:20013 seqd_on; d=$pid
 exits 1 "a failing call" -- seqcmd expose 1
 like err '\[ERROR\]: DRV_ERROR_ACK: StartAcquisition 20013: no reply' "is named, with its code"
-like talker.txt 'seq.expose\[[0-9]+\]: \[ERROR\]: DRV_ERROR_ACK: StartAcquisition 20013' "at the Talker too"
+heard 'seq.expose\[[0-9]+\]: \[ERROR\]: DRV_ERROR_ACK: StartAcquisition 20013' "at the Talker too"
 off "$d"
 
 # ---- a client that goes in mid-exposure ----
@@ -126,7 +126,7 @@ wait $c 2>/dev/null
 n=$(files)
 seqcmd wait-camera-state idle 10 2>/dev/null
 is "$(files)" $((n + 1)) "a client is killed: its picture is saved"
-like talker.txt "seq.seqd\[[0-9]+\]: \[WARNING\]: SEQ_OK: the client of 'expose \"?0.5\"?' has gone; the exposure goes on" "the Talker is warned"
+heard "seq.seqd\[[0-9]+\]: \[WARNING\]: SEQ_OK: the client of 'expose \"?0.5\"?' has gone; the exposure goes on" "the Talker is warned"
 until_true 5 grep -q 'seq.seqd.*saved img' talker.txt
 tap $? "and told when it is on disk"
 kill -9 "$d"; wait "$d" 2>/dev/null

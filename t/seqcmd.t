@@ -1,4 +1,5 @@
 # seqcmd.t - the commands: names, options, what goes where, exit statuses, Ctrl-C, the Talker
+# san: yes
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
 need fitsverify
@@ -121,11 +122,11 @@ is $? 0 "-f ends well"
 ok "wait-camera-state idle" -- seqcmd wait-camera-state idle 10
 
 # ---- the Talker ----
-like talker.txt '^<133>[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} seq.xbin\[[0-9]+\]: \[NOTE\]: DRV_SUCCESS: All parameters accepted\. \(2x1' "the Talker has the answer: local0.notice is <133>"
-like talker.txt '^<132>.* seq.xbin\[[0-9]+\]: \[ASTRO\]: SEQ_RANGE: xbin 3' "warnings and what the observer must change"
-like talker.txt '^<135>.* seq.xbin\[[0-9]+\]: \[DEBUG\]: call SetImage 20002 DRV_SUCCESS' "with -d each call"
+heard '^<133>[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} seq.xbin\[[0-9]+\]: \[NOTE\]: DRV_SUCCESS: All parameters accepted\. \(2x1' "the Talker has the answer: local0.notice is <133>"
+heard '^<132>.* seq.xbin\[[0-9]+\]: \[ASTRO\]: SEQ_RANGE: xbin 3' "warnings and what the observer must change"
+heard '^<135>.* seq.xbin\[[0-9]+\]: \[DEBUG\]: call SetImage 20002 DRV_SUCCESS' "with -d each call"
 is "$(grep -c 'seq.mexp\[' talker.txt)" 1 "without it a command is one line"
-like talker.txt 'seq.seqd\[[0-9]+\]: \[NOTE\]: DRV_SUCCESS: camera is on: sim simulated' "seqd tells what no client could"
+heard 'seq.seqd\[[0-9]+\]: \[NOTE\]: DRV_SUCCESS: camera is on: sim simulated' "seqd tells what no client could"
 ok "another facility" -- seqcmd --facility=local1 beep_off
 until_true 5 grep -q '^<141>' talker.txt
 tap $? "local1.notice is <141>"

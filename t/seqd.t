@@ -1,4 +1,5 @@
 # seqd.t - the server: its line protocol by hand, state over restarts, clients of every kind
+# san: yes
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
 need nc
@@ -160,7 +161,7 @@ like seqd.err 'SEQ_RANGE: .*state: 1 lines are not understood' "a damaged state 
 say status 'expose 0' status
 like said '^\* status object=NGC 7027' "the rest is kept, after kill -9 too"
 like said '^\* status xsize=30' "a window that the camera cannot have is reset"
-like talker.txt 'SEQ_RANGE: kept settings: .* They are reset' "and told"
+heard 'SEQ_RANGE: kept settings: .* They are reset' "and told"
 exits 4 "another server with this state is refused" -- seqd -i --dir=img
 like err 'another seqd uses this: give this one a --state of its own' "the message says what to do"
 

@@ -23,7 +23,7 @@ is "$(sort out)" "$(ls img/*.fits)" "standard output has the names"
 is "$(wc -l <out)" 4 "of all images"
 like err 'done: 5 of 5 lines, 4 of 4 images in [0-9.]+(ms|s): ST....0001.fits\.\.ST....0004.fits' "one summary"
 like err 'good.seq:4: object "M 31": \[NOTE\]: SEQ_OK' "each line and its answer"
-like talker.txt 'seq.seqrun\[[0-9]+\]: \[NOTE\]: done: 5 of 5 lines' "the Talker has the summary"
+heard 'seq.seqrun\[[0-9]+\]: \[NOTE\]: done: 5 of 5 lines' "the Talker has the summary"
 ok "from standard input" -- sh -c 'echo "expose 0" | seqrun'
 seqcmd expose 0.1 >/dev/null 2>&1
 seqrun -- good.seq >out 2>err
@@ -69,6 +69,7 @@ off "$d"
 
 # ---- as it is installed ----
 B=${FYKE_BUILD##*/}
+# (what follows builds, and is not for sanitizers)
 make -s -C "$top" B="$B" PREFIX=/opt/fyke DESTDIR="$tmp/root" SEQ_PREFIX=stancam install >make.txt 2>&1
 tap $? "make install" || diag <make.txt
 bin=$tmp/root/opt/fyke/bin
