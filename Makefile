@@ -158,7 +158,9 @@ testbuild: all $(UNITBIN) $(FUZZERS) $(SHIMS)
 
 check: deps-check
 	+$(MAKE) --no-print-directory testbuild
-	$(FYKE_ENV) prove -j4 --timer --exec t/run $(UNITBIN) $(TESTS)
+	@$(FYKE_ENV) prove --state=save --statefile=$(B)/prove.state -j4 --timer --exec t/run $(UNITBIN) $(TESTS) || \
+	{ printf '\n== what failed beside others, once more alone: timing, or a fault?\n'; \
+	  $(FYKE_ENV) prove --state=failed --statefile=$(B)/prove.state --timer --exec t/run; }
 
 nightly: deps-check
 	+$(MAKE) --no-print-directory testbuild
