@@ -46,12 +46,14 @@ gas </dev/null 2>err | head -n 1 >out
 is "$(wc -l <out)" 1 "a reader that leaves"
 gas -n 3 >/dev/full 2>err
 is $? 3 "a full disk is no success"
+rm -f live.out live.err
 gasread -p port --settle=0 --every=1h >live.out 2>live.err & live=$!
 until_true 5 test -s live.out
 exits 3 "a port that another program has" -- gas -t 300ms
 like err 'another program holds it' "says so"
 finish $live TERM
 is "$status" 0 "SIGTERM is a good end"
+rm -f live.out live.err
 env --default-signal=INT gasread -p port --settle=10s >live.out 2>live.err & live=$!
 until_true 5 grep -q 'is open' live.err
 finish $live INT
@@ -89,6 +91,7 @@ is "$(wc -l <out)" 6 "it goes on"
 like err 'lost \(.*no port' "and counts what it missed"
 like err 'openings 2' "with a second opening"
 stop
+rm -f live.out live.err
 gasread -p port --settle=0 --every=50ms -n 2 >live.out 2>live.err & live=$!
 until_true 5 grep -q 'trying again' live.err
 board
@@ -108,7 +111,9 @@ exits 3 "two of them" -- usb -u 2341:0043 -t 200ms
 like err 'give the serial number' "need the serial number"
 ok "with it" -- usb -u 2341:0043:9999 -n 1
 like err "$two is open" "the right one"
-usb -u 2341:0043:7573 >live.out 2>live.err & live=$!
+rm -f live.out live.err
+env LD_PRELOAD="$FYKE_BUILD/t/shim-usb.so" FAKE_USB=usb.txt gasread --settle=0 --every=50ms --max-loss=60 \
+	-u 2341:0043:7573 >live.out 2>live.err & live=$!
 until_true 5 test -s live.out
 echo "2341 0043 7573 $two" >usb.txt
 finish "$onepid" TERM
@@ -127,6 +132,7 @@ is $? 1 "an end in mid-line is bad input"
 # ---- the clock is set ----
 board
 echo '+0' >offset
+rm -f live.out live.err
 FAKETIME_TIMESTAMP_FILE=$tmp/offset FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
 	LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) \
 	gasread -p port --settle=0 --every=100ms --max-loss=20 -n 20 >live.out 2>live.err & live=$!
@@ -143,6 +149,7 @@ stop
 # ---- what it costs ----
 board
 nightly && many=100000 || many=300
+rm -f live.out live.err
 gasread -p port --settle=0 --every=10ms --patience=1s >live.out 2>live.err & live=$!
 rss() { sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$live/status; }
 lines() { [ "$(wc -l <live.out)" -ge "$1" ]; }
