@@ -48,7 +48,7 @@ static const struct cli_option options[] = {
 	{"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms; 0: never)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
