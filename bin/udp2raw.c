@@ -161,8 +161,8 @@ static void report_buffer(void)
 	    (long long)(sockets.granted / net_charge(ASSUMED_SIZE)), ASSUMED_SIZE, hint);
 }
 
-/* Once, when it is known what comes. */
-static void report_rate(int64_t mono)
+/* Once, when it is known what comes: `after` so long. */
+static void report_rate(int64_t mono, int64_t after)
 {
 	static int64_t since;
 	static uint64_t before;
@@ -171,7 +171,7 @@ static void report_rate(int64_t mono)
 		since = mono;
 		before = tally.in;
 	}
-	if (since <= 0 || mono - since < 2 * TIM_S || tally.in - before < 10)
+	if (since <= 0 || mono - since < after || tally.in - before < 10)
 		return;
 	double per_s = (double)(tally.in - before) * 1e9 / (double)(mono - since);
 	double fit = (double)idle_holds(&idle, rcv_size(rcv));
@@ -237,9 +237,9 @@ static int run(void)
 		if (t.empty && mono >= beat) {
 			(void)rcv_beat(rcv, utc - BEAT_MARGIN);
 			watch_space();
-			report_rate(mono);
 			beat = mono + BEAT_EVERY;
 		}
+		report_rate(mono, 2 * TIM_S);
 		cli_tick();
 		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
 		if (t.full)
@@ -271,6 +271,7 @@ static enum cli_exit finish(int error)
 	(void)rcv_finish(rcv, FINISH_TIME);
 	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : 0;
 	(void)take_stock();
+	report_rate(tim_mono(), 100 * TIM_MS); /* a short run has not told yet */
 	tally.lost[RCV_NOT_WRITTEN].n += tally.held;
 	tally.held = 0;
 	if (failed == EPIPE)

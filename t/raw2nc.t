@@ -119,6 +119,8 @@ for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
     assert abs(raw['anchor_time'][0] - 26633.123456789) < 1e-9
     assert raw.Conventions.startswith('CF-') and raw.card.startswith('# chec.card') and raw.run == 7
     assert raw.date_created == '2025-11-20T07:23:53.123456789Z'
+    assert raw.time_coverage_start == '2025-11-20T07:23:53.123456789Z'
+    assert raw.time_coverage_end == '2025-11-20T07:23:58.023457789Z', raw.time_coverage_end
     print(name, 'good')
 # The full-scale sample is not lost: the raw value stands in the file.
 raw = netCDF4.Dataset('ev.nc'); raw.set_auto_maskandscale(False)
