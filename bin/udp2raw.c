@@ -166,10 +166,8 @@ static void report_rate(int64_t mono, int64_t after)
 	static int64_t since, before;
 	int64_t came = (int64_t)tally.in;
 
-	if (before == 0) {
-		since = mono;
-		before = came;
-	}
+	since = before ? since : mono;
+	before = before ? before : came;
 	if (since < 0 || mono - since < after || came - before < 10)
 		return;
 	double per_s = (double)(came - before) * 1e9 / (double)(mono - since);
