@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fitsio.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "base/why.h"
 #include "cam/codes.h"
 #include "cam/night.h"
 
@@ -24,18 +24,7 @@
 #define BLOCK        2880
 #define STEP         (BLOCK * 182) /* bytes at a time: half a MiB stays in a cache */
 
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, PUB_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, PUB_WHY, error, __VA_ARGS__)
 
 /* What cfitsio says, and errno, which tells more when a disk is full. */
 static int fits_fail(char why[PUB_WHY], const char *path, int status, int error)
@@ -116,6 +105,9 @@ static void times(fitsfile *f, const struct image *im, int *status)
 	moment(f, "DATE-OBS", im->begun, "start of the exposure", status);
 	moment(f, "DATE-AVG", im->begun + half, "middle of the exposure", status);
 	text(f, "TIMESYS", "UTC", "of all times here", status);
+	if (im->clock_step != 0)
+		real(
+		    f, "CLKSTEP", im->clock_step, 3, "[s] the clock was set by, meanwhile", status);
 	real(f, "EXPREQ", im->asked, 6, "[s] exposure that was asked for", status);
 	real(f, "EXPTIME", im->exposure, 6, "[s] exposure", status);
 	real(f, "DARKTIME", im->dark_time, 6, "[s] from the start to the read-out", status);
