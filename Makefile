@@ -180,6 +180,7 @@ bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
 	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
+	$(FYKE_ENV) /usr/bin/python3 t/bench/seq
 	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
 
 fuzz:

@@ -92,6 +92,19 @@ heard '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0
 printf 'temp -60\n' | FAKE_ANDOR_TEMP=-60 andor --no-warm-up >said 2>err
 like calls WRONG "--no-warm-up, and only that, cuts it short"
 
+# ---- memory ----
+mkfifo big.in
+FAKE_ANDOR_SIZE=4096 seqd -i -b andor --dir=img --camera=library="$lib" <big.in >big.out 2>err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>big.in
+printf 'expose 0\nsave\n' >&7
+until_true 60 grep -q '^[A-Z].* saved' big.out
+[ "$(peak $b)" -le 65536 ]
+tap $? "a frame of 4096 x 4096 takes the memory of two, at most: $(peak $b) of 65536 kB"
+exec 7>&-
+wait $b
+
 # ---- no library ----
 exits 3 "without the vendor's library there is an error" -- seqd -i -b andor --camera=library=/nowhere/libandor.so
 like err 'the vendor.s library cannot be loaded: /nowhere/libandor.so: .* Install it, or name it' "which says what to do"

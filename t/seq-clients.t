@@ -172,7 +172,8 @@ E2
 is "$(cat e.txt)" "ERROR 00010 SEQ_LINE - the line is longer than 1023 bytes
 NOTE" "a line without end is answered and closed; noise harms nobody"
 
-# 1,000 commands in a row from 16 clients: none blocked, none mixed, each in under 10 ms (16 at once).
+# 1,000 commands in a row from 16 clients: none blocked, none mixed. (How fast
+# one is answered: t/seq-speed.t.)
 "$py" - "$port" >g.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
@@ -205,25 +206,6 @@ tap $? "1,008 commands from 16 clients at once: none blocked, none mixed" || dia
 sed 's/^/# /' g.txt
 is "$(grep -c 'client [0-9]* line [0-9]*"*: NOTE' again.err)" 496 "the log has each of them"
 like again.err '^20[0-9-]+T[0-9:.]+Z seqd: [0-9]+ tcp 127.0.0.1:[0-9]+: object "client 1 line 1": NOTE 00000' "connection, peer, request, final line, in UT with milliseconds"
-
-# One setting at a time answers in under 10 ms.
-"$py" - "$port" >s.txt 2>&1 <<'E2'
-exec(open("port.py").read())
-port = int(sys.argv[1])
-c = socket.create_connection(("127.0.0.1", port))
-f = c.makefile("rb")
-times = []
-for i in range(1000):
-    t = time.monotonic()
-    c.sendall(b"xbin %d\n" % (1 + i % 2))
-    assert f.readline().startswith(b"NOTE 20002")
-    times.append(time.monotonic() - t)
-times.sort()
-print("median %.2f ms, 99 %% %.2f ms, slowest %.2f ms" % tuple(times[i] * 1e3 for i in (500, 990, 999)))
-sys.exit(times[990] > 0.01)
-E2
-tap $? "1,000 settings in a row answer in under 10 ms (99 of 100; this machine does other things)"
-sed 's/^/# /' s.txt
 
 # Descriptors: clients came and went, none is left; a child does not hold the port.
 until_true 10 sh -c "[ \$(ls /proc/$d/fd | wc -l) -le 12 ]"
