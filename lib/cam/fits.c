@@ -15,6 +15,7 @@
 
 #include "base/tim.h"
 #include "base/why.h"
+#include "base/wire.h"
 #include "cam/codes.h"
 #include "cam/night.h"
 
@@ -247,14 +248,6 @@ static char *header_text(const struct image *im, const char *name, size_t *n, ch
 	return all;
 }
 
-/* For loops over pixels: the compiler's best, for the machine at hand. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define FAST __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define FAST
-#endif
-
 static uint32_t fold(uint64_t s)
 {
 	while (s >> 32)
@@ -264,7 +257,7 @@ static uint32_t fold(uint64_t s)
 
 /* Ones' complement sum of big-endian 32-bit words: what FITS calls a checksum. n is a multiple of 4,
  * and less than 2^33. */
-FAST static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
+WIRE_VECTOR static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
 {
 	const uint32_t *w = data;
 	uint64_t s = 0;
@@ -275,7 +268,7 @@ FAST static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
 }
 
 /* Unsigned pixels as FITS has them: big-endian, less 32768. */
-FAST static void to_fits(uint16_t *restrict to, const uint16_t *restrict from, size_t n)
+WIRE_VECTOR static void to_fits(uint16_t *restrict to, const uint16_t *restrict from, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		to[i] = htobe16(from[i] ^ 0x8000);

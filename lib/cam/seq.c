@@ -176,7 +176,7 @@ void seq_step(struct seq *q)
 	seq_beat(q, now);
 	if (q->stopping) {
 		go_on_stopping(q);
-	} else if (q->job == SHOOT_NOTHING && shoot_is_on(q->shoot) && now >= q->temp_due) {
+	} else if (q->job == SHOOT_NOTHING && q->on && now >= q->temp_due) {
 		struct shoot_job job = {.kind = SHOOT_TEMPERATURE, .set = q->set};
 		seq_begin(q, NULL, &job);
 	}
@@ -184,7 +184,7 @@ void seq_step(struct seq *q)
 
 int64_t seq_due(const struct seq *q)
 {
-	int64_t due = q->job == SHOOT_NOTHING && shoot_is_on(q->shoot) ? q->temp_due : INT64_MAX;
+	int64_t due = q->job == SHOOT_NOTHING && q->on ? q->temp_due : INT64_MAX;
 
 	for (const struct seq_conn *c = q->conns; c; c = c->next) {
 		if (*c->state && c->wait_until < due)

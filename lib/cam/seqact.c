@@ -94,7 +94,7 @@ static int turn_on(struct seq *q, struct seq_conn *c, const char *call, bool deb
 {
 	int t = turn(q, c, call);
 
-	if (t <= 0 || shoot_is_on(q->shoot))
+	if (t <= 0 || q->on)
 		return t;
 	struct shoot_job job = {.kind = SHOOT_START, .set = q->set, .debug = debug};
 	if (!c->ticket)
@@ -133,7 +133,7 @@ static int set_camera(
 	if (t <= 0)
 		return t;
 	q->wanted = q->set;
-	unsigned code = settings_apply(&q->wanted, r, &q->cam->info, q->say);
+	unsigned code = settings_apply(&q->wanted, r, &q->info, q->say);
 	if (code == SEQ_NOTSUP && q->cam->back->no != SEQ_NOTSUP)
 		code = q->cam->back->no;
 	if (code == SEQ_OK && of != SETTINGS_CAMERA) {
@@ -167,9 +167,9 @@ static int expose(struct seq *q, struct seq_conn *c, const struct verb_request *
 	job.seconds = r->n > 0 ? verb_real(r->arg[0]) : q->set.tint;
 	job.count = !several ? 1 : r->n > 1 ? verb_int(r->arg[1]) : q->set.mult;
 	if (r->t) {
-		struct cam_frame f = settings_frame(&q->set, &q->cam->info);
+		struct cam_frame f = settings_frame(&q->set, &q->info);
 		seq_progress(q, c, "plan %d x %.3f s, %s", job.count, job.seconds,
-		    settings_geometry(&f, &q->cam->info, shape, sizeof shape));
+		    settings_geometry(&f, &q->info, shape, sizeof shape));
 		seq_reply(q, c, SEQ_OK, "simulated: nothing was exposed, and there is no file");
 		return 1;
 	}
@@ -222,7 +222,7 @@ static int read_temp(struct seq *q, struct seq_conn *c, const struct verb_reques
 const char *seq_cannot(const struct seq *q, enum verb_id id)
 {
 	const struct cam_back *b = q->cam->back;
-	unsigned can = shoot_is_on(q->shoot) ? q->cam->info.can : ~0U;
+	unsigned can = q->on ? q->info.can : ~0U;
 
 	switch (id) {
 	case VERB_ABORT:

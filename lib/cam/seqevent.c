@@ -167,7 +167,7 @@ static void check_settings(struct seq *q)
 {
 	char say[VERB_WHY];
 
-	if (settings_check(&q->set, &q->cam->info, "kept settings", say) == SEQ_OK)
+	if (settings_check(&q->set, &q->info, "kept settings", say) == SEQ_OK)
 		return;
 	q->set.frame = (struct cam_frame){1, 1, 1, 1, 0, 0};
 	q->set.amp = 0;
@@ -186,8 +186,11 @@ static void on_done(struct seq *q, struct shoot_event *e)
 	q->list = false;
 	q->job = SHOOT_NOTHING;
 	q->owner = NULL;
+	q->on = shoot_is_on(q->shoot);
+	if (q->on)
+		q->info = q->cam->info;
 	if (kind != SHOOT_STOP)
-		q->phase = shoot_is_on(q->shoot) ? PHASE_IDLE : PHASE_OFF;
+		q->phase = q->on ? PHASE_IDLE : PHASE_OFF;
 	q->temp_due = tim_mono() + READ_EVERY;
 	if (c)
 		c->owner = false;

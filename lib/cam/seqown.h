@@ -41,6 +41,10 @@ struct seq {
 	uint64_t tickets;
 	int state; /* its file, locked */
 
+	/* The camera, as it was after the last job: cam's own are its thread's. */
+	bool on;
+	struct cam_info info;
+
 	struct settings set, wanted; /* as they are, and as the job will make them */
 	char say[VERB_WHY];          /* what the job's success means */
 	bool list;                   /* show the settings then */

@@ -19,16 +19,16 @@ static void status_frame(struct seq *q, struct seq_conn *c)
 	seq_progress(q, c, "status ybin=%d", f->ybin);
 	seq_progress(q, c, "status xbeg=%d", f->x);
 	seq_progress(q, c, "status ybeg=%d", f->y);
-	if (!shoot_is_on(q->shoot))
+	if (!q->on)
 		return;
-	struct cam_frame w = settings_frame(&q->set, &q->cam->info);
+	struct cam_frame w = settings_frame(&q->set, &q->info);
 	seq_progress(q, c, "status xsize=%d", w.w);
 	seq_progress(q, c, "status ysize=%d", w.h);
 	seq_progress(q, c, "status columns=%d", cam_columns(&w));
 	seq_progress(q, c, "status rows=%d", cam_rows(&w));
-	seq_progress(q, c, "status detector=%dx%d", q->cam->info.width, q->cam->info.height);
-	seq_progress(q, c, "status camera=%s", q->cam->info.model);
-	seq_progress(q, c, "status serial=%s", q->cam->info.serial);
+	seq_progress(q, c, "status detector=%dx%d", q->info.width, q->info.height);
+	seq_progress(q, c, "status camera=%s", q->info.model);
+	seq_progress(q, c, "status serial=%s", q->info.serial);
 }
 
 static void status_disk(struct seq *q, struct seq_conn *c)
@@ -61,7 +61,7 @@ static void status_can(struct seq *q, struct seq_conn *c)
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (!seq_cannot(q, verbs[i].id))
 			snprintf(can + strlen(can), sizeof can - strlen(can), " %s", verbs[i].name);
-	if (q->cam->info.can & CAM_CAN_COOL)
+	if (q->info.can & CAM_CAN_COOL)
 		snprintf(can + strlen(can), sizeof can - strlen(can), " cooler");
 	seq_progress(q, c, "status backend=%s", q->cam->back->name);
 	seq_progress(q, c, "status can=%s", *can ? can + 1 : "");
@@ -73,7 +73,7 @@ void seq_status(struct seq *q, struct seq_conn *c)
 
 	seq_progress(q, c, "status state=%s",
 	    q->job == SHOOT_EXPOSE || q->job == SHOOT_STOP || q->stopping ? seq_phases[q->phase]
-		: !shoot_is_on(q->shoot) && q->job != SHOOT_START         ? "off"
+		: !q->on && q->job != SHOOT_START         ? "off"
 									  : seq_phases[q->phase]);
 	seq_progress(q, c, "status left=%.1f", seq_left(q));
 	seq_progress(q, c, "status exposure=%.3f", q->job == SHOOT_EXPOSE ? q->total : 0);
