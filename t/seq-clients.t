@@ -209,7 +209,7 @@ like again.err '^20[0-9-]+T[0-9:.]+Z seqd: [0-9]+ tcp 127.0.0.1:[0-9]+: object "
 
 # Eight clients that ask for everything at any time, and go without a word.
 seconds=2; nightly && seconds=60
-cat >random.py <<'E2'
+cat >atrandom.py <<'E2'
 import random, socket, sys, threading, time
 port, end, count, wrong = int(sys.argv[1]), time.monotonic() + float(sys.argv[2]), [0], []
 verbs = ["status", "xbin 1", "xbin 2", "expose 0.05", "expose -d 0.01", "dark -f 0.02", "mexpose 0.01 3", "abort",
@@ -236,7 +236,7 @@ threads = [threading.Thread(target=client, args=(k,)) for k in range(8)]
 print("%d answers, %d wrong %s" % (count[0], len(wrong), wrong[:3]))
 sys.exit(len(wrong) > 0 or count[0] < 100)
 E2
-"$py" random.py "$port" $seconds >r.txt 2>&1
+"$py" atrandom.py "$port" $seconds >r.txt 2>&1
 tap $? "eight clients ask at random, and go: $(tail -n 1 r.txt)" || diag <r.txt
 ok "and the next one is served" -- seqcmd wait-camera-state idle 10
 
