@@ -201,7 +201,7 @@ static void limit_child(int64_t room, int64_t seconds)
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &core);
-#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which reserve terabytes */
 	struct rlimit memory = {(rlim_t)room, (rlim_t)room};
 	setrlimit(RLIMIT_AS, &memory);
 #else
