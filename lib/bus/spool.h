@@ -32,8 +32,9 @@ int spool_put(struct spool *s, const char *lines, size_t n, size_t count);
  * the bytes (0: none waits) and *count; -1 with errno. A longer line than size is dropped as cut. */
 long spool_get(struct spool *s, char *buf, size_t size, size_t most, size_t *count);
 
-/* What was got last is done with. 0, or -1 with errno: it may come again after a restart. */
-int spool_ack(struct spool *s);
+/* The first n bytes, lines of them, of what was got last are done with; the rest stays got. 0, or -1
+ * with errno: it may come again after a restart. */
+int spool_ack(struct spool *s, size_t n, size_t lines);
 
 struct spool_state {
 	uint64_t lines, bytes; /* waiting, what was got but not acknowledged included */
