@@ -8,6 +8,7 @@ ctrl_c="env --default-signal=INT" # a shell's background job would ignore it
 look() {
 	/usr/bin/python3 -c 'import json,sys
 r = [json.loads(l) for l in open("stub.log")]
+time_of = lambda x: int(x["lines"][0].split()[-1])
 print(eval(sys.argv[1]))' "$1"
 }
 seq 1 12000 | sed 's/.*/m,a=b v=&.0 &/' >many
@@ -22,8 +23,9 @@ is "$(look 'sorted({(x["method"], x["path"], x["query"]) for x in r})')" \
 is "$(look '{x["headers"]["authorization"] for x in r}')" "{'Token T0ken=='}" "the token in its header"
 is "$(look '{x["headers"]["content-type"] for x in r}')" "{'text/plain; charset=utf-8'}" "text"
 is "$(look '{(x["gzip"], x["headers"].get("content-encoding")) for x in r}')" "{(True, 'gzip')}" "compressed, and said so"
-is "$(look '[len(x["lines"]) for x in r]')" '[5000, 5000, 2000]' "batches of 5000 lines"
-is "$(look 'sum((x["lines"] for x in r), []) == open("many").read().splitlines()')" True "in order, byte for byte"
+is "$(look '[len(x["lines"]) for x in sorted(r, key=time_of)]')" '[5000, 5000, 2000]' "batches of 5000 lines"
+is "$(look 'sum((x["lines"] for x in sorted(r, key=time_of)), []) == open("many").read().splitlines()')" True \
+	"each line once, byte for byte"
 is "$(look 'len({x["headers"]["user-agent"] for x in r})')" 1 "from one program"
 finish "$stub" TERM
 ok "no token appears in the messages" -- sh -c '! grep -q T0ken err'
@@ -52,6 +54,32 @@ like err 'refused by the server: 400 unsupported input type for mean: m,a=b v="t
 like err '12000 lines in, 11997 out, 3 lost' "three, no more"
 is "$(wc -l <stored)" 11997 "the others are stored, once"
 finish "$pid" TERM
+
+# ---- two requests at once: only where it is no matter which is stored first ----
+seq 1 60000 | sed 's/.*/m,a=b v=&.0 &/' >more
+stub_start '[[204, {}, ""], "meet"]'
+ok "times that go up" -- influxput -u "$url" --db t more
+is "$(look 'max(x["together"] for x in r)')" 2 "the second request is under way beside the first"
+is "$(look 'r[0]["together"]')" 1 "once the server has shown that it takes them"
+finish "$stub" TERM
+awk '{ sub(/ [0-9]*$/, " " int((NR - 1) / 7)); print }' many >sevens
+stub_start
+ok "seven lines of each moment" -- influxput -u "$url" --db t sevens
+is "$(look '(lambda s: s[1]["lines"][-1].split()[-1] < s[2]["lines"][0].split()[-1])(sorted(r, key=time_of))')" True \
+	"a moment is not cut in two between requests that go together"
+is "$(look 'len({l for x in r for l in x["lines"]})')" 12000 "all of them"
+finish "$stub" TERM
+awk '{ sub(/ [0-9]*$/, " " 1000 + NR % 10); print }' many >mixed
+stub_start
+ok "batches with the same moments" -- influxput -u "$url" --db t mixed
+is "$(look '{x["together"] for x in r}')" '{1}' "go one after the other"
+is "$(look 'sum((x["lines"] for x in r), []) == open("mixed").read().splitlines()')" True "in order, byte for byte"
+finish "$stub" TERM
+stub_start '[[204, {}, ""], [503, {}, ""], [204, {}, ""], [400, {}, "{\"error\":\"partial write: dropped=1\"}"], [204, {}, ""]]'
+ok "one of the two fails: it is sent again" -- influxput -u "$url" --db t --spool=pair more
+like err '60000 lines in, 60000 out, 0 lost' "and all is stored"
+is "$(look 'len({l for x in r for l in x["lines"]})')" 60000 "no line was left out"
+finish "$stub" TERM
 
 # ---- busy, broken, slow ----
 stub_start '[[503, {}, "busy"], [500, {}, ""], "reset", [429, {"Retry-After": "1"}, ""], [204, {}, ""]]'

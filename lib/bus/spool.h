@@ -3,7 +3,7 @@
  *
  * In a folder: every line is in a file before spool_put() returns, so a program that is killed
  * loses nothing that it had put; what the receiver has acknowledged is remembered in `acked`.
- * After a crash at most the batch that was under way is given out again. Files are plain lines,
+ * After a crash what was given out and not acknowledged is given out again. Files are plain lines,
  * 0000000000000001.lp and so on, oldest first, and can be read or sent by hand. A line that a
  * crash has cut is dropped and counted. One program per folder, by a lock.
  *

@@ -54,6 +54,11 @@ static void in_order(const char *path, const char *words)
 	is_int(spool_state(s)->lines, 80, "what was given out still waits");
 	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(get(s, 1000, &n), 100, "what came meanwhile");
+	is_int(spool_ack(s, 4 * 13, 4), 0, "four of them are acknowledged");
+	is_int(spool_state(s)->lines, 6, "six wait");
+	is_int(spool_ack(s, 13, 1), 0, "and one more");
+	is_int(get(s, 1000, &n), 105, "the others come again");
+	is_int(n, 5, "only these");
 	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(get(s, 1000, &n), -1, "nothing more");
 	is_int(spool_state(s)->lines + spool_state(s)->bytes, 0, "empty");
