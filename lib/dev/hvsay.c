@@ -34,7 +34,7 @@ const char *hvsay_change(const struct hv_request *q, const char *old, char buf[1
 		snprintf(buf, 128, "%s %s %s -> %s", hvsay_place(q->board, q->channel, where),
 		    hv_info(q->par)->name, *old ? old : "?", q->value);
 	else
-		snprintf(buf, 128, "%s %s -> %s", hvsay_place(q->board, q->channel, where),
-		    *old ? old : "?", hv_info(q->par)->name);
+		snprintf(buf, 128, "%s %s%s -> %s", hvsay_place(q->board, q->channel, where),
+		    q->par == HV_BDCLR ? "BDALARM " : "", *old ? old : "?", hv_info(q->par)->name);
 	return buf;
 }
