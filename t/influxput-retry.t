@@ -1,7 +1,7 @@
 # influxput-retry.t - servers that are busy, gone, slow, or of version 2: what goes over the wire
 . "${0%/*}/lib.sh"
 . "$top/t/influx.sh"
-need /usr/bin/python3
+need /usr/bin/python3 faketime
 ctrl_c="env --default-signal=INT" # a shell's background job would ignore it
 
 # look EXPRESSION: evaluates it over r, the requests that the stub has had
@@ -154,6 +154,28 @@ finish "$live"
 exec 3>&-
 is "$status" 130 "a second Ctrl-C ends it"
 stub_start
+
+# ---- the clock is set ----
+echo '+0' >offset
+FAKETIME_TIMESTAMP_FILE=$tmp/offset FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
+	LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) \
+	influxput -u "$url" --db t <pipe >live.out 2>live.err &
+live=$!; tap_pids="$tap_pids $live"
+exec 3>pipe
+for offset in +0 -3600 -3600 +3600; do
+	echo "$offset" >offset
+	printf 'clock v=1.0\nclock v=2.0\n' >&3
+	before=${before:-0}
+	until_true 5 sh -c "[ \$(grep -o 'clock v=2.0' stub.log | wc -l) -gt $before ]"
+	tap $? "offset $offset s: lines go on within seconds"
+	before=$((before + 1))
+done
+exec 3>&-
+finish "$live"
+is "$status" 0 "a clock that is set back and forth is no trouble"
+is "$(look '[round((int(l.split()[-1]) - int(r[0]["lines"][0].split()[-1])) / 3.6e12) for x in r for l in x["lines"]]')" \
+	'[0, 0, -1, -1, -1, -1, 1, 1]' "each line has the time that the clock showed"
+is "$(look 'len({l.split()[-1] for x in r for l in x["lines"]})')" 8 "no two the same"
 ok "status file" -- influxput -u "$url" --db t --status=status.json many
 is "$(field in status.json) $(field out status.json) $(field held status.json)" "12000 12000 0" "in = out + held"
 finish "$stub" TERM
