@@ -18,6 +18,7 @@ export FYKE_CARDS="$top/etc/cards"
 export LC_ALL=C TZ=UTC
 # What the sanitizers find must not look like the exit status 1 that a test expects.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-verify_asan_link_order=0}:exitcode=99" UBSAN_OPTIONS=exitcode=99
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}exitcode=99"
 unset FYKE_CONFIG 2>/dev/null
 tap_n=0 tap_bad=0 tap_pids=
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/fyke-t.XXXXXX")
