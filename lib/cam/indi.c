@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/net.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 #include "cam/blob.h"
 #include "cam/codes.h"
@@ -478,7 +478,7 @@ static int start(struct cam *c)
 	disarm(d);
 	d->elem = NULL;
 	d->now = NULL;
-	d->fd = net_connect(&d->server, ANSWER, why);
+	d->fd = tcp_connect(&d->server, tim_mono() + ANSWER, NULL, why);
 	if (d->fd < 0)
 		return cam_fail(c, "connect", DRV_NOCAMERA, "INDI server: %.160s", why);
 	xml_begin(&d->xml, &calls, d);
