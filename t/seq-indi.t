@@ -84,7 +84,7 @@ tap_pids="$tap_pids $b"
 exec 7>big.in
 printf 'dark 0.05\n' >&7
 until_true 60 grep -q '^NOTE\|^ERROR\|^ASTRO' big.out
-is "$(sed -n 's/^\* saved //p' big.out | xargs -I{} stat -c %s big/{})" 33560640 "an image of 4096 x 4096"
+is "$(sed -n 's/^\* saved //p' big.out | xargs stat -c %s)" 33560640 "an image of 4096 x 4096"
 [ -n "$FYKE_SAN" ] || [ "$(peak $b)" -le 65536 ]
 tap $? "two frames of memory, at most: $(peak $b) of 65536 kB"
 exec 7>&-
