@@ -134,8 +134,7 @@ static void tell_plan(const struct script *s)
 	else
 		tim_span((int64_t)(all + 0.5) * TIM_S, span);
 	cli_note("plan: %d lines, %d images: %.1f s of exposure + %d x %.1f s read-out = %s", s->n,
-	    plan.images, plan.exposed, plan.images, plan.readout,
-	    span);
+	    plan.images, plan.exposed, plan.images, plan.readout, span);
 }
 
 /* Runs the lines. The exit status. */
