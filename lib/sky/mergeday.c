@@ -26,7 +26,8 @@
 #define LOOK      (2 * TIM_S) /* between two looks for late files */
 #define STILL     (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
 #define STILL_NFS (10 * TIM_S)
-#define EXTRA     16 /* minutes of the log around an hour that count as its evidence */
+#define EXTRA     16             /* minutes of the log around an hour that count as its evidence */
+#define AFTER_DAY (30 * TIM_MIN) /* behind midnight a night is over, whatever came of it */
 
 struct hour_state {
 	bool closed;       /* its file is final as far as is known */
@@ -53,6 +54,7 @@ struct mergeday {
 	int from, to; /* minutes of the day */
 	int next;     /* the next to merge */
 	bool begun;   /* a minute has been merged */
+	bool live;    /* begun while the day lasted */
 	struct hour_state h[HOURS];
 	struct growth growth;
 	bool raw[DAY];  /* minutes with a raw file, as of the last look */
@@ -179,6 +181,7 @@ static void set_up(struct mergeday *d)
 	d->from = d->o.start >= 0 ? d->o.start : 0;
 	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
 	d->next = d->from;
+	d->live = tim_now() < (d->first + DAY) * TIM_MIN;
 	d->growth.minute = d->asked = -1;
 }
 
@@ -620,9 +623,22 @@ static bool all_closed(struct mergeday *d)
 	return true;
 }
 
+/* A night that is followed live ends with its day, though the DAS was stopped before. */
+static void end_with_day(struct mergeday *d)
+{
+	int64_t late = d->o.wait > AFTER_DAY ? d->o.wait : AFTER_DAY;
+
+	if (!d->live || d->o.end >= 0 || has_raw(d, DAY - 1) ||
+	    tim_now() < (d->first + DAY) * TIM_MIN + late)
+		return;
+	say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
+	d->o.end = DAY - 1;
+}
+
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
 	stream_list(d->stream, d->raw);
+	end_with_day(d);
 	if (compress(d, false) < 0)
 		return MERGEDAY_ERROR;
 	enum mergeday_state s = close_one(d);
