@@ -179,7 +179,8 @@ awk -v from="$from" '{ printf "%.3f %.3f %d %s %s\n", from + $3, from + $4, NR, 
 [ -s "$tmp/bars" ] || echo "NaN NaN 1" >"$tmp/bars"
 off=$(awk '{ a = $2 < 0 ? -$2 : $2; if (a > m) m = a } END { printf "%.4g", (m > 10 ? 1.2 * m : 12) }' "$tmp/edges")
 [ -s "$tmp/edges" ] || echo "NaN NaN" >"$tmp/edges"
-[ -s "$tmp/elevation" ] || echo "NaN NaN" >"$tmp/elevation"
+height='*:*'
+[ -s "$tmp/elevation" ] || { height=0:90; echo "NaN NaN" >"$tmp/elevation"; }
 clock_form='%H:%M'
 [ "$seconds" -gt 600 ] || clock_form='%H:%M:%S'
 {
@@ -229,7 +230,7 @@ EOF
 	panel 0.06 0.62 0.285 0.39 "elevation, degrees"
 	cat <<EOF
 unset arrow; do for [i = 69:90] { unset label i }
-set border 3 lc '#555555'; set grid lc '#e4e4e4'; set ytics nomirror autofreq; set yrange [*:*]; set offsets 0,0,1,1
+set border 3 lc '#555555'; set grid lc '#e4e4e4'; set ytics nomirror autofreq; set yrange [$height]; set offsets 0,0,1,1
 set xdata time; set format x ''; set xrange ['$from':'$to']
 plot '$tmp/elevation' using 1:2 with lines lw 1.5 lc '#1f5a99'
 EOF
