@@ -63,6 +63,12 @@ need_day() { # need_day TEXT: it is a day
 	die 2 "$1: not a day, as 20050621 is"
 }
 
+# last_minute DAY: of its last raw file, nothing where there is none
+last_minute() {
+	find "$rawdir/$1" -maxdepth 1 -name "raw_${1#??}_[0-9][0-9][0-9][0-9].bin" 2>/dev/null |
+		sed 's/.*_\([0-9]*\)\.bin$/\1/' | sort | tail -n 1
+}
+
 # need_time: goes on only when this machine's clock is good, or with --force
 need_time() {
 	timecheck --config="$config" >&2
@@ -72,4 +78,14 @@ need_time() {
 	esac
 	[ -n "$force" ] || die 4 "not started, because the clock cannot be trusted: mend it, or say --force"
 	say "started although the clock cannot be trusted (--force)"
+}
+
+# await: until $child has ended, whatever signals come meanwhile; sets $status
+await() {
+	wait "$child"
+	status=$?
+	while kill -0 "$child" 2>/dev/null; do
+		wait "$child"
+		status=$?
+	done
 }

@@ -1,7 +1,7 @@
 # quicklook-merged.sh - the page of an hour that merge wrote, or of a slice of one; quicklook sources it
 # when it has read the header. Left, over time: what is wrong, a few bolometers, elevation, the clock's
 # residuals. Right: the scan pattern, and the spread of each bolometer.
-# shellcheck shell=sh disable=SC2154 # set by quicklook
+# shellcheck shell=sh disable=SC2154,SC2030,SC2031 # set by quicklook; changed in a subshell on purpose
 POINTS=18000 # of the scan pattern
 ROWS=3600    # of the bolometers' streams
 
@@ -253,7 +253,7 @@ unset object; unset arrow; set xdata; set format x '%g'; unset xlabel
 EOF
 	panel 0.69 0.965 0.43 0.84 "scan pattern about the source, arcminutes"
 	echo "set xrange [$reach:-$reach] noreverse; set yrange [-$reach:$reach]; set xlabel 'right ascension, eastward' offset 0,0.5; set ylabel 'declination' offset 1.5,0"
-	plot= n=0
+	plot='' n=0
 	while read -r _ _ i _; do
 		plot="$plot${plot:+, }'$tmp/pattern' index $n using 1:(\$3 > 0 ? \$2 : NaN) with lines lw 1 lc '$(colour "$i")'"
 		n=$((n + 1))
