@@ -102,6 +102,28 @@ have = np.concatenate([x["obsnumber"][:] for x in h]) >= 0
 assert covered.max() == 1 and (covered[have] == 1).all(), "no second is lost or there twice"
 E2
 tap $? "samples, seconds and attributes are the hours', in phase, none lost where hours meet" || diag <facts
+# The reader that fyke-merged(5) shows.
+sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-merged.5" | grep -v '^\.' >reader.py
+/usr/bin/python3 - <<'E2' >facts 2>&1
+import glob, io, contextlib, runpy, sys
+import netCDF4, numpy as np
+sys.argv = ["reader.py", sorted(glob.glob("margins/*/*.nc"))[0]]
+said = io.StringIO()
+with contextlib.redirect_stdout(said):
+    read = runpy.run_path("reader.py")["read"]
+n, good, lengths = said.getvalue().split(" ", 2)
+assert int(n) > 0 and 0 < int(good) <= int(n) - 6000 and lengths == "{%s}\n" % n, said.getvalue()
+for p in glob.glob("margins/*/*.nc") + glob.glob("cuts/*/*.nc"):
+    d, nc = read(p), netCDF4.Dataset(p)
+    for name in ("ac_bolos", "ra", "ut", "trck_das"):     # netCDF4's own unpacking, to a bit of a float
+        want = np.ma.filled(nc[name][:].astype(float), np.nan)
+        assert np.allclose(d[name], want, rtol=1e-6, equal_nan=True), (p, name)
+    o = nc["obsnumber"][:]
+    for s in range(len(o)):
+        assert o.mask is not np.ma.nomask and np.ma.is_masked(o[s]) or (d["obsnumber"][50 * s:50 * s + 50] == o[s]).all(), (p, s)
+    assert set(d["obsnumber"][d["good"]]) == {nc.observation}, p
+E2
+tap $? "fyke-merged(5) reads them: samples, seconds in their phase, which are good" || diag <facts
 sum=$(cat cuts/*/* | cksum)
 exits 4 "old files" -- slice -o cuts $a $b
 like err 'exists, and is not overwritten' "are kept"
