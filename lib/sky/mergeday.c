@@ -55,6 +55,7 @@ struct mergeday {
 	int next;     /* the next to merge */
 	bool begun;   /* a minute has been merged */
 	bool live;    /* begun while the day lasted */
+	bool over;    /* and it is over: nothing more is waited for */
 	struct hour_state h[HOURS];
 	struct growth growth;
 	bool raw[DAY];  /* minutes with a raw file, as of the last look */
@@ -528,17 +529,22 @@ static bool next_day_settled(struct mergeday *d)
 	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
 }
 
+static bool no_more(const struct mergeday *d)
+{
+	return d->o.end >= 0 || d->over;
+}
+
 /* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
 static bool settled(struct mergeday *d, int hour)
 {
 	int after = hour * 60 + 60 + MERGE_AFTER, last = last_raw(d, hour * 60);
 
-	if (d->o.end < 0 && last < after && last < DAY - 1)
+	if (!no_more(d) && last < after && last < DAY - 1)
 		return false;
 	for (int m = hour * 60; m < after && m < DAY; m++)
 		if (!ready(d, m))
 			return false;
-	return d->o.end >= 0 || hour < HOURS - 1 || next_day_settled(d);
+	return no_more(d) || hour < HOURS - 1 || next_day_settled(d);
 }
 
 static bool any_of_hour(struct mergeday *d, int hour)
@@ -628,11 +634,11 @@ static void end_with_day(struct mergeday *d)
 {
 	int64_t late = d->o.wait > AFTER_DAY ? d->o.wait : AFTER_DAY;
 
-	if (!d->live || d->o.end >= 0 || has_raw(d, DAY - 1) ||
+	if (!d->live || no_more(d) || has_raw(d, DAY - 1) ||
 	    tim_now() < (d->first + DAY) * TIM_MIN + late)
 		return;
 	say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
-	d->o.end = DAY - 1;
+	d->over = true;
 }
 
 enum mergeday_state mergeday_step(struct mergeday *d)
@@ -651,8 +657,7 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 		if (late)
 			return late < 0 ? MERGEDAY_ERROR : MERGEDAY_WORKED;
 	}
-	bool over = d->o.end >= 0 || has_raw(d, DAY - 1);
-	if (over && all_closed(d))
+	if ((no_more(d) || has_raw(d, DAY - 1)) && all_closed(d))
 		return MERGEDAY_DONE;
 	if (d->next <= d->to)
 		s = grow(d);
