@@ -180,6 +180,7 @@ bench: deps-check
 	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
 	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
+	$(FYKE_ENV) /usr/bin/python3 t/bench/dirsync
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run

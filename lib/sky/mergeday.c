@@ -376,13 +376,17 @@ static void tell_hour(struct mergeday *d, int hour)
 	char name[32];
 	static const char *const verdict[] = {"", ", checks good", ", CHECKS SUSPECT"};
 
+	char clock[128];
 	hour_name(d->first / 60 + hour, name);
-	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE,
-	    "%s: %d minutes, clock %s%.3f s by %d edges, rms %.1f ms%s%s", name,
-	    __builtin_popcountll(r->minutes),
-	    r->clock.n ? "" : "not known: ", clock_offset(&r->clock, 3600.0 * hour + 1800),
-	    r->clock.matched, r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "",
-	    verdict[r->verdict]);
+	if (r->clock.n)
+		snprintf(clock, sizeof clock, "clock %.3f s by %d edges, rms %.1f ms%s",
+		    clock_offset(&r->clock, 3600.0 * hour + 1800), r->clock.matched,
+		    r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "");
+	else
+		snprintf(clock, sizeof clock, "%s",
+		    d->o.sync ? "clock not known: no edges" : "clock not corrected");
+	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE, "%s: %d minutes, %s%s",
+	    name, __builtin_popcountll(r->minutes), clock, verdict[r->verdict]);
 }
 
 /* Goes on with the compression of finished hours; wait: until all are done. A failure leaves the
