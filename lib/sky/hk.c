@@ -232,6 +232,12 @@ size_t hk_header(char *to, size_t size)
 	return add(to, size, n, "\n");
 }
 
+/* Seconds since 1970, for which ten digits are too few. */
+static bool is_date(int column)
+{
+	return !strcmp(hk_columns[column].name, "rot_time");
+}
+
 size_t hk_line(const struct hk_row *r, char *to, size_t size)
 {
 	char when[TIM_TEXT];
@@ -247,7 +253,7 @@ size_t hk_line(const struct hk_row *r, char *to, size_t size)
 			for (const char *c = r->text[hk_text(i)]; *c; c++)
 				n = add(to, size, n, "%c", (unsigned char)*c < 0x20 ? ' ' : *c);
 		} else if (!isnan(r->v[i])) {
-			n = add(to, size, n, "%.10g", r->v[i]);
+			n = add(to, size, n, is_date(i) ? "%.3f" : "%.10g", r->v[i]);
 		}
 	}
 	return add(to, size, n, "\n");
