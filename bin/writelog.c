@@ -9,13 +9,11 @@
 
 #include "base/cli.h"
 #include "base/ends.h"
-#include "base/srv.h"
 #include "base/tim.h"
 #include "file/pub.h"
 #include "sky/encfile.h"
 #include "sky/encsrc.h"
 #include "sky/rowclock.h"
-#include "sky/telinfo.h"
 
 #define SOURCES  16
 #define LATE     3           /* rows in one turn that are worth a word */
@@ -53,57 +51,21 @@ static const struct cli_program program = {.name = "writelog",
 
 /* ---- sources ---- */
 
-static struct source {
-	const char *text;
-	encsrc_run *run;
-	const void *ctx;
-	struct telinfo_at telescope;
-	struct encsrc_rpc rpc;
-	struct encsrc_rotator rotator;
-} source[SOURCES];
+static struct encsrc_spec source[SOURCES];
 static struct encsrc *running[SOURCES];
 static int nsources;
 
-static bool is_kind(const char *text, const char *kind, const char **rest)
+static void read_source(const char *text)
 {
-	size_t n = strlen(kind);
+	char why[NET_WHY];
+	int got = encsrc_parse(text, skew, &source[nsources++], why);
 
-	*rest = text + n;
-	return strncmp(text, kind, n) == 0;
-}
-
-static void read_source(struct source *s, const char *text)
-{
-	char why[NET_WHY], path[NET_TEXT], unix_path[NET_TEXT + 8] = "unix:";
-	const char *rest;
-
-	s->text = text;
-	if (is_kind(text, "rpc:", &rest)) {
-		if (telinfo_address(rest, &s->telescope, why) < 0)
-			cli_die(EXIT_USAGE, "--source: %s", why);
-		s->rpc = (struct encsrc_rpc){&s->telescope, skew};
-		s->run = encsrc_rpc;
-		s->ctx = &s->rpc;
-	} else if (!strcmp(text, "rotator") || is_kind(text, "rotator:", &rest)) {
-		if (!strcmp(text, "rotator"))
-			rest = strcat(unix_path, srv_default("rotctl", false, path));
-		if (net_parse(rest, NET_UNIX, &s->rotator.at, why) < 0)
-			cli_die(EXIT_USAGE, "--source: %s", why);
-		if (s->rotator.at.kind != NET_UNIX && s->rotator.at.kind != NET_TCP)
-			cli_die(EXIT_USAGE,
-			    "--source=%.64s: rotctl's status is at unix:PATH or tcp:HOST:PORT",
-			    text);
-		s->rotator.skew = skew;
-		s->run = encsrc_rotator;
-		s->ctx = &s->rotator;
-	} else if (is_kind(text, "file:", &rest) && *rest) {
-		s->run = encsrc_file;
-		s->ctx = rest;
-	} else {
+	if (got < 0)
+		cli_die(EXIT_USAGE, "--source: %s", why);
+	if (got == 0)
 		cli_die(EXIT_USAGE,
 		    "--source=%.64s: must be rpc:HOST[:PORT], rotator[:unix:PATH] or file:PATH",
 		    text);
-	}
 }
 
 static void start_sources(void)
@@ -111,9 +73,9 @@ static void start_sources(void)
 	if (nsources == 0)
 		cli_warn("there is no --source: the rows hold nothing but their time");
 	for (int i = 0; i < nsources; i++) {
-		running[i] = encsrc_start(source[i].text, source[i].run, source[i].ctx);
+		running[i] = encsrc_start(source_list.item[i], source[i].run, source[i].ctx);
 		if (!running[i])
-			cli_die(EXIT_SYSTEM, "%s: %s", source[i].text, strerror(errno));
+			cli_die(EXIT_SYSTEM, "%s: %s", source_list.item[i], strerror(errno));
 	}
 }
 
@@ -156,7 +118,7 @@ static void write_row(struct row_second second, bool lately)
 	struct hk_row row;
 	bool any = false;
 
-	encsrc_blank(&row);
+	hk_blank(&row);
 	row.time = second.time;
 	row.leap = second.leap;
 	for (int i = 0; i < nsources; i++) {
@@ -260,8 +222,8 @@ int main(int argc, char **argv)
 		cli_die(EXIT_USAGE, "more than %d sources", SOURCES);
 	if (ends_set(&ends, duration, until) < 0)
 		cli_die(EXIT_USAGE, "--until: '%.32s' is not HH:MMZ or HH:MM:SSZ", until);
-	for (; nsources < (int)source_list.n; nsources++)
-		read_source(&source[nsources], source_list.item[nsources]);
+	for (size_t i = 0; i < source_list.n; i++)
+		read_source(source_list.item[i]);
 	begin();
 	while (!enough() && !ends_over(&ends)) {
 		int64_t left = TIM_S - tim_now() % TIM_S;

@@ -17,8 +17,8 @@
 #include "base/conf.h"
 #include "base/dial.h"
 #include "base/io.h"
+#include "base/srv.h"
 #include "base/tim.h"
-#include "sky/telinfo.h"
 #include "stream/rec.h"
 
 #define KEPT       64 /* values: some seconds, also of a rotator that tells each change */
@@ -138,17 +138,10 @@ void encsrc_wait_second(int64_t into)
 	encsrc_wait(since < into ? into - since : into - since + TIM_S);
 }
 
-void encsrc_blank(struct hk_row *row)
-{
-	memset(row, 0, sizeof *row);
-	for (int i = 0; i < HK_COLUMNS; i++)
-		row->v[i] = NAN;
-}
-
-void encsrc_give(struct encsrc *s, const struct hk_row *row)
+void encsrc_give(struct encsrc *s, const struct hk_row *row, int64_t utc)
 {
 	pthread_mutex_lock(&s->lock);
-	s->kept[s->n % KEPT].utc = tim_now();
+	s->kept[s->n % KEPT].utc = utc;
 	s->kept[s->n % KEPT].row = *row;
 	s->n++;
 	s->why[0] = '\0';
@@ -241,7 +234,7 @@ void encsrc_rpc(struct encsrc *s, const void *ctx)
 	uint8_t record[RPC_SIZE];
 	struct hk_row row;
 
-	t.at = r->at;
+	t.at = &r->at;
 	t.onc.stopping = stopping;
 	while (!encsrc_ending()) {
 		if (telinfo_ask(&t, record, PATIENCE) < 0) {
@@ -253,7 +246,7 @@ void encsrc_rpc(struct encsrc *s, const void *ctx)
 		if (hk_from_rpc(record, &row) < 0)
 			encsrc_fail(s, "a record whose date makes no sense");
 		else if (in_time(s, row.time, r->skew))
-			encsrc_give(s, &row);
+			encsrc_give(s, &row, tim_now());
 		encsrc_wait_second(ASK_INTO);
 	}
 	telinfo_close(&t);
@@ -278,7 +271,7 @@ int encsrc_rotator_line(const char *line, size_t n, struct hk_row *row, char why
 		snprintf(why, ENCSRC_WHY, "what it says is of no rotator: %.60s", line);
 		return -1;
 	}
-	encsrc_blank(row);
+	hk_blank(row);
 	row->time = seen.timed ? seen.time : tim_now();
 	row->v[hk_find("rot_time")] = (double)row->time / 1e9;
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -297,7 +290,7 @@ static void hear_rotator(struct encsrc *s, struct dial *d, int64_t skew)
 			encsrc_fail(s, "%s", why);
 		} else if (in_time(s, row.time, skew)) {
 			dial_good(d);
-			encsrc_give(s, &row);
+			encsrc_give(s, &row, tim_now());
 		}
 	}
 }
@@ -352,7 +345,7 @@ int encsrc_file_text(const char *text, size_t n, struct hk_row *row, char why[EN
 {
 	char line[256];
 
-	encsrc_blank(row);
+	hk_blank(row);
 	why[0] = '\0';
 	for (const char *at = text, *end = text + n; at < end;) {
 		const char *nl = memchr(at, '\n', (size_t)(end - at));
@@ -383,8 +376,55 @@ void encsrc_file(struct encsrc *s, const void *ctx)
 		else if (encsrc_file_text(text, n, &row, why) < 0)
 			encsrc_fail(s, "%s", why);
 		else
-			encsrc_give(s, &row);
+			encsrc_give(s, &row, tim_now());
 		free(text);
 		encsrc_wait_second(ASK_INTO);
 	}
+}
+
+/* ---- as a user writes it ---- */
+
+static bool is_kind(const char *text, const char *kind, const char **rest)
+{
+	size_t n = strlen(kind);
+
+	*rest = text + n;
+	return strncmp(text, kind, n) == 0;
+}
+
+static int parse_rotator(const char *rest, struct encsrc_spec *spec, char why[NET_WHY])
+{
+	char path[NET_TEXT], usual[NET_TEXT + 8];
+
+	snprintf(usual, sizeof usual, "unix:%s", srv_default("rotctl", false, path));
+	if (net_parse(*rest ? rest : usual, NET_UNIX, &spec->is.rotator.at, why) < 0)
+		return -1;
+	if (spec->is.rotator.at.kind == NET_UNIX || spec->is.rotator.at.kind == NET_TCP)
+		return 1;
+	snprintf(why, NET_WHY, "%.64s: rotctl's status is at unix:PATH or tcp:HOST:PORT", rest);
+	return -1;
+}
+
+int encsrc_parse(const char *text, int64_t skew, struct encsrc_spec *spec, char why[NET_WHY])
+{
+	const char *rest;
+
+	*spec = (struct encsrc_spec){.ctx = &spec->is};
+	if (is_kind(text, "rpc:", &rest)) {
+		spec->run = encsrc_rpc;
+		spec->is.rpc.skew = skew;
+		return telinfo_address(rest, &spec->is.rpc.at, why) < 0 ? -1 : 1;
+	}
+	bool usual = !strcmp(text, "rotator");
+	if (usual || is_kind(text, "rotator:", &rest)) {
+		spec->run = encsrc_rotator;
+		spec->is.rotator.skew = skew;
+		return parse_rotator(usual ? "" : rest, spec, why);
+	}
+	if (is_kind(text, "file:", &rest) && *rest) {
+		spec->run = encsrc_file;
+		spec->ctx = rest;
+		return 1;
+	}
+	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/net.h"
 #include "sky/hk.h"
 #include "sky/rowclock.h"
+#include "sky/telinfo.h"
 
 #define ENCSRC_WHY 512
 
@@ -35,8 +36,8 @@ const char *encsrc_name(const struct encsrc *s);
 /* Also while waiting: whoever waits by io_wait() is woken by EINTR. */
 bool encsrc_ending(void);
 
-/* Values that arrived just now: NAN and empty texts are none. */
-void encsrc_give(struct encsrc *s, const struct hk_row *row);
+/* Values that arrived at utc, which is now: NAN and empty texts are none. */
+void encsrc_give(struct encsrc *s, const struct hk_row *row, int64_t utc);
 
 /* Why there are none; one sentence, made safe to print. */
 void encsrc_fail(struct encsrc *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -47,8 +48,6 @@ void encsrc_wait_second(int64_t into);
 
 /* Waits so long, or to the end. */
 void encsrc_wait(int64_t ns);
-
-void encsrc_blank(struct hk_row *row); /* no values */
 
 /* ---- for the rows ---- */
 
@@ -63,10 +62,10 @@ enum encsrc_news encsrc_report(
 
 /* ---- sources ---- */
 
-/* The telescope's RPC record, once a second (struct telinfo_at). Its own time must be within skew
- * of this machine's; 0: any. */
+/* The telescope's RPC record, once a second. Its own time must be within skew of this machine's; 0:
+ * any. */
 struct encsrc_rpc {
-	const struct telinfo_at *at;
+	struct telinfo_at at;
 	int64_t skew; /* ns */
 };
 encsrc_run encsrc_rpc;
@@ -80,6 +79,18 @@ encsrc_run encsrc_rotator;
 
 /* A file of lines NAME VALUE, read once a second; names are those of fyke-enc(5). */
 encsrc_run encsrc_file; /* ctx: its path */
+
+/* One of them as a user writes it: rpc:ADDRESS (telinfo.h), rotator, rotator:ADDRESS, file:PATH. text
+ * and the spec stay the caller's. 1; 0: it is of another kind; -1 with why. */
+struct encsrc_spec {
+	encsrc_run *run;
+	const void *ctx;
+	union {
+		struct encsrc_rpc rpc;
+		struct encsrc_rotator rotator;
+	} is;
+};
+int encsrc_parse(const char *text, int64_t skew, struct encsrc_spec *spec, char why[NET_WHY]);
 
 /* A line of rotctl's, which ends in a NUL: motor_count, gear_count, motor_angle, gear_angle, state, and a time. 0, or
  * -1 with why. */

@@ -79,6 +79,13 @@ int hk_text(int column)
 	return !strcmp(hk_columns[column].name, "pointing_file_name");
 }
 
+void hk_blank(struct hk_row *row)
+{
+	memset(row, 0, sizeof *row);
+	for (int i = 0; i < HK_COLUMNS; i++)
+		row->v[i] = NAN;
+}
+
 /* ---- reading ---- */
 
 struct line {
@@ -165,9 +172,7 @@ static bool read_row(struct line l, const struct layout *as, struct hk_row *r)
 	char text[128];
 	struct line f;
 
-	memset(r, 0, sizeof *r);
-	for (int i = 0; i < HK_COLUMNS; i++)
-		r->v[i] = NAN;
+	hk_blank(r);
 	for (int i = -1; next_field(&l, &f); i++) {
 		size_t n = (size_t)(f.end - f.at);
 		if (n >= sizeof text || i >= as->n)
