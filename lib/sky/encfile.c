@@ -269,20 +269,15 @@ static bool unlinked(const struct encfile *f)
 	return fstat(f->file, &st) == 0 && st.st_nlink == 0;
 }
 
+/* One write, where the disk takes it; of a row that cannot be finished nothing stays. */
 static int append(struct encfile *f, const char *text, size_t n)
 {
-	ssize_t got;
-
-	do
-		got = write(f->file, text, n);
-	while (got < 0 && errno == EINTR);
-	if (got == (ssize_t)n) {
+	if (io_writeall(f->file, text, n) == 0) {
 		f->size += (off_t)n;
 		return 0;
 	}
-	int error = got < 0 ? errno : ENOSPC;
-	if (got > 0) /* not even half a row stays */
-		(void)!ftruncate(f->file, f->size);
+	int error = errno;
+	(void)!ftruncate(f->file, f->size);
 	return fail_file(f, error);
 }
 

@@ -96,13 +96,13 @@ struct encsrc *encsrc_start(const char *name, encsrc_run *what, const void *ctx)
 void encsrc_end(struct encsrc **s, int n, int64_t wait)
 {
 	static const uint64_t one = 1;
-	int64_t until = tim_now() + wait;
+	int64_t until = tim_mono() + wait;
 	struct timespec ts = {.tv_sec = until / TIM_S, .tv_nsec = until % TIM_S};
 
 	atomic_store(&ending, true);
 	(void)!write(io_wakefd, &one, sizeof one);
 	for (int i = 0; i < n; i++)
-		if (pthread_timedjoin_np(s[i]->thread, NULL, &ts) == 0) {
+		if (pthread_clockjoin_np(s[i]->thread, NULL, CLOCK_MONOTONIC, &ts) == 0) {
 			pthread_mutex_destroy(&s[i]->lock);
 			free(s[i]);
 		}
