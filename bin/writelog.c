@@ -10,6 +10,7 @@
 #include "base/cli.h"
 #include "base/ends.h"
 #include "base/tim.h"
+#include "dev/encoder.h"
 #include "file/pub.h"
 #include "sky/encfile.h"
 #include "sky/encsrc.h"
@@ -19,6 +20,9 @@
 #define LATE     3           /* rows in one turn that are worth a word */
 #define END_WAIT (2 * TIM_S) /* for a source that hangs */
 
+#define ENCODER_INTO (200 * TIM_MS) /* of each second it is asked */
+#define ENCODER_WAIT (700 * TIM_MS)
+
 static const char *out, *until;
 static struct cli_list source_list;
 static int64_t count, duration, fill = 10 * TIM_MIN, skew = 10 * TIM_S;
@@ -26,8 +30,7 @@ static struct pub_space space = {.min = INT64_C(1) << 30};
 
 static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &out, "DIR", "rows go to DIR/YYYYMMDD/enc_YYMMDD_MMMM.tsv", 0, 0},
-    {"source", 0, CLI_LIST, &source_list, "SOURCE", "rpc:HOST, rotator or file:PATH (again: more)",
-	0, 0},
+    {"source", 0, CLI_LIST, &source_list, "SOURCE", "rpc:HOST, rotator ... (again: more)", 0, 0},
     {"skew", 0, CLI_TIME, &skew, "TIME", "refuse what is so far from our time (10s; 0: never)", 0,
 	TIM_DAY},
     {"fill", 0, CLI_TIME, &fill, "TIME", "missed seconds get rows up to here (10m)", 0, TIM_DAY},
@@ -55,17 +58,56 @@ static struct encsrc_spec source[SOURCES];
 static struct encsrc *running[SOURCES];
 static int nsources;
 
+/* The rotator's gear encoder, where no rotctl holds its line. */
+static struct encoder encoder;
+
+static void run_encoder(struct encsrc *s, const void *ctx)
+{
+	struct hk_row row;
+	int64_t wait = 0;
+	int32_t n = 0;
+
+	(void)ctx;
+	while (!encsrc_ending()) {
+		int got = encoder_read(&encoder, ENCODER_WAIT, &n, &wait);
+		if (got < 0)
+			encsrc_fail(s, "%s", encoder.why);
+		if (got != 0) {
+			encsrc_wait(got < 0 ? wait : TIM_MS);
+			continue;
+		}
+		hk_blank(&row);
+		row.v[hk_find("rot_time")] = (double)tim_now() / 1e9;
+		row.v[hk_find("rot_gear_count")] = n;
+		row.v[hk_find("rot_gear_angle")] = encoder_angle(&encoder, n);
+		row.v[hk_find("rotangle")] = encoder_angle(&encoder, n);
+		encsrc_give(s, &row, tim_now());
+		encsrc_wait_second(ENCODER_INTO);
+	}
+	encoder_close(&encoder);
+}
+
 static void read_source(const char *text)
 {
 	char why[NET_WHY];
-	int got = encsrc_parse(text, skew, &source[nsources++], why);
+	struct encsrc_spec *s = &source[nsources++];
+	int got = encsrc_parse(text, skew, s, why);
 
 	if (got < 0)
 		cli_die(EXIT_USAGE, "--source: %s", why);
-	if (got == 0)
+	if (got > 0)
+		return;
+	if (strncmp(text, "encoder:serial:", 15) != 0)
 		cli_die(EXIT_USAGE,
-		    "--source=%.64s: must be rpc:HOST[:PORT], rotator[:unix:PATH] or file:PATH",
+		    "--source=%.64s: must be rpc:HOST[:PORT], rotator[:unix:PATH], "
+		    "encoder:serial:DEV or file:PATH",
 		    text);
+	if (encoder.counts != 0)
+		cli_die(EXIT_USAGE, "--source=%.64s: there is one encoder only", text);
+	if (encoder_parse(text + 15, &encoder) < 0)
+		cli_die(EXIT_USAGE, "--source: %s", encoder.why);
+	s->run = run_encoder;
+	s->ctx = NULL;
 }
 
 static void start_sources(void)

@@ -30,9 +30,10 @@ ends() { wait "$1"; status=$?; }
 
 exits 2 "it wants to know where to" -- writelog
 exits 2 "a source is one" -- writelog -o a --source=telescope
-like err "rpc:HOST\[:PORT\], rotator\[:unix:PATH\] or file:PATH" "and says which there are"
+like err "rpc:HOST\[:PORT\], rotator\[:unix:PATH\], encoder:serial:DEV or file:PATH" "and says which there are"
 exits 2 "an address of the telescope is one" -- writelog -o a --source=rpc:host:0
 exits 2 "a rotator is behind a stream" -- writelog -o a --source=rotator:udp:host:1
+exits 2 "an encoder's counts are a number" -- writelog -o a --source=encoder:serial:/dev/ttyS0,counts=0
 exits 2 "--until is a time" -- writelog -o a --until=8
 exits 3 "a folder that is not there" -- writelog -o nowhere -n 1
 like err 'nowhere: No such file or directory' "is named"
@@ -44,6 +45,18 @@ until_true 10 grep -q ready rot.err
 echo "obsnumber 12" >obs
 writelog -o a --source="$good" --source=rotator:unix:rot.sock --source=file:obs -n 3 --status=a.st 2>a.err &
 all=$!
+# An encoder interface: each position is asked for by a byte 01; count 972 is 10.679 degrees. (simrot
+# is another, with a motor.)
+/usr/bin/python3 -c '
+import os, sys, tty
+m, s = os.openpty()
+tty.setraw(s)
+print("ready", os.ttyname(s), file=sys.stderr, flush=True)
+while True:
+    os.write(m, b"\xcc\x03\x00\xff" if os.read(m, 1) == b"\x01" else b"4")' 2>enc.err & tap_pids="$tap_pids $!"
+until_true 10 grep -q ready enc.err
+mkdir j
+writelog -o j --source="encoder:serial:$(cut -d ' ' -f 2 enc.err)" -n 2 2>j.err & encoder=$!
 # A telescope that goes silent, and comes back; a clock that rows are measured by.
 telescope flaky --rpc-fault=silent@3-4
 writelog -o b --source="$at" -n 9 2>b.err &
@@ -106,6 +119,9 @@ is "$(column a ut1_minus_utc | sort -u) $(column a tai_minus_utc | sort -u)" "-0
 is "$(full a source_name) $(full a tau) $(full a temperature) $(full a lst) $(full a azimuth_fixed_offset)" "3 3 3 3 3" "its source, weather, LST and offsets in each row"
 is "$(column a rot_time | sort -u | wc -l) $(column a rot_time | grep -c '\.[0-9][0-9][0-9]$')" "3 3" "the rotator's own time, to the millisecond"
 like a.st '"state":"done","unit":"rows","in":3,"out":3' "--status tells the rows"
+
+ends "$encoder"; is "$status" 0 "the encoder by itself"
+is "$(column j rot_gear_count | sort -u) $(column j rotangle | sort -u | cut -c 1-6) $(full j rot_state)" "972 10.678 0" "gives count and angle, and no state"
 
 # ---- silence ----
 ends "$flaky"; is "$status" 0 "a telescope that is silent for a while"
