@@ -1,4 +1,4 @@
-# writelog-clock.t - rows when the clock is set, and at a leap second
+# writelog-clock.t - rows when the clock is set, at a leap second, and when the disk fails
 . "${0%/*}/lib.sh"
 [ -e "$FYKE_BUILD/t/shim-clock.so" ] || skip_all "no preloading here"
 mkdir leap set
@@ -15,6 +15,19 @@ many() { [ "$(cat set/*/*.tsv | wc -l)" -ge "$1" ]; }
 echo "obsnumber 7" >obs
 echo $(($(date -ud 2016-12-31T23:59:57Z +%s) - $(date +%s))) >leaping
 (set_by=leaping; on_clock 1 writelog -o leap --source=file:obs -n 6 2>leap.err) & leaping=$!
+
+# A disk that fails while it is written to: by call, number, kind.
+fails() { # fails DIR CALL AT HOW
+	mkdir "$1"
+	exec env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL="$2" FAIL_AT="$3" FAIL_HOW="$4" writelog -o "$1" --source=file:obs --min-free=0 -n 3 2>"$1.err"
+}
+(fails nospace write 3 ENOSPC) & nospace=$!
+(fails short write 2 SHORT) & short=$!
+(fails intr write 2 EINTR) & intr=$!
+(fails sync sync 3 EIO) & sync=$!
+mkdir gone
+writelog -o gone --source=file:obs 2>gone.err & gone=$!
+tap_pids="$tap_pids $gone"
 
 # ---- set while it runs ----
 clock 0
@@ -59,4 +72,20 @@ tap $? "seconds that were jumped over hold no values"
 wait "$leaping"; is $? 0 "across the end of 2016"
 is "$(rows leap/20161231/enc_161231_1439.tsv | tail -n 2 | tr '\n' ' ')" "2016-12-31T23:59:59Z 2016-12-31T23:59:60Z " "the minute has its second 60"
 is "$(rows leap/20170101/enc_170101_0000.tsv | head -n 1)" "2017-01-01T00:00:00Z" "and midnight comes after it"
+
+# ---- the disk ----
+wait "$nospace"; is $? 3 "a disk that is full while it runs"
+like nospace.err 'nospace/.*tsv: No space left on device' "ends it with a sentence"
+is "$(rows nospace/*/*.tsv | wc -l) $(tail -c 1 nospace/*/*.tsv | od -An -c | tr -d ' \n')" "2 \n" "with what was written whole"
+wait "$short"; is "$? $(rows short/*/*.tsv | sort -u | wc -l)" "0 3" "half a write is finished"
+wait "$intr"; is "$? $(rows intr/*/*.tsv | sort -u | wc -l)" "0 3" "one that was interrupted is done again"
+wait "$sync"; is $? 3 "a file that cannot be synchronised"
+like sync.err 'sync/.*: Input/output error' "is told"
+until_true 10 sh -c 'ls gone/*/*.tsv'
+rm -r gone/2*
+until_true 10 sh -c 'ls gone/*/*.tsv'; tap $? "a day's folder that is removed comes again"
+until_true 10 grep -q 'was removed; it is begun again' gone.err; tap $? "and that is told"
+rm -r gone
+wait "$gone"; is $? 3 "a folder that is removed ends it"
+like gone.err 'gone/[0-9]*: No such file or directory' "with a sentence"
 done_testing

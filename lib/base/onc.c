@@ -157,7 +157,7 @@ static int recv_record(struct onc *o, int fd, int64_t until)
 		if (n > o->in_most - o->nin)
 			return onc_fail(
 			    o, EPROTO, "not an RPC reply: a record of %zu bytes or more", n);
-		if (grow(o, o->nin + n) < 0 || recv_all(o, fd, o->in + o->nin, n, until) < 0)
+		if (grow(o, o->nin + n + 1) < 0 || recv_all(o, fd, o->in + o->nin, n, until) < 0)
 			return -1;
 		o->nin += n;
 	} while (!(wire_get(mark) & LAST));

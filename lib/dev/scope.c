@@ -126,8 +126,8 @@ static bool again(struct scope *s, int *try, struct back *b)
 		return false;
 	while (++*try < TRIES) {
 		if (s->o->say)
-			s->o->say(
-			    "%.100s: %.300s; connecting again", s->o->at.spec.host, s->link.onc.why);
+			s->o->say("%.100s: %.300s; connecting again", s->o->at.spec.host,
+			    s->link.onc.why);
 		if (!pause_before(s, b))
 			return false;
 		s->reconnections++;

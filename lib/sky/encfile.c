@@ -219,6 +219,17 @@ static int take_stock(struct encfile *f)
 	return bad;
 }
 
+/* A new name in dir below the root (".": itself) survives a power cut. */
+static int keep_name(struct encfile *f, const char *dir)
+{
+	int fd = openat(f->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int bad = fd < 0 || io_sync_dir(fd) < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return bad ? fail(f, bad, "%s/%s: %s", f->dir, dir, strerror(bad)) : 0;
+}
+
 /* An existing file, or with O_CREAT in flags a new one. -1 with errno: ENOENT without a word. */
 static int open_minute(struct encfile *f, int64_t minute, int flags)
 {
@@ -229,17 +240,18 @@ static int open_minute(struct encfile *f, int64_t minute, int flags)
 	set_path(f, minute);
 	snprintf(day, sizeof day, "%.8s", f->path);
 	if (flags & O_CREAT) {
-		if (mkdirat(f->fd, day, 0777) == 0)
-			(void)io_sync_dir(f->fd);
-		else if (errno != EEXIST)
+		bool made = mkdirat(f->fd, day, 0777) == 0;
+		if (!made && errno != EEXIST)
 			return fail(f, errno, "%s/%s: %s", f->dir, day, strerror(errno));
+		if (made && keep_name(f, ".") < 0)
+			return -1;
 	}
 	f->file = openat(
 	    f->fd, f->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | flags, 0666);
 	if (f->file < 0)
 		return fail_file(f, errno);
 	f->minute = minute;
-	if (take_stock(f) == 0)
+	if (take_stock(f) == 0 && (f->size > 0 || keep_name(f, day) == 0))
 		return 0;
 	int error = errno;
 	close(f->file);

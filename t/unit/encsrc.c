@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/tim.h"
 #include "tap.h"
@@ -77,6 +78,14 @@ static void mute(struct encsrc *s, const void *ctx)
 	(void)s, (void)ctx;
 }
 
+/* One that hears nothing, as a name server that is not there makes it. */
+static void hang(struct encsrc *s, const void *ctx)
+{
+	(void)s, (void)ctx;
+	for (;;)
+		pause();
+}
+
 static bool takes(struct encsrc *s, int64_t second, bool leap)
 {
 	struct hk_row r;
@@ -124,8 +133,10 @@ static void test_seconds(void)
 	encsrc_fail(s, "burnt %d", 7);
 	is_int(encsrc_report(s, false, &missed, why), ENCSRC_SILENT, "silent anew");
 	is_str(why, "burnt 7", "with the reason");
-	encsrc_end(&s, 1, TIM_S);
-	ok(encsrc_ending(), "ended");
+	struct encsrc *both[] = {encsrc_start("hang", hang, NULL), s};
+	int64_t before = tim_mono();
+	encsrc_end(both, 2, TIM_S / 5);
+	ok(encsrc_ending() && tim_mono() - before < 2 * TIM_S, "a source that hangs delays no end");
 }
 
 static void test_addresses(void)
