@@ -76,7 +76,7 @@ is "$(rows leap/20170101/enc_170101_0000.tsv | head -n 1)" "2017-01-01T00:00:00Z
 # ---- the disk ----
 wait "$nospace"; is $? 3 "a disk that is full while it runs"
 like nospace.err 'nospace/.*tsv: No space left on device' "ends it with a sentence"
-is "$(rows nospace/*/*.tsv | wc -l) $(tail -c 1 nospace/*/*.tsv | od -An -c | tr -d ' \n')" "2 \n" "with what was written whole"
+is "$(rows nospace/*/*.tsv | wc -l) $(tail -c 1 "$(ls nospace/*/*.tsv | tail -n 1)" | od -An -c | tr -d ' \n')" "2 \n" "with what was written whole"
 wait "$short"; is "$? $(rows short/*/*.tsv | sort -u | wc -l)" "0 3" "half a write is finished"
 wait "$intr"; is "$? $(rows intr/*/*.tsv | sort -u | wc -l)" "0 3" "one that was interrupted is done again"
 wait "$sync"; is $? 3 "a file that cannot be synchronised"
