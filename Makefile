@@ -1,5 +1,5 @@
 # fyke: make, make demo, make check, make install PREFIX=/usr/local. No configure step.
-# Everything built goes to build/ (build-san/ with SAN=1).
+# Everything built goes to build/ (build-san/ with SAN=1, build-tsan/ with SAN=thread).
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -11,7 +11,7 @@ say = $(if $(V),,@echo '  $(1) $(2)')
 
 B := build
 ifdef SAN
-B := build-san
+B := $(if $(filter thread,$(SAN)),build-tsan,build-san)
 endif
 
 CC      ?= cc
@@ -21,9 +21,10 @@ OPT     := -O2 -g
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARD  := -pie -Wl,-z,relro,-z,now
 ifdef SAN
+SANITIZE := $(if $(filter thread,$(SAN)),thread,address,undefined -fno-sanitize-recover=all)
 OPT     := -O1 -g -fno-omit-frame-pointer
-HARDEN  := -fsanitize=address,undefined -fno-sanitize-recover=all -fPIE
-LDHARD  := -pie -fsanitize=address,undefined
+HARDEN  := -fsanitize=$(SANITIZE) -fPIE
+LDHARD  := -pie -fsanitize=$(SANITIZE)
 export ASAN_OPTIONS := verify_asan_link_order=0:$(ASAN_OPTIONS)
 endif
 
@@ -183,6 +184,7 @@ bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
 	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
+	$(FYKE_ENV) /usr/bin/python3 t/bench/seq
 	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
 
 fuzz:
@@ -233,6 +235,6 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/fyke
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-tsan build-fuzz
 
 .PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz libs-of demo install uninstall clean

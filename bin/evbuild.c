@@ -234,9 +234,15 @@ static enum cli_exit finish(enum cap_next what)
 		check(build_flush(build));
 	uint64_t events = build_count(build)->events;
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bool broken = what == CAP_ERROR || cap_state(in)->cut;
+	const struct cap_state *state = cap_state(in);
+	bool broken = what == CAP_ERROR || state->cut;
+	/* What the receiver lost after its last packet stands in its end mark only. */
+	build_dropped(build, state->osdrop);
+	uint64_t dropped = build_count(build)->dropped, refused = state->ifdrop;
 	if (!out_error)
-		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
+		check(broken ? cap_flush(out)
+			     : cap_finish(out, last_stamp, events + refused + dropped, refused,
+				   dropped, events));
 	check(cli_close_output(out_fd));
 	if (code == EXIT_DATA && events == 0 && out_fd != STDOUT_FILENO)
 		unlink(output); /* nothing is in it but a header, and it would be in the way */
@@ -247,7 +253,6 @@ static enum cli_exit finish(enum cap_next what)
 		cli_pipe_gone();
 	if (out_error)
 		return EXIT_SYSTEM;
-	const struct cap_state *state = cap_state(in);
 	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,

@@ -48,7 +48,7 @@ static const struct cli_option options[] = {
 	{"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms; 0: never)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
@@ -161,8 +161,8 @@ static void report_buffer(void)
 	    (long long)(sockets.granted / net_charge(ASSUMED_SIZE)), ASSUMED_SIZE, hint);
 }
 
-/* Once, when it is known what comes. */
-static void report_rate(int64_t mono)
+/* Once, when it is known what comes: `after` so long. */
+static void report_rate(int64_t mono, int64_t after)
 {
 	static int64_t since;
 	static uint64_t before;
@@ -171,7 +171,7 @@ static void report_rate(int64_t mono)
 		since = mono;
 		before = tally.in;
 	}
-	if (since <= 0 || mono - since < 2 * TIM_S || tally.in - before < 10)
+	if (since <= 0 || mono - since < after || tally.in - before < 10)
 		return;
 	double per_s = (double)(tally.in - before) * 1e9 / (double)(mono - since);
 	double fit = (double)idle_holds(&idle, rcv_size(rcv));
@@ -237,9 +237,9 @@ static int run(void)
 		if (t.empty && mono >= beat) {
 			(void)rcv_beat(rcv, utc - BEAT_MARGIN);
 			watch_space();
-			report_rate(mono);
 			beat = mono + BEAT_EVERY;
 		}
+		report_rate(mono, 2 * TIM_S);
 		cli_tick();
 		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
 		if (t.full)
@@ -271,6 +271,7 @@ static enum cli_exit finish(int error)
 	(void)rcv_finish(rcv, FINISH_TIME);
 	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : 0;
 	(void)take_stock();
+	report_rate(tim_mono(), 100 * TIM_MS); /* a short run has not told yet */
 	tally.lost[RCV_NOT_WRITTEN].n += tally.held;
 	tally.held = 0;
 	if (failed == EPIPE)

@@ -69,6 +69,27 @@ tap_pids="$tap_pids $ip"
 until_true 10 seqcmd dark 0
 tap $? "when it is back, the camera is started again"
 off "$d"
+
+# ---- memory ----
+mkdir big
+iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
+iset 'CONNECTION.DISCONNECT=On'
+until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.CONNECTION.DISCONNECT')\" = On ]"
+iset 'SIMULATOR_SETTINGS.SIM_XRES=4096;SIM_YRES=4096'
+until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.SIMULATOR_SETTINGS.SIM_YRES' | cut -d. -f1)\" = 4096 ]"
+mkfifo big.in
+(cd big && exec seqd -i -b indi --camera=server="127.0.0.1:$iport" --warm=-90) <big.in >big.out 2>big.err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>big.in
+printf 'dark 0.05\n' >&7
+until_true 60 grep -q '^NOTE\|^ERROR\|^ASTRO' big.out
+is "$(sed -n 's/^\* saved //p' big.out | xargs -I{} stat -c %s big/{})" 33560640 "an image of 4096 x 4096"
+[ -n "$FYKE_SAN" ] || [ "$(peak $b)" -le 65536 ]
+tap $? "two frames of memory, at most: $(peak $b) of 65536 kB"
+exec 7>&-
+wait $b
+
 printf 'expose 1\n' | seqd -i -b indi --camera=server=127.0.0.1:1 --dir=img >said 2>err
 like said '^ERROR 20990 DRV_ERROR_NOCAMERA connect .*INDI server: 127.0.0.1:1: Connection refused' "no server: an error that says where"
 done_testing

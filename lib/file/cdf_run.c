@@ -82,6 +82,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "inputs", "%s, first datum %s", r->o->input, when);
 	cdf_text(h, CDF_GLOBAL, "date_created", "%s", when);
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
+	cdf_text(h, CDF_GLOBAL, "time_coverage_end", "%s", when); /* until the first commit */
 	cdf_text(
 	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
 	cdf_number(h, CDF_GLOBAL, "run", run <= INT32_MAX ? CDF_I32 : CDF_F64, run);
@@ -309,6 +310,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	}
 	fill_tables(r);
 	r->open = true;
+	r->end = first;
 	/* A file that begins within a segment keeps the segment's anchor. */
 	if (r->segment >= 0)
 		put_anchor(r, 0);
@@ -354,11 +356,21 @@ uint8_t *cdf_run_row(struct cdf_run *r)
 	return row;
 }
 
+void cdf_run_row_done(struct cdf_run *r, int64_t arrival)
+{
+	cdf_row_done(r->f);
+	r->end = arrival > r->end ? arrival : r->end;
+}
+
 int cdf_run_commit(struct cdf_run *r)
 {
+	char when[TIM_TEXT];
+
 	if (!r->open)
 		return 0;
 	put_losses(r);
+	tim_text(r->end, 9, when);
+	cdf_retext(r->f, "time_coverage_end", when);
 	return cdf_commit(r->f) == 0 ? 0 : cannot_write(r);
 }
 
