@@ -70,6 +70,10 @@ done
 writelog -o c "$@" --source=rotator:unix:nowhere.sock --source=file:nowhere --source=file:odd -n 5 2>c.err &
 wrong=$!
 echo "obsnumber twelve" >odd
+# One whose record stands still.
+telescope frozen --rpc-fault=frozen
+mkdir k
+writelog -o k --source="$at" --skew=2s -n 7 2>k.err & frozen=$!
 # A telescope whose time is another, found by its portmapper.
 start past simtel -o hdr --speed=1 --serve-rpc=0 --portmapper=0 --quiet
 mapper=$(sed -n 's/.*ready portmapper:.*:\([0-9]*\)$/\1/p' past.err)
@@ -144,6 +148,10 @@ done
 
 
 # ---- the telescope's own time ----
+ends "$frozen"
+like k.err 'what it says is of .*more than 2s \(--skew\) from this machine.s time; it stands still' "a record that stands still is found"
+[ "$(full k lst)" -ge 1 ] && [ "$(full k lst)" -le 4 ]
+tap $? "and taken no longer: $(full k lst) of 7 rows have values"
 ends "$anytime"; is "$status" 0 "with --skew=0 any time will do"
 is "$(column g tai_minus_utc | sort -u)" 32 "by UDP, found by the portmapper"
 ends "$old"
