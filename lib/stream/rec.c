@@ -497,7 +497,7 @@ const char *rec_bad_text(enum rec_bad bad)
 	    [REC_BAD_FIELD] = "bad field (want key=value, neither of them empty)",
 	    [REC_BAD_NUMBER] = "bad value (want 1.5, 1i, true or \"text\")",
 	    [REC_NOT_FINITE] = "number out of range",
-	    [REC_BAD_STRING] = "string without its end, or over 64 KiB",
+	    [REC_BAD_STRING] = "string without its end, with more behind it, or over 64 KiB",
 	    [REC_BAD_TIME] = "bad time (want whole nanoseconds since 1970)",
 	    [REC_RESERVED] = "'time' cannot be the name of a tag or field",
 	};
