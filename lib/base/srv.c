@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "tcp.h"
 #include "tim.h"
 #include "why.h"
 
@@ -142,73 +143,52 @@ static bool is_loopback(const struct net_addr *a)
 }
 
 /* Whether the name belongs to a socket that nobody listens at any more. */
-static bool abandoned(const struct net_addr *a, const char *path)
+static bool abandoned(const struct net_spec *at)
 {
 	struct stat st;
+	char why[NET_WHY];
 
-	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (lstat(at->host, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	bool gone =
-	    connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
-	close(fd);
+	int fd = tcp_connect(at, tim_mono(), NULL, why);
+	bool gone = fd < 0 && errno == ECONNREFUSED;
+	if (fd >= 0)
+		close(fd);
 	return gone;
 }
 
-static int bind_unix(int fd, const struct net_addr *a, const char *path, char why[NET_WHY])
+static int bind_unix(int fd, const struct net_spec *at, const struct net_addr *a, char why[NET_WHY])
 {
 	/* The mode must be right from the first moment: a chmod later would leave a gap. */
 	mode_t old = umask(0117);
 	int rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
-	if (rc < 0 && errno == EADDRINUSE && abandoned(a, path) && unlink(path) == 0)
+	if (rc < 0 && errno == EADDRINUSE && abandoned(at) && unlink(at->host) == 0)
 		rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
+	if (rc == 0)
+		rc = listen(fd, BACKLOG);
 	int error = errno;
 	umask(old);
 	if (rc == 0)
 		return 0;
 	if (error == EADDRINUSE)
 		return fail(why, error,
-		    "unix:%.100s: another program listens there, or the file is no socket", path);
-	return fail(why, error, "unix:%.100s: cannot listen there: %s", path, strerror(error));
+		    "unix:%.100s: another program listens there, or the file is no socket",
+		    at->host);
+	return fail(why, error, "unix:%.100s: cannot listen there: %s", at->host, strerror(error));
 }
 
-static int bind_tcp(int fd, struct net_addr *a, char why[NET_WHY])
+static int listen_unix(const struct net_spec *at, const struct net_addr *a, char why[NET_WHY])
 {
-	char text[NET_TEXT];
-	int on = 1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (const struct sockaddr *)&a->ss, a->len) == 0)
-		return 0;
+	if (fd < 0)
+		return fail(why, errno, "no socket: %s", strerror(errno));
+	if (bind_unix(fd, at, a, why) == 0)
+		return fd;
 	int error = errno;
-	if (error == EADDRINUSE)
-		return fail(why, error,
-		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)",
-		    net_text(a, text), net_port(a));
-	return fail(
-	    why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
-}
-
-/* Binds and listens; fd belongs to the caller. */
-static int listen_at(
-    struct srv *s, int fd, const struct net_spec *at, struct net_addr *a, char why[NET_WHY])
-{
-	char text[NET_TEXT];
-
-	if (at->kind == NET_TCP && !is_loopback(a) && s->o.nallow == 0)
-		return fail(why, EPERM,
-		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or "
-		    "use "
-		    "ssh -L",
-		    net_text(a, text));
-	if ((at->kind == NET_UNIX ? bind_unix(fd, a, at->host, why) : bind_tcp(fd, a, why)) < 0)
-		return -1;
-	if (listen(fd, BACKLOG) == 0)
-		return 0;
-	return fail(
-	    why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
+	close(fd);
+	errno = error;
+	return -1;
 }
 
 int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY])
@@ -226,22 +206,19 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 		strcpy(spec.host, "127.0.0.1");
 	if (net_resolve(&spec, true, &a, 1, why) < 0)
 		return -1;
-	int fd = socket(a.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (spec.kind == NET_TCP && !is_loopback(&a) && s->o.nallow == 0)
+		return fail(why, EPERM,
+		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), "
+		    "or use ssh -L",
+		    net_text(&a, text));
+	int fd = spec.kind == NET_UNIX ? listen_unix(&spec, &a, why) : tcp_listen(&a, why);
 	if (fd < 0)
-		return fail(why, errno, "no socket: %s", strerror(errno));
-	if (listen_at(s, fd, &spec, &a, why) < 0) {
-		int error = errno;
-		close(fd);
-		errno = error;
 		return -1;
-	}
 	struct listener *l = &s->listener[s->nlisteners++];
 	*l = (struct listener){
 	    .fd = fd, .read_only = spec.read_only, .unix_socket = spec.kind == NET_UNIX};
 	if (l->unix_socket)
 		snprintf(l->path, sizeof l->path, "%s", spec.host);
-	else
-		getsockname(fd, (struct sockaddr *)&a.ss, &a.len);
 	snprintf(ready, NET_TEXT, "%s%.250s%s", l->unix_socket ? "" : "tcp:", net_text(&a, text),
 	    l->read_only ? ",ro" : "");
 	return 0;

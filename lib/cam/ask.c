@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "base/srv.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 
 #define USUAL_TCP "tcp:127.0.0.1:7011"
@@ -26,7 +27,7 @@ static int try(struct ask *a, const char *server, int64_t timeout_ns)
 		errno = EINVAL;
 		return -1;
 	}
-	a->fd = net_connect(&spec, timeout_ns, why);
+	a->fd = tcp_connect(&spec, tim_mono() + timeout_ns, NULL, why);
 	if (a->fd >= 0)
 		return 0;
 	snprintf(a->why, sizeof a->why,
