@@ -93,8 +93,12 @@ static int identify(struct scope *s)
 static int connect_once(struct scope *s)
 {
 	s->why[0] = '\0';
-	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0)
-		return scope_fail(s, errno, "%.100s: %.500s", s->o->at.spec.host, s->link.why);
+	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0) {
+		bool named =
+		    strncmp(s->link.why, s->o->at.spec.host, strlen(s->o->at.spec.host)) == 0;
+		return scope_fail(s, errno, "%.100s%s%.500s", named ? "" : s->o->at.spec.host,
+		    named ? "" : ": ", s->link.why);
+	}
 	/* What an earlier client left in its buffers; not every instrument has this. */
 	(void)vxi11_clear(&s->link, s->o->patience);
 	if (vxi11_is_open(&s->link) && set_format(s) == 0 && identify(s) == 0)
