@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 		return cli_end(EXIT_DONE);
 	}
 	r.t = simulate && (r.verb->options & VERB_T);
-	r.f = fast && (r.verb->options & VERB_F);
+	r.f = fast;
 	for (; *args && r.n < VERB_ARGS; args++)
 		r.arg[r.n++] = **args == NUMBER ? *args + 1 : *args;
 	unsigned code = verb_check(&r, why);

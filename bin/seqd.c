@@ -1,6 +1,7 @@
 /* seqd.c - the sequencer's server: beside the camera, it takes images as observers ask */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +114,7 @@ static size_t read_allowed(struct net_cidr allow[ALLOW_MAX])
 
 static void check_options(void)
 {
-	static char state_path[PUB_PATH];
+	static char state_path[PUB_PATH], whole[PATH_MAX];
 	struct stat st;
 
 	if (strlen(prefix) != 2 || strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != 2)
@@ -122,6 +123,9 @@ static void check_options(void)
 		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", talker.place);
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		cli_die(EXIT_SYSTEM, "%s: no such folder: make it, or name another by --dir", dir);
+	/* Clients are told the names of files, and stand elsewhere. */
+	if (dir[0] != '/' && realpath(dir, whole))
+		dir = whole;
 	if (!state &&
 	    snprintf(state_path, sizeof state_path, "%s/.seqd-%s.state", dir, prefix) < PUB_PATH)
 		state = state_path;
@@ -163,7 +167,7 @@ static void listen_at(const char *text, bool must)
 	else if (must)
 		cli_die(errno == EPERM ? EXIT_USAGE : EXIT_SYSTEM, "%s", why);
 	else
-		cli_warn("%s", why);
+		cli_warn("%s: going on without", why);
 }
 
 static void open_listeners(void)

@@ -129,9 +129,12 @@ static void tell_plan(const struct script *s)
 
 	script_plan(s, &plan);
 	double all = plan.exposed + plan.images * plan.readout;
+	if (all < 60)
+		snprintf(span, sizeof span, "%.1fs", all);
+	else
+		tim_span((int64_t)(all + 0.5) * TIM_S, span);
 	cli_note("plan: %d lines, %d images: %.1f s of exposure + %d x %.1f s read-out = %s", s->n,
-	    plan.images, plan.exposed, plan.images, plan.readout,
-	    tim_span((int64_t)(all + 0.5) * TIM_S, span));
+	    plan.images, plan.exposed, plan.images, plan.readout, span);
 }
 
 /* Runs the lines. The exit status. */

@@ -26,17 +26,13 @@ static struct tally tally = {.unit = "datagrams", .lost = {{"send error", 0}}};
 enum { ALSO_RESTART = SIM_FAULTS, ALSO_REFUSED };
 
 /* In --help they stand together, below. */
-#define HIDDEN(name, to)                                                                           \
-	{                                                                                          \
-		name, 0, CLI_STR, to, NULL, NULL, 0, 0                                             \
-	}
-#define FAULT(name, what) HIDDEN(name, &fault_text[what])
 /* clang-format off */
+#define HIDDEN(name, to)  {name, 0, CLI_STR, to, NULL, NULL, 0, 0}
+#define FAULT(name, what) HIDDEN(name, &fault_text[what])
 static const struct cli_option options[] = {
     {"card", 'c', CLI_STR, &card_name, "CARD", "the detector: a card's name or file", 0, 0},
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there", 0, 0},
-    {"output", 'o', CLI_STR, &output, "FILE", "write packets there, where no file is; - is stdout",
-	0, 0},
+    {"output", 'o', CLI_STR, &output, "FILE", "write packets to FILE, a new one; -: stdout", 0, 0},
     {"modules", 'm', CLI_STR, &modules, "N|LIST", "the first N, or a list: 0-8,10 (all)", 0, 0},
     {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 0, 0},
     {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
@@ -48,20 +44,14 @@ static const struct cli_option options[] = {
     {"seq0", 0, CLI_INT, &seq0, NULL, NULL, ANY},
     HIDDEN("start", &start_text),
     {"truth", 0, CLI_STR, &truth_path, "FILE", "what was sent, a line a datagram", 0, 0},
-    FAULT("drop", SIM_DROP),
-    FAULT("dup", SIM_DUP),
-    FAULT("conflict", SIM_CONFLICT),
-    FAULT("swap", SIM_SWAP),
-    FAULT("late", SIM_LATE),
-    FAULT("short", SIM_SHORT),
-    FAULT("runt", SIM_RUNT),
-    FAULT("empty", SIM_EMPTY),
-    FAULT("garble", SIM_GARBLE),
-    FAULT("stranger", SIM_STRANGER),
+    FAULT("drop", SIM_DROP), FAULT("dup", SIM_DUP),
+    FAULT("conflict", SIM_CONFLICT), FAULT("swap", SIM_SWAP),
+    FAULT("late", SIM_LATE), FAULT("short", SIM_SHORT),
+    FAULT("runt", SIM_RUNT), FAULT("empty", SIM_EMPTY),
+    FAULT("garble", SIM_GARBLE), FAULT("stranger", SIM_STRANGER),
     {"jitter", 0, CLI_TIME, &jitter, NULL, NULL, 0, TIM_H},
     HIDDEN("restart-at", &restart),
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
-/* clang-format on */
 static const char more[] =
     "  --clock0=TICKS --seq0=N --start=TIME    at event 0 (negative: before the wrap)\n"
     "Faults; P is a part of the datagrams (0.01, 1%), or @EVENT, or @EVENT.SOURCE:\n"
@@ -69,11 +59,9 @@ static const char more[] =
     "  --short=P (a record less) --runt=P (cut) --empty=P --garble=P (the clock)\n"
     "  --stranger=P (one more sender) --jitter=TIME --restart-at=EVENT[.SOURCE]\n";
 
-static const struct cli_program program = {.name = "simdet",
-    .about = "a simulated detector",
-    .options = options,
-    .more = more,
-    .tally = &tally};
+static const struct cli_program program = {
+    .name = "simdet", .about = "a simulated detector", .options = options, .more = more, .tally = &tally};
+/* clang-format on */
 
 static double speed = 1; /* of sending, times the device's own; 0: as fast as it goes */
 /* Static, so that what is in use when the program dies counts as in use. */
@@ -174,8 +162,7 @@ static bool next(struct sim_datagram *d)
 		return false;
 	int rc = sim_next(sim, d);
 	if (rc < 0)
-		cli_die(EXIT_SYSTEM,
-		    "too many late datagrams at once: give --late a shorter time or a lower P");
+		cli_die(EXIT_SYSTEM, "too many late datagrams at once: a shorter --late, or fewer");
 	return rc > 0;
 }
 

@@ -92,7 +92,7 @@ print("\n".join(bad))
 print("bad" if bad else "good")
 E2
 
-stride=7; ! nightly || stride=1
+stride=7; [ -z "${FYKE_SAN:-}" ] || stride=17; ! nightly || stride=1
 for program in evbuild evdump evdump-events raw2udp raw2nc raw2nc-packets; do
 	case $program in raw2nc*) [ $stride -eq 1 ] || stride=23 ;; esac
 	/usr/bin/python3 hurt.py cut $program $stride >got 2>&1

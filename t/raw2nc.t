@@ -94,7 +94,9 @@ def want(i):
     if i == 7: a[2] = 0; a[2, 0] = np.nan
     return a * 0.0763
 for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
-    ds = xr.open_dataset(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')      # it opens, and nobody is warned of anything
+        ds = xr.open_dataset(name).load()
     amp = ds.amplitude.transpose('event', 'module', 'pixel').values
     assert np.allclose(amp, [want(i) for i in range(50)], atol=1e-3, equal_nan=True), name
     t = ds.time.values.astype('datetime64[ns]').astype(int)

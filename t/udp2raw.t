@@ -345,6 +345,20 @@ assert len(files) == 5 and sorted(len(packets(f)) for f in files) == [10] * 5, f
 for f in files:
     assert len({p.time // (3600 * 10**9) for p in packets(f)}) == 1
 P
+	mkdir night
+	echo $((86400 - $(date +%s) % 86400 - 3)) >clock # three seconds to midnight
+	start night env LD_PRELOAD="$FYKE_BUILD/t/shim-clock.so" SHIM_CLOCK=clock \
+	    udp2raw -l 127.0.0.1:0 --rotate=1d --dir=night; cap=$pid
+	tomorrow() { send 127.0.0.1 "$(port_of night)" 1 1000; ls night/.*T000000Z.pcapng.part; }
+	until_true 20 tomorrow
+	finish "$cap" TERM; is "$status" 0 "midnight passes"
+	holds "two files, of two days, each with the datagrams of its day" <<'P'
+from datetime import datetime, timezone
+files = sorted(glob.glob("night/udp2raw_*.pcapng"))
+days = [{datetime.fromtimestamp(p.time // 10**9, timezone.utc).strftime("%Y%m%d") for p in packets(f)} for f in files]
+assert len(files) == 2 and days == [{os.path.basename(f)[8:16]} for f in files], (files, days)
+assert files[1].endswith("T000000Z.pcapng"), files
+P
 else
 	skip "no preloading here"
 fi

@@ -74,7 +74,8 @@ struct indi {
 	struct blob blob;
 	uint16_t *pixels; /* shoot's, while armed */
 	size_t room;
-	bool armed, image; /* an image is expected; it has come */
+	bool asked, armed,
+	    image; /* an exposure was asked for; has begun: its image may come; it has */
 	double exposure;
 	int64_t begun, idle_at;
 };
@@ -199,6 +200,10 @@ static void end(void *ctx, const char *name)
 		d->is_blob = false;
 	} else if (len > 6 && strcmp(name + len - 6, "Vector") == 0 && d->now) {
 		d->now->updates++;
+		/* An image that comes before this is of an exposure before. */
+		if (d->asked && d->now == &d->p[EXPOSURE] &&
+		    (d->now->state == BUSY || d->now->state == OK))
+			d->armed = true;
 		d->now = NULL;
 	}
 }
@@ -357,7 +362,7 @@ static int set_switch(struct cam *c, struct property *p, const char *element)
 /* No image is expected any more; the rest of one that comes now is dropped. */
 static void disarm(struct indi *d)
 {
-	d->armed = d->is_blob = false;
+	d->asked = d->armed = d->is_blob = false;
 }
 
 /* ---- life ---- */
@@ -595,14 +600,14 @@ static int expose(struct cam *c, uint16_t *pixels, size_t n)
 		return lost(c, "CCD_EXPOSURE");
 	/* A second request would restart the exposure of whoever else is taking one. */
 	if (d->p[EXPOSURE].state == BUSY)
-		return cam_fail(
-		    c, "CCD_EXPOSURE", DRV_ACQUIRING, "another INDI client is exposing");
+		return cam_fail(c, "CCD_EXPOSURE", DRV_ACQUIRING,
+		    "another INDI client is exposing, or the exposure before has not ended");
 	d->image = false;
 	d->pixels = pixels;
 	d->room = n;
 	d->idle_at = 0;
 	d->blob.bad = false;
-	d->armed = true; /* a short one may come with the answer */
+	d->asked = true; /* a short one may come with the answer */
 	d->begun = tim_mono();
 	if (set_numbers(c, &d->p[EXPOSURE], element, &d->exposure, 1, true) == 0)
 		return 0;

@@ -73,7 +73,7 @@ void seq_status(struct seq *q, struct seq_conn *c)
 
 	seq_progress(q, c, "status state=%s",
 	    q->job == SHOOT_EXPOSE || q->job == SHOOT_STOP || q->stopping ? seq_phases[q->phase]
-		: !q->on && q->job != SHOOT_START         ? "off"
+		: !q->on && q->job != SHOOT_START                         ? "off"
 									  : seq_phases[q->phase]);
 	seq_progress(q, c, "status left=%.1f", seq_left(q));
 	seq_progress(q, c, "status exposure=%.3f", q->job == SHOOT_EXPOSE ? q->total : 0);

@@ -36,7 +36,7 @@ static void answer(struct shoot *s, int bad, const char *good)
 	else if (said->code == DRV_IDLE)
 		shoot_tell(s, SHOOT_ANSWER, CODE_ASTRO, NULL, DRV_IDLE, "%s", said->detail);
 	else
-		shoot_tell(s, SHOOT_ANSWER, -1, said->call, said->code, "%s",
+		shoot_tell(s, SHOOT_ANSWER, (int)shoot_bad_tag(said), said->call, said->code, "%s",
 		    shoot_sentence(said, text, sizeof text));
 }
 
@@ -308,7 +308,7 @@ static bool stopped_between(struct shoot *s, int made)
 
 static void finish_series(struct shoot *s, const char *path)
 {
-	const char *unsaved = s->job.set.autosave ? "" : "NOT SAVED (autosave is off): use save. ";
+	const char *unsaved = s->job.set.autosave ? "" : "NOT SAVED (autosave is off): use save; ";
 	bool warn = *s->warning || *unsaved;
 	char what[SHOOT_TEXT - 300];
 

@@ -52,6 +52,9 @@ void shoot_traced(void *ctx, const char *call, unsigned code);
 /* The sentence on a failed call: what it means, what the camera says, what to do. */
 const char *shoot_sentence(const struct cam_said *said, char *buf, size_t size);
 
+/* The tag of a failed call: never that of a success, whatever the code means elsewhere. */
+enum code_tag shoot_bad_tag(const struct cam_said *said);
+
 /* The ends of a job: by the camera's last call, which failed, or by success. */
 void shoot_fail(struct shoot *s, const char *more);
 void shoot_done(struct shoot *s, const char *text);

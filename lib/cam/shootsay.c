@@ -78,20 +78,23 @@ const char *shoot_sentence(const struct cam_said *said, char *buf, size_t size)
 	return buf;
 }
 
+enum code_tag shoot_bad_tag(const struct cam_said *said)
+{
+	enum code_tag tag = code_find(said->call, said->code).tag;
+
+	return tag == CODE_NOTE || tag == CODE_WARNING ? CODE_ERROR : tag;
+}
+
 void shoot_fail(struct shoot *s, const char *more)
 {
 	char text[CAM_TEXT + 300];
 	struct cam_said said = s->cam->said;
-	int tag = (int)code_find(said.call, said.code).tag;
 
 	if (s->on && s->cam->gone) {
 		(void)s->cam->back->stop(s->cam);
 		s->on = false;
 	}
-	/* A failure is never a note: it did not do what was asked. */
-	if (tag == CODE_NOTE || tag == CODE_WARNING)
-		tag = CODE_ERROR;
-	shoot_tell(s, SHOOT_DONE, tag, said.call, said.code, "%s%s%s",
+	shoot_tell(s, SHOOT_DONE, (int)shoot_bad_tag(&said), said.call, said.code, "%s%s%s",
 	    shoot_sentence(&said, text, sizeof text), *more ? " " : "", more);
 }
 

@@ -18,7 +18,6 @@
 #define BLOCK_MAX  (1u << 20) /* bytes of rows for one write: they stay in the cache */
 #define BLOCKS_MAX (8u << 20) /* and in all files together */
 #define LOSS_NAME  48         /* letters of a name in the loss table */
-#define NO_TIME    -1e10      /* s: 317 years before the data, where every calendar still reaches */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct cdf_run *r, const char *format, ...)
@@ -125,7 +124,6 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 	    h, "anchor_clock", i64, anchor, "device clock at the first datum of each segment");
 	cdf_text(h, r->anchor_clock, "units", "ns");
 	r->anchor_time = fixed_var(h, "anchor_time", CDF_F64, anchor, "UTC of anchor_clock");
-	cdf_number(h, r->anchor_time, "_FillValue", CDF_F64, NO_TIME);
 	r->anchor_first = fixed_var(h, "anchor_first", i64, anchor,
 	    "index of the segment's first record in this file; -1: no such segment");
 }
@@ -251,14 +249,12 @@ static void fill_tables(struct cdf_run *r)
 {
 	enum cdf_type i64 = cdf_classic(CDF_I64, r->o->classic);
 	char *name = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "loss_name"));
-	uint8_t *first = cdf_fixed(r->f, r->anchor_first), *time = cdf_fixed(r->f, r->anchor_time);
+	uint8_t *first = cdf_fixed(r->f, r->anchor_first);
 
 	for (int i = 0; i < loss_rows(r); i++)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
-	for (size_t k = 0; k < CDF_ANCHORS; k++) {
+	for (size_t k = 0; k < CDF_ANCHORS; k++)
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
-		cdf_put_real(time + 8 * k, NO_TIME);
-	}
 }
 
 static void put_losses(struct cdf_run *r)
