@@ -43,7 +43,7 @@ USES_coord := erfa
 USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
-SRC_libserialport := lib/base/tty.c lib/base/dial.c
+SRC_libserialport := lib/base/tty.c lib/base/dial.c lib/sky/encsrc.c lib/dev/encoder.c
 USES_gasread := libserialport
 USES_tty := libserialport
 USES_hvset := libserialport
@@ -58,10 +58,14 @@ SRC_libnats := $(wildcard lib/bus/nats*.c)
 USES_evpub := libzmq libnats
 USES_evsub := libzmq libnats
 USES_evstat := libzmq libnats
-SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
+SRC_libtirpc := lib/base/onc.c lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c \
+                lib/sky/telinfo.c lib/sky/encsrc.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
 USES_scope := libtirpc
+USES_writelog := libtirpc libserialport
+USES_telinfo := libtirpc
+USES_encsrc := libtirpc libserialport
 
 SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
 USES_seqd := cfitsio
@@ -182,6 +186,7 @@ bench: deps-check
 	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
 	$(FYKE_ENV) /usr/bin/python3 t/bench/seq
 	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
+	$(FYKE_ENV) /usr/bin/python3 t/bench/dirsync
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
@@ -196,7 +201,9 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook seqterm headercopy
+SCRIPTS := quicklook seqterm headercopy start_tel_util start_merge remerge
+# What these source.
+SCRIPTLIB := night.sh quicklook-merged.sh
 # The sequencer's commands are links to seqcmd: SEQ_PREFIX.xbin in bin, and xbin in lib/fyke/seq.
 SEQ_PREFIX ?= stancam
 SEQ_VERBS := expose exp dark mexpose mexp mdark abort addtime readout hold resume save bin xbin ybin \
@@ -208,8 +215,9 @@ CARDDIR := $(PREFIX)/share/fyke/cards
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(CARDDIR)
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(CARDDIR) $(DESTDIR)$(PREFIX)/lib/fyke
 	install -m 755 $(addprefix $(B)/bin/,$(BUILD)) $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(addprefix scripts/,$(SCRIPTLIB)) $(DESTDIR)$(PREFIX)/lib/fyke
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
@@ -225,7 +233,7 @@ install: all
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS) $(addprefix $(SEQ_PREFIX).,$(SEQ_VERBS))
-	rm -rf $(DESTDIR)$(SEQDIR)
+	rm -rf $(DESTDIR)$(PREFIX)/lib/fyke
 	cd $(DESTDIR)$(PREFIX)/share/man && rm -f $(addprefix man1/,$(notdir $(wildcard man1/*.1))) \
 	    $(addprefix man5/,$(notdir $(wildcard man5/*.5)))
 	rm -rf $(DESTDIR)$(PREFIX)/share/fyke
