@@ -1,5 +1,5 @@
 /* shootsay.c - events of the camera's thread: what happens, and how a failure is told */
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 #include <stdarg.h>
 #include <stdio.h>
