@@ -43,7 +43,7 @@ USES_coord := erfa
 USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
-SRC_libserialport := lib/base/tty.c lib/base/dial.c
+SRC_libserialport := lib/base/tty.c lib/base/dial.c lib/sky/encsrc.c lib/dev/encoder.c
 USES_gasread := libserialport
 USES_tty := libserialport
 USES_hvset := libserialport
@@ -58,12 +58,16 @@ SRC_libnats := $(wildcard lib/bus/nats*.c)
 USES_evpub := libzmq libnats
 USES_evsub := libzmq libnats
 USES_evstat := libzmq libnats
-SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
+SRC_libtirpc := lib/base/onc.c lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c \
+                lib/sky/telinfo.c lib/sky/encsrc.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
 USES_scope := libtirpc
+USES_writelog := libtirpc libserialport
+USES_telinfo := libtirpc
+USES_encsrc := libtirpc libserialport
 
-SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
+SRC_cfitsio := lib/cam/fits.c $(wildcard lib/cam/shoot*.c lib/cam/seq*.c)
 USES_seqd := cfitsio
 USES_seq := cfitsio
 USES_fits := cfitsio

@@ -93,15 +93,19 @@ static int identify(struct scope *s)
 static int connect_once(struct scope *s)
 {
 	s->why[0] = '\0';
-	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0)
-		return scope_fail(s, errno, "%.100s: %.500s", s->o->at.spec.host, s->link.why);
+	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0) {
+		const char *host = s->o->at.spec.host, *why = s->link.onc.why;
+		bool named = strncmp(why, host, strlen(host)) == 0;
+		return scope_fail(
+		    s, errno, "%.100s%s%.500s", named ? "" : host, named ? "" : ": ", why);
+	}
 	/* What an earlier client left in its buffers; not every instrument has this. */
 	(void)vxi11_clear(&s->link, s->o->patience);
 	if (vxi11_is_open(&s->link) && set_format(s) == 0 && identify(s) == 0)
 		return 0;
 	int error = errno;
 	if (!s->why[0])
-		scope_fail(s, error, "%.100s: %.500s", s->o->at.spec.host, s->link.why);
+		scope_fail(s, error, "%.100s: %.500s", s->o->at.spec.host, s->link.onc.why);
 	errno = error;
 	return -1;
 }
@@ -124,8 +128,8 @@ static bool again(struct scope *s, int *try, struct back *b)
 		return false;
 	while (++*try < TRIES) {
 		if (s->o->say)
-			s->o->say(
-			    "%.100s: %.300s; connecting again", s->o->at.spec.host, s->link.why);
+			s->o->say("%.100s: %.300s; connecting again", s->o->at.spec.host,
+			    s->link.onc.why);
 		if (!pause_before(s, b))
 			return false;
 		s->reconnections++;
@@ -143,7 +147,8 @@ int scope_broken(struct scope *s, const char *what)
 
 	if (error == ENODEV) /* another instrument has the address now: why says so */
 		return -1;
-	return scope_fail(s, error, "%.100s: %.60s: %.400s", s->o->at.spec.host, what, s->link.why);
+	return scope_fail(
+	    s, error, "%.100s: %.60s: %.400s", s->o->at.spec.host, what, s->link.onc.why);
 }
 
 int scope_open(struct scope *s, const struct scope_options *o)
@@ -151,7 +156,7 @@ int scope_open(struct scope *s, const struct scope_options *o)
 	struct back b = BACK_INIT;
 
 	*s = (struct scope){.o = o, .link = VXI11_INIT};
-	s->link.stopping = o->stopping;
+	s->link.onc.stopping = o->stopping;
 	for (int try = 1; connect_once(s) < 0; try++) {
 		/* Only a connection that was there and broke is worth another try. */
 		if ((errno != ECONNRESET && errno != EPIPE && errno != EPROTO) || s->link.error ||
