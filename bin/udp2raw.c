@@ -222,9 +222,8 @@ static int64_t show(int64_t mono)
 static int run(void)
 {
 	int64_t beat = tim_mono() + BEAT_EVERY;
-	bool wait = false;
 
-	for (;;) {
+	for (bool wait = false;;) {
 		int64_t utc = tim_now(), mono = tim_mono();
 		bool stop = cli_stopping() || mono >= ends_mono || utc >= ends_utc;
 		struct rcv_round t = rcv_drain(rcv, wait);
