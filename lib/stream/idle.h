@@ -40,8 +40,8 @@ int64_t idle_holds(const struct idle *p, size_t size);
 /* The sleep that is due for datagrams of this size, 0: wait in poll. */
 int64_t idle_nap(const struct idle *p, size_t size);
 
-/* Whether the next read may do the waiting: of one socket, and the next datagram is due. It costs
- * half as much as poll and then a read. */
+/* Whether the next read may do the waiting: of one socket, and the next datagram is due. A poll
+ * before each read costs a twentieth of all CPU (t/bench/RESULTS, --nap=0). */
 bool idle_in_read(const struct idle *p, size_t size);
 
 /* Sleeps, or waits for a datagram, at most until the moment. */
