@@ -81,6 +81,14 @@ like err '60000 lines in, 60000 out, 0 lost' "and all is stored"
 is "$(look 'len({l for x in r for l in x["lines"]})')" 60000 "no line was left out"
 finish "$stub" TERM
 
+# ---- the end in the middle of a batch ----
+stub_start '[[400, {}, "{\"error\":\"unable to parse\"}"], [204, {}, ""], [401, {}, ""]]'
+head -n 4 many >four
+exits 4 "a half is stored, then the token has run out" -- influxput -u "$url" --db t --spool=half four
+like err '4 lines in, 2 out, 2 held, 0 lost' "what was stored and what waits is the whole"
+like err '2 lines wait in half' "and said"
+finish "$stub" TERM
+
 # ---- busy, broken, slow ----
 stub_start '[[503, {}, "busy"], [500, {}, ""], "reset", [429, {"Retry-After": "1"}, ""], [204, {}, ""]]'
 ok "503, 500, a connection cut, 429, then good" -- influxput -u "$url" --db t one
