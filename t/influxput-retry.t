@@ -81,6 +81,24 @@ like err '60000 lines in, 60000 out, 0 lost' "and all is stored"
 is "$(look 'len({l for x in r for l in x["lines"]})')" 60000 "no line was left out"
 finish "$stub" TERM
 
+cat >one.py <<'END'
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *a): pass
+    def do_POST(self):
+        open("stored", "ab").write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204); self.send_header("Content-Length", "0"); self.end_headers()
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+print(f"one: ready http://127.0.0.1:{s.server_port}", file=sys.stderr, flush=True); s.serve_forever()
+END
+rm -f stored
+start one /usr/bin/python3 one.py
+ok "a server that serves one connection" -- influxput -u "$address" --db t --patience=1s more
+like err '60000 lines in, 60000 out, 0 lost; requests 1[2-5]' "is not kept waiting by a second one twice"
+is "$(sort -u stored | wc -l)" 60000 "it has all"
+finish "$pid" TERM
+
 # ---- the end in the middle of a batch ----
 stub_start '[[400, {}, "{\"error\":\"unable to parse\"}"], [204, {}, ""], [401, {}, ""]]'
 head -n 4 many >four
