@@ -49,6 +49,7 @@ USES_hvset := libserialport
 USES_hvmon := libserialport
 USES_hvmux := libserialport
 USES_srv := libserialport
+USES_rotctl := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl

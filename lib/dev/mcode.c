@@ -15,6 +15,7 @@
 #define QUIET   (40 * TIM_MS)  /* a line without a byte for so long has said all */
 #define COMMAND 48
 #define DIGITS  12
+#define TRIES   4 /* of a command */
 
 const char *mcode_text(enum mcode_answer a)
 {
@@ -58,6 +59,11 @@ const char *mcode_error_text(int error)
 		if (table[i].error == error)
 			return table[i].text;
 	return "?";
+}
+
+bool mcode_of_motion(int error)
+{
+	return error == 12 || error == 48 || (error >= 71 && error <= 90);
 }
 
 /* ---- bytes ---- */
@@ -121,8 +127,14 @@ static enum mcode_answer next_line(
 		int rc = io_wait(m->fd, left < 0 ? 0 : left < quiet ? left : quiet);
 		if (rc == 0)
 			return MCODE_SILENT;
-		if (rc < 0)
-			return errno == EINTR ? MCODE_STOPPED : MCODE_LOST;
+		if (rc < 0 && errno != EINTR)
+			return MCODE_LOST;
+		if (rc < 0 && !m->interrupted)
+			return MCODE_STOPPED;
+		if (rc < 0) {
+			m->interrupted();
+			continue;
+		}
 		ssize_t got = read(m->fd, m->buf + m->n, sizeof m->buf - m->n);
 		if (got > 0)
 			m->n += (size_t)got;
@@ -306,16 +318,23 @@ enum mcode_answer mcode_io(
 enum mcode_answer mcode_do(struct mcode *m, const char *command, int64_t deadline)
 {
 	int64_t error = 0;
-	enum mcode_answer a = empty(m, 0, deadline);
 
-	if (a == MCODE_OK)
-		a = send_command(m, command);
-	if (a == MCODE_OK)
-		a = mcode_read(m, "ER", deadline, 0, &error);
-	if (a != MCODE_OK)
-		return a;
-	m->error = (int)error;
-	return error == MCODE_NO_ERROR ? MCODE_OK : MCODE_REFUSED;
+	for (int i = 0; i < TRIES; i++) {
+		enum mcode_answer a = mcode_set(m, "ER", 0, deadline);
+		if (a == MCODE_OK)
+			a = send_command(m, command);
+		if (a == MCODE_OK)
+			a = mcode_read(m, "ER", deadline, 0, &error);
+		if (a != MCODE_OK)
+			return a;
+		m->error = (int)error;
+		/* It moves already: what seemed to be spoilt was not. */
+		if (error == MCODE_NO_ERROR || (i > 0 && error == MCODE_MOVES))
+			return MCODE_OK;
+		if (mcode_of_motion(m->error))
+			break;
+	}
+	return MCODE_REFUSED;
 }
 
 enum mcode_answer mcode_move(struct mcode *m, int64_t to, int64_t deadline)

@@ -34,7 +34,7 @@ enum mcode_answer {
 	MCODE_BANNER,  /* it has just started: everything it knew is lost */
 	MCODE_REFUSED, /* it did not take the command: error in m->error */
 	MCODE_LOST,    /* the port is gone (errno) */
-	MCODE_STOPPED  /* a signal came; nothing was changed that was not said */
+	MCODE_STOPPED  /* a signal came */
 };
 const char *mcode_text(enum mcode_answer a);
 
@@ -44,9 +44,13 @@ enum mcode_error {
 	MCODE_NO_HOME = 82,
 	MCODE_PLUS_LIMIT = 83,
 	MCODE_MINUS_LIMIT = 84,
+	MCODE_MOVES = 85, /* already, when it was told to */
 	MCODE_STALL = 86
 };
-const char *mcode_error_text(int error); /* "stall"; "error 17" has no words: "?" */
+const char *mcode_error_text(int error); /* "stall"; "?" where there are no words */
+
+/* Whether an error is one of motion; the others are of commands, which noise spoils now and then. */
+bool mcode_of_motion(int error);
 
 /* Types of the inputs and outputs, S1 to S4. */
 enum mcode_io { MCODE_INPUT = 0, MCODE_HOME = 1, MCODE_OUTPUT = 16 };
@@ -68,8 +72,11 @@ enum mcode_line mcode_line(const char *line, size_t n, const char *sent, int64_t
 /* Zero it after each opening, then set fd. */
 struct mcode {
 	int fd;
-	int error;              /* PR ER after MCODE_REFUSED */
-	bool banner;            /* it has started anew since this was cleared */
+	int error;   /* PR ER after MCODE_REFUSED */
+	bool banner; /* it has started anew since this was cleared */
+	/* Called after a signal, then the wait goes on: nothing ends in the middle of a question.
+	 * NULL: MCODE_STOPPED. */
+	void (*interrupted)(void);
 	char words[MCODE_LINE]; /* the last answer that was no number */
 	char buf[MCODE_LINE];   /* private */
 	size_t n, used;
@@ -92,7 +99,8 @@ enum mcode_answer mcode_set(struct mcode *m, const char *name, int64_t value, in
 enum mcode_answer mcode_io(
     struct mcode *m, int number, enum mcode_io type, bool active_high, int64_t deadline);
 
-/* Sends a command, and asks whether it was taken. For moves: m->error is that of the motor. */
+/* Sends a command, and asks whether it was taken; one that noise has spoilt is sent again, so it must
+ * be one that may be said twice. Clears ER before. */
 enum mcode_answer mcode_do(struct mcode *m, const char *command, int64_t deadline);
 
 /* An absolute move in counts, by way of register R2. */
