@@ -214,7 +214,7 @@ static enum cli_exit end_of(
 		return of_state[state];
 	if (end == ROT_DONE)
 		out(text);
-	else if (verb != ROT_STATUS || *text)
+	else if (verb != ROT_STATUS)
 		cli_error("%s", text);
 	return status[end];
 }

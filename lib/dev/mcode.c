@@ -114,7 +114,7 @@ enum mcode_line mcode_line(const char *line, size_t n, const char *sent, int64_t
 static enum mcode_answer next_line(
     struct mcode *m, int64_t quiet, int64_t deadline, const char **at, size_t *n)
 {
-	for (;;) {
+	for (int64_t left = 0; left >= 0;) {
 		m->n -= m->used;
 		memmove(m->buf, m->buf + m->used, m->n);
 		const char *end = memchr(m->buf, '\n', m->n);
@@ -123,7 +123,7 @@ static enum mcode_answer next_line(
 		*n = m->used;
 		if (m->used > 0)
 			return MCODE_OK;
-		int64_t left = deadline - tim_mono();
+		left = deadline - tim_mono();
 		int rc = io_wait(m->fd, left < 0 ? 0 : left < quiet ? left : quiet);
 		if (rc == 0)
 			return MCODE_SILENT;
@@ -143,6 +143,7 @@ static enum mcode_answer next_line(
 		if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
 			return MCODE_LOST; /* unplugged: end of file, or EIO */
 	}
+	return MCODE_SILENT;
 }
 
 /* Takes in what was not asked for, until the line is quiet; a banner in it is remembered. */
@@ -157,6 +158,8 @@ static enum mcode_answer empty(struct mcode *m, int64_t quiet, int64_t deadline)
 		a = next_line(m, quiet, deadline, &at, &n);
 		if (a == MCODE_OK && mcode_line(at, n, "", &value) == MCODE_START)
 			m->banner = true;
+		if (a == MCODE_OK && tim_mono() > deadline)
+			a = MCODE_GARBAGE; /* it does not end */
 	} while (a == MCODE_OK);
 	m->n = m->used = 0;
 	return a == MCODE_SILENT ? MCODE_OK : a;

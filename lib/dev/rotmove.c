@@ -133,7 +133,7 @@ static enum rot_end open_port(struct rot *r, struct tty *t, const struct tty_spe
 	return fail(r, error == EBUSY ? ROT_REFUSED : ROT_LOST, "%.300s", t->why);
 }
 
-/* A serial line that is gone is looked for again, for a while; a stop must wait for it too. */
+/* A serial line that is gone is looked for again, for a while; a stop must wait for the motor's. */
 static bool find_again(struct rot *r, struct tty *t, const struct tty_spec *spec, const char *name)
 {
 	int64_t until = tim_mono() + r->o.patience;
@@ -141,7 +141,9 @@ static bool find_again(struct rot *r, struct tty *t, const struct tty_spec *spec
 	note(r, "the %s's serial line is gone; looking for it", name);
 	tty_close(t);
 	do {
-		(void)rest_for(r, 100 * TIM_MS);
+		bool go_on = rest_for(r, 100 * TIM_MS);
+		if (!go_on && (t == &r->encoder || !r->turning))
+			return false; /* the motor can be stopped without the encoder */
 		if (open_port(r, t, spec) == ROT_DONE) {
 			note(r, "the %s's serial line is back", name);
 			return true;
@@ -429,6 +431,21 @@ static void judge(struct rot *r, int64_t moving, int64_t error, int64_t stall)
 		changed(r, ROT_STILL, "");
 }
 
+/* A command that was cut off (killed, or its line gone) has left ROTATING up, perhaps. */
+static enum rot_end tidy_up(struct rot *r)
+{
+	enum rot_end end = rotating(r, false);
+
+	if (end == ROT_DEVICE)
+		end = ROT_DONE; /* before the first homing there is no such output */
+	if (end != ROT_DONE)
+		return end;
+	r->keep.moving = false;
+	r->keep.motor = r->st.motor_count;
+	r->keep.gear = r->st.gear_count;
+	return write_keep(r);
+}
+
 enum rot_end rot_look(struct rot *r)
 {
 	int64_t moving = 0, error = 0, stall = 0;
@@ -446,6 +463,8 @@ enum rot_end rot_look(struct rot *r)
 		end = read_motor(r, moving ? -1 : HOLD);
 	if (end == ROT_DONE)
 		end = read_gear(r, moving ? MOVING_GEAR : AD4_EXACT);
+	if (end == ROT_DONE && !moving && r->keep.moving)
+		end = tidy_up(r);
 	if (end == ROT_DONE) {
 		judge(r, moving, error, stall);
 		return ROT_DONE;
@@ -534,6 +553,12 @@ static double behind(const struct rot *r, const struct bounds *b)
 	    rot_gear_angle(&r->o.setup, r->st.gear_count, b->gear_from);
 }
 
+/* Motor and encoder are read one after the other: a second's motion is nothing yet. */
+static bool strays(const struct rot *r, const struct bounds *b)
+{
+	return fabs(behind(r, b)) > r->o.setup.lost + 0.1 + b->speed;
+}
+
 static enum rot_end does_not_follow(struct rot *r, const struct bounds *b)
 {
 	(void)fail(r, ROT_DEVICE,
@@ -599,7 +624,12 @@ static enum rot_end until_rest(struct rot *r, const struct bounds *b, const char
 			return end;
 		if (r->st.motor_count < b->low || r->st.motor_count > b->high)
 			return fail(r, ROT_DEVICE, "%s", runs_away);
-		if (fabs(behind(r, b)) > r->o.setup.lost + 0.1 + b->speed)
+		/* once more, since a lost line may lie between the two readings */
+		for (int i = 0; i < 2 && strays(r, b); i++)
+			if ((end = read_motor(r, -1)) != ROT_DONE ||
+			    (end = read_gear(r, MOVING_GEAR)) != ROT_DONE)
+				return end;
+		if (strays(r, b))
 			return does_not_follow(r, b);
 		if (tim_mono() > b->deadline)
 			return fail(
@@ -691,6 +721,8 @@ static enum rot_end finish(struct rot *r, enum rot_end end)
 	snprintf(why, sizeof why, "%s", end == ROT_DONE ? "" : r->why);
 	if (end != ROT_DONE && !silent_now)
 		stopped = stop_motor(r);
+	if (stopped == ROT_DONE && end == ROT_LOST && r->stopping)
+		end = ROT_STOPPED;
 	if (stopped != ROT_DONE && end != ROT_DEVICE) {
 		end = stopped;
 		snprintf(why, sizeof why, "%s", r->why);
@@ -705,8 +737,8 @@ static enum rot_end finish(struct rot *r, enum rot_end end)
 	enum rot_state was = r->st.state;
 	if (!silent_now) {
 		bool asked = r->stopping;
+		r->keep.moving = false;
 		if (rot_look(r) == ROT_DONE && r->st.has_motor && r->st.has_gear) {
-			r->keep.moving = false;
 			r->keep.motor = r->st.motor_count;
 			r->keep.gear = r->st.gear_count;
 		}
@@ -756,7 +788,10 @@ static void audit(struct rot *r, const char *who, const char *what, double from,
 static enum rot_end audited(
     struct rot *r, const char *who, const char *what, double from, enum rot_end end)
 {
-	audit(r, who, what, from, r->st.gear_angle, end_text(end), end == ROT_DONE ? "" : r->why);
+	bool moved = end != ROT_REFUSED;
+
+	audit(r, who, what, moved ? from : NAN, moved ? r->st.gear_angle : NAN, end_text(end),
+	    end == ROT_DONE ? "" : r->why);
 	return end;
 }
 
@@ -806,6 +841,22 @@ static enum rot_end set_up(struct rot *r)
 	return end == ROT_DONE ? set_up_gear(r) : end;
 }
 
+/* The tab was not met: back to where it was looked for, or the next search would begin nearer to the
+ * limit. why and end stay those of the search. */
+static enum rot_end turn_back(struct rot *r, const struct bounds *b, enum rot_end end)
+{
+	char why[ROT_WHY];
+
+	snprintf(why, sizeof why, "%s", r->why);
+	if (stop_motor(r) == ROT_DONE && read_motor(r, HOLD) == ROT_DONE) {
+		double by = rot_motor_angle(&r->o.setup, b->motor_from - r->st.motor_count);
+		enum rot_end back = turn(r, by, r->o.fast);
+		if (back != ROT_DONE)
+			return back;
+	}
+	return fail(r, end, "%s", why);
+}
+
 /* Clockwise to the tab, then back to its edge: both by the motor itself. */
 static enum rot_end seek_tab(struct rot *r)
 {
@@ -821,16 +872,18 @@ static enum rot_end seek_tab(struct rot *r)
 	if (end != ROT_DONE)
 		return end;
 	snprintf(away, sizeof away,
-	    "no home tab within %.0f degrees clockwise; the motor was stopped. If the e-box stood "
-	    "clockwise of home, turn it back first: rotctl home --first=40; else look at the IR "
-	    "sensor and its cable",
+	    "no home tab within %.0f degrees clockwise, so it was turned back. If the e-box stands "
+	    "clockwise of home: rotctl home --first=40; else look at the IR sensor and its cable",
 	    r->o.search);
 	bound(r, &b, r->o.search, MARGIN, r->o.seek);
 	/* the creep from the far side of the tab takes its own time */
 	b.deadline += (int64_t)(3 / r->o.creep * (double)TIM_S);
 	if ((end = command(r, "HM 1")) != ROT_DONE && r->m.error == 0)
 		return end;
-	if ((end = until_rest(r, &b, away)) == ROT_DONE)
+	end = until_rest(r, &b, away);
+	if (end == ROT_DEVICE && r->st.has_motor && r->st.motor_count < b.low)
+		return turn_back(r, &b, end);
+	if (end == ROT_DONE)
 		end = ask(r, "I1", 0, &seen);
 	if (end == ROT_DONE && seen)
 		end = fail(r, ROT_DEVICE, "the motor ended its search on the tab: try again");
@@ -891,6 +944,18 @@ static enum rot_end find_home(struct rot *r, double first)
 	return end == ROT_DONE ? zero(r) : end;
 }
 
+/* The tab is looked for clockwise, so from below home it would never be met. Where motor and encoder
+ * contradict each other, one of them is right. */
+static double way_back(const struct rot *r)
+{
+	double low = fmin(r->st.gear_angle, r->st.motor_angle);
+	double high = fmax(r->st.gear_angle, r->st.motor_angle), by = HOME_OFF - low;
+
+	if (!r->st.homed || isnan(low) || by <= 0 || high + by > r->o.setup.high)
+		return 0;
+	return by;
+}
+
 enum rot_end rot_home(struct rot *r, const char *who, double first)
 {
 	enum rot_end end = rot_look(r);
@@ -902,9 +967,8 @@ enum rot_end rot_home(struct rot *r, const char *who, double first)
 	if (end != ROT_DONE)
 		return audited(r, who, "home", NAN, end);
 	double from = r->st.gear_angle;
-	/* The tab is looked for clockwise: from below home it would never be met. */
-	if (r->st.state == ROT_STILL && first == 0 && from < HOME_OFF)
-		first = HOME_OFF - from;
+	if (first == 0)
+		first = way_back(r);
 	audit(r, who, "home", from, 0, "begins", "");
 	forget_home(r, "a homing was begun, and did not end well");
 	if ((end = begin(r, NAN)) == ROT_DONE)

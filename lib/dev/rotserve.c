@@ -58,11 +58,12 @@ static const char *const how[] = {[ROT_DONE] = "done",
 static const struct {
 	const char *name;
 	int numbers;
-} verb[] = {[ROT_STATUS] = {"status", 0},
-    [ROT_STOP] = {"stop", 0},
-    [ROT_HOME] = {"home", 1},
-    [ROT_GOTO] = {"goto", 1},
-    [ROT_SCAN] = {"scan", 2}};
+	const char *usage;
+} verb[] = {[ROT_STATUS] = {"status", 0, "status takes no argument"},
+    [ROT_STOP] = {"stop", 0, "stop takes no argument"},
+    [ROT_HOME] = {"home", 1, "home takes no argument (but --first=DEG)"},
+    [ROT_GOTO] = {"goto", 1, "goto where? rotctl goto DEG"},
+    [ROT_SCAN] = {"scan", 2, "which scan direction? rotctl scan PA"}};
 
 static int number(const char *text, double *v, char why[ROT_WHY])
 {
@@ -81,8 +82,8 @@ int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY]
 	while (v < sizeof verb / sizeof *verb && strcmp(verb[v].name, word[0]) != 0)
 		v++;
 	if (v == sizeof verb / sizeof *verb) {
-		snprintf(
-		    why, ROT_WHY, "'%.20s' is none of status, stop, home, goto, scan", word[0]);
+		snprintf(why, ROT_WHY, "'%.20s' is none of home, goto, scan, status, stop, watch",
+		    word[0]);
 		return -1;
 	}
 	*q = (struct rot_request){.verb = (enum rot_verb)v, .form = "plain"};
@@ -96,7 +97,7 @@ int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY]
 		return -1;
 	}
 	if (n != verb[v].numbers) {
-		snprintf(why, ROT_WHY, "%s takes %d numbers", word[0], verb[v].numbers);
+		snprintf(why, ROT_WHY, "%s", verb[v].usage);
 		return -1;
 	}
 	if ((n > 0 && number(word[1], &q->angle, why) < 0) ||
