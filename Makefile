@@ -50,6 +50,7 @@ USES_hvmon := libserialport
 USES_hvmux := libserialport
 USES_srv := libserialport
 USES_rotctl := libserialport
+USES_rot := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl

@@ -151,6 +151,8 @@ static bool read_request(const char *const *args, struct rot_request *q)
 		cli_die(EXIT_USAGE, "-O %.32s: line, tsv or json", form);
 	if (setup.low >= setup.high || setup.high - setup.low > ROT_SYMMETRY)
 		cli_die(EXIT_USAGE, "--low and --high must be at most 60 degrees apart");
+	if (slow < 0.01 || fast < 2 * slow)
+		cli_die(EXIT_USAGE, "--slow must be at least 0.01, and --fast twice as fast");
 	if (watch && !args[1])
 		return true;
 	int n = snprintf(
@@ -222,29 +224,33 @@ static enum cli_exit end_of(
 /* Somebody has the ports, and does not answer: what is left is where the rotator last was. */
 static enum cli_exit status_of_file(const char *who)
 {
-	char text[ROT_WHY], time[TIM_TEXT];
+	char text[ROT_WHY];
 	struct rotkeep k;
 
 	(void)rotkeep_read(keep_path, &k, text);
-	if (k.time == 0)
-		cli_die(EXIT_SYSTEM, "%s; it was never homed", who);
-	snprintf(text, sizeof text, "unknown: at %s it stood at %.2f degrees%s; %.200s",
-	    tim_text(k.time, 0, time), k.homed ? rot_gear_angle(&setup, k.gear, k.gear_zero) : NAN,
-	    k.moving ? ", about to move" : "", who);
-	out(text);
+	out(rotkeep_sentence(&k, &setup, text));
+	cli_warn("%s", who);
 	return EXIT_SYSTEM;
 }
 
-static enum cli_exit do_here(const struct rot_request *q)
+static struct rotserve *new_server(enum rot_end *taken)
 {
 	struct rot_options o = read_ports();
-	enum rot_state state = ROT_UNKNOWN;
-	char who[64], ready[NET_TEXT], why[NET_WHY];
 	struct rotserve *h = rotserve_new(&o, *cli_name() ? cli_name() : "bolocam", &calls);
 
 	if (!h)
 		cli_die(EXIT_SYSTEM, "no memory");
-	enum rot_end end = rotserve_take(h);
+	*taken = rotserve_take(h);
+	return h;
+}
+
+static enum cli_exit do_here(const struct rot_request *q)
+{
+	enum rot_state state = ROT_UNKNOWN;
+	char who[64], ready[NET_TEXT], why[NET_WHY];
+	enum rot_end end;
+	struct rotserve *h = new_server(&end);
+
 	if (end != ROT_DONE && q->verb == ROT_STATUS)
 		return status_of_file(rotserve_why(h));
 	if (end != ROT_DONE)
@@ -278,13 +284,10 @@ static void listen_there(struct rotserve *h, const struct net_spec *at, bool is_
 
 static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 {
-	struct rot_options o = read_ports();
 	struct net_spec at;
-	struct rotserve *h = rotserve_new(&o, *cli_name() ? cli_name() : "bolocam", &calls);
+	enum rot_end end;
+	struct rotserve *h = new_server(&end);
 
-	if (!h)
-		cli_die(EXIT_SYSTEM, "no memory");
-	enum rot_end end = rotserve_take(h);
 	if (end != ROT_DONE)
 		cli_die(end == ROT_REFUSED ? EXIT_REFUSED : EXIT_SYSTEM, "%s", rotserve_why(h));
 	read_address(listen_at, "rotctl", &at);

@@ -103,7 +103,7 @@ enum mcode_line mcode_line(const char *line, size_t n, const char *sent, int64_t
 		    memcmp(line + i, "Intellig", 8) == 0)
 			return MCODE_START;
 	for (size_t i = 0; i < n; i++)
-		if (line[i] < 0x20 || line[i] == 0x7f)
+		if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] >= 0x7f)
 			return MCODE_NOISE;
 	return is_number(line, n, value) ? MCODE_NUMBER : MCODE_WORDS;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/tim.h"
 #include "file/pub.h"
 
 #define FIRST_LINE "fyke rotctl state 1\n"
@@ -117,6 +118,21 @@ int rotkeep_read(const char *path, struct rotkeep *k, char why[ROT_WHY])
 	}
 	free(text);
 	return rc;
+}
+
+char *rotkeep_sentence(const struct rotkeep *k, const struct rot_setup *s, char buf[ROT_WHY])
+{
+	char time[TIM_TEXT];
+
+	if (k->time == 0)
+		snprintf(buf, ROT_WHY, "unknown: it was never homed");
+	else if (!k->homed)
+		snprintf(buf, ROT_WHY, "unknown: not homed at %s", tim_text(k->time, 0, time));
+	else
+		snprintf(buf, ROT_WHY, "unknown: at %s it stood at %.2f degrees%s",
+		    tim_text(k->time, 0, time), rot_gear_angle(s, k->gear, k->gear_zero),
+		    k->moving ? ", about to move" : "");
+	return buf;
 }
 
 int rotkeep_write(const char *path, const struct rotkeep *k, char why[ROT_WHY])

@@ -42,6 +42,9 @@ int rotkeep_read(const char *path, struct rotkeep *k, char why[ROT_WHY]);
 /* From its text; -1 with EPROTO. */
 int rotkeep_parse(const char *text, struct rotkeep *k);
 
+/* For a person, where nobody answers: "unknown: at 2026-11-20T11:05:28Z it stood at 3.00 degrees". */
+char *rotkeep_sentence(const struct rotkeep *k, const struct rot_setup *s, char buf[ROT_WHY]);
+
 /* Writes it, whole or not at all. 0, or -1 with errno and why. */
 int rotkeep_write(const char *path, const struct rotkeep *k, char why[ROT_WHY]);
 
