@@ -22,6 +22,8 @@
 #include "dev/rotkeep.h"
 #include "dev/rotserve.h"
 
+#define SYSTEM_CONTROL "unix:/run/fyke/rotctl-control.sock"
+
 static const char *motor, *encoder, *listen_at, *control_at, *state_file, *form, *audit_path;
 static bool automatic, symmetric;
 static int64_t patience = 10 * TIM_S;
@@ -264,6 +266,22 @@ static enum cli_exit do_here(const struct rot_request *q)
 	return code;
 }
 
+/* Whether a rotctl that has the rotator can be asked: one of ours, or the system's watch. */
+static bool somebody_has_it(void)
+{
+	struct net_spec mine = control;
+
+	if (rotask_there(&control))
+		return true;
+	if (control_at)
+		return false;
+	read_address(SYSTEM_CONTROL, NULL, &control);
+	if (rotask_there(&control))
+		return true;
+	control = mine;
+	return false;
+}
+
 static enum cli_exit do_there(const struct rot_request *q)
 {
 	char text[ROT_LINE];
@@ -321,7 +339,7 @@ int main(int argc, char **argv)
 	if (stays)
 		code = watch(&q, args[1] != NULL);
 	else
-		code = rotask_there(&control) ? do_there(&q) : do_here(&q);
+		code = somebody_has_it() ? do_there(&q) : do_here(&q);
 	if (audit_fd >= 0 && close(audit_fd) < 0)
 		cli_die(EXIT_SYSTEM, "%s: %s", audit_path, strerror(errno));
 	return cli_end(code);
