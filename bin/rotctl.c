@@ -253,10 +253,13 @@ static enum cli_exit do_here(const struct rot_request *q)
 	enum rot_end end;
 	struct rotserve *h = new_server(&end);
 
-	if (end != ROT_DONE && q->verb == ROT_STATUS)
-		return status_of_file(rotserve_why(h));
-	if (end != ROT_DONE)
-		return end_of(q->verb, end, ROT_UNKNOWN, rotserve_why(h));
+	if (end != ROT_DONE) {
+		enum cli_exit refused = q->verb == ROT_STATUS
+		    ? status_of_file(rotserve_why(h))
+		    : end_of(q->verb, end, ROT_UNKNOWN, rotserve_why(h));
+		rotserve_free(h);
+		return refused;
+	}
 	if (rotserve_listen(h, &control, true, ready, why) < 0)
 		cli_note("status and stop from elsewhere will not work: %s", why);
 	snprintf(who, sizeof who, "uid %d pid %d", (int)getuid(), (int)getpid());

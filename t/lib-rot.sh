@@ -5,7 +5,7 @@ sim() {
 	rm -f sim.in j truth state state.lock control
 	mkfifo sim.in
 	exec 4<>sim.in
-	start sim simrot --motor=m --encoder=e --truth=truth --journal=j --speed=20 --baud=0 --start=2 "$@"
+	start sim simrot --motor=m --encoder=e --truth=truth --journal=j --speed=20 --baud=0 --start=2 --rest=2 "$@"
 	sim_pid=$pid
 	until_true 5 test -e e
 }

@@ -59,20 +59,6 @@ tell silent motor 100000
 exits 4 "a motor that says nothing" -- rot goto 1
 like err 'the motor does not answer: is its power on' "too"
 tell silent motor 0
-n=$(grep -c 'power cut' j)
-tell noise 0.02
-for angle in 5 -5 0; do
-	rot goto $angle >out 2>err
-	case $? in
-	0) stands $angle "noise in both directions: arrived at $angle" ;;
-	*) like err 'rotctl: ' "noise in both directions: given up with a word" ;;
-	esac
-done
-tell noise 0
-until_true 10 moving_is 0
-awk -F ' < R2=' 'NF == 2 { a = $2 / 568.889; if (a < -37.6 || a > 24.6) exit 1 }' j
-tap $? "no target was outside the range"
-is "$(grep -c 'power cut' j)" "$n" "and it has met no limit"
 unsim
 sim --start=1 --fault="keep-count on"
 printf '' >out

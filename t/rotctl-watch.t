@@ -63,10 +63,12 @@ n=$(moves)
 ok "a scan of somebody" -- rot scan 115
 rows 115 0
 tell ready off
-fallen() { [ "$(sed -n '/ ready 0/,$p' j | grep -c ' < PR I2')" -ge 2 ]; }
+fallen() { [ "$(tac j | sed '/ ready 0/q' | grep -c ' < PR I2')" -ge 4 ]; }
 ok "the line falls, and is seen" -- until_true 10 fallen
 tell ready on
-until_true 20 sh -c '[ "$(grep -c "READY_TO_ROTATE: .* done" watch.err)" -ge 2 ]'
+twice() { [ "$(grep -c 'READY_TO_ROTATE: .* done' watch.err)" -ge 2 ]; }
+ok "the next READY_TO_ROTATE" -- until_true 20 twice
+is "$(sed -n '/ ready 1/,$p' j | grep -c ' busy 1')" 3 "raises ROTATING too, though it stands where it should"
 rows 115 0
 finish "$pid" TERM
 unsim

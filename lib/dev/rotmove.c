@@ -795,6 +795,14 @@ static enum rot_end audited(
 	return end;
 }
 
+/* Nothing to do; whoever waits for ROTATING to rise and fall sees it do so. */
+static enum rot_end stay(struct rot *r)
+{
+	enum rot_end end = begin(r, r->st.gear_angle);
+
+	return finish(r, end == ROT_DONE ? rotating(r, true) : end);
+}
+
 enum rot_end rot_goto(struct rot *r, const char *who, double target)
 {
 	char what[64];
@@ -811,7 +819,7 @@ enum rot_end rot_goto(struct rot *r, const char *who, double target)
 		return audited(r, who, what, r->st.gear_angle, end);
 	double from = r->st.gear_angle;
 	if (r->keep.settled && !r->stalled && fabs(target - from) <= r->o.tolerance)
-		return audited(r, who, what, from, ROT_DONE);
+		return audited(r, who, what, from, stay(r));
 	audit(r, who, what, from, target, "begins", "");
 	if ((end = begin(r, target)) == ROT_DONE)
 		end = set(r, "ST", 0);
