@@ -37,7 +37,7 @@ motor() { /usr/bin/python3 talk.py m; }
 encoder() { /usr/bin/python3 talk.py e; }
 
 # ---- the motor's manners ----
-sim --start=12
+sim --start=12 --rest=12
 motor >said <<'END'
 PR VR
 EM=1
@@ -93,7 +93,7 @@ is "$(truth angle)" "$at" "a small move back is lost in the slack"
 unsim
 
 # ---- home ----
-sim --start=12
+sim --start=12 --rest=12
 motor >said <<'END'
 EM=2
 HM 1

@@ -11,6 +11,7 @@
 #include "base/conf.h"
 #include "base/dial.h"
 #include "base/srv.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 
 #define CLIENTS 32
@@ -229,7 +230,11 @@ static void opened(void *ctx, struct srv_client *c)
 
 	if (!srv_read_only(c))
 		return;
-	h->listeners[h->nlisteners++] = c; /* srv lets in no more than CLIENTS */
+	if (h->nlisteners == CLIENTS) { /* some of those have gone, and were not told yet */
+		srv_close(c, "too many");
+		return;
+	}
+	h->listeners[h->nlisteners++] = c;
 	if (rot_status(h->rot)->time != TIM_NONE && (n = reading(h, text)) > 0)
 		srv_send(c, text, (size_t)n);
 }
@@ -269,7 +274,10 @@ static enum srv_take on_line(void *ctx, struct srv_client *c, char *line, size_t
 		answer(h, c, ROT_DONE, "");
 	} else if (q.verb == ROT_STOP && h->busy) {
 		h->stop = true;
-		h->stoppers[h->nstoppers++] = c;
+		if (h->nstoppers < CLIENTS)
+			h->stoppers[h->nstoppers++] = c;
+		else
+			srv_close(c, "too many");
 	} else if (h->busy || h->pending) {
 		answer(h, c, ROT_REFUSED, "it is at work for somebody else: wait, or rotctl stop");
 	} else {
@@ -521,7 +529,7 @@ int rotserve_listen(struct rotserve *h, const struct net_spec *at, bool control,
 bool rotask_there(const struct net_spec *at)
 {
 	char why[NET_WHY];
-	int fd = net_connect(at, CONNECT, why);
+	int fd = tcp_connect(at, tim_mono() + CONNECT, NULL, why);
 
 	if (fd >= 0)
 		close(fd);
