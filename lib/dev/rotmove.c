@@ -45,6 +45,7 @@ struct rot {
 	bool stopping;     /* a stop was asked for during this command */
 	bool stalled;      /* and nothing else is wrong */
 	bool turning;      /* a move of ours was begun */
+	int64_t attended;  /* tim_mono(): others were served last */
 	double last_motor; /* angle, before the motor fell silent */
 	char why[ROT_WHY];
 };
@@ -91,6 +92,15 @@ static bool rest_for(struct rot *r, int64_t time)
 	if (!r->calls->wait(r->ctx, tim_mono() + time))
 		r->stopping = true;
 	return !r->stopping;
+}
+
+/* Between questions: whoever listens or asks is served, however many questions there are. */
+static void attend(struct rot *r)
+{
+	if (tim_mono() < r->attended + POLL)
+		return;
+	(void)rest_for(r, 0);
+	r->attended = tim_mono();
 }
 
 static int64_t soon(void)
@@ -166,6 +176,7 @@ static enum rot_end read_gear(struct rot *r, int32_t tolerance)
 	enum ad4_answer a;
 	int32_t count = 0;
 
+	attend(r);
 	do {
 		a = r->encoder.fd < 0 ? AD4_LOST
 				      : ad4_read(r->encoder.fd, soon(), tolerance, &count);
@@ -289,6 +300,7 @@ static enum rot_end ask(struct rot *r, const char *name, int64_t tolerance, int6
 {
 	enum mcode_answer a;
 
+	attend(r);
 	do
 		a = tolerance < 0 ? mcode_ask(&r->m, name, soon(), value)
 				  : mcode_read(&r->m, name, soon(), tolerance, value);
@@ -300,6 +312,7 @@ static enum rot_end set(struct rot *r, const char *name, int64_t value)
 {
 	enum mcode_answer a;
 
+	attend(r);
 	do
 		a = mcode_set(&r->m, name, value, soon());
 	while (once_more(r, &a));
@@ -655,6 +668,8 @@ static enum rot_end turn(struct rot *r, double by, double speed)
 		end = read_motor(r, HOLD);
 	if (end == ROT_DONE)
 		end = read_gear(r, AD4_EXACT);
+	if (end == ROT_DONE && r->stopping)
+		end = fail(r, ROT_STOPPED, "stopped");
 	if (end != ROT_DONE)
 		return end;
 	bound(r, &b, by < 0 ? -by : 0, by > 0 ? by : 0, speed);
@@ -877,6 +892,8 @@ static enum rot_end seek_tab(struct rot *r)
 		end = read_motor(r, HOLD);
 	if (end == ROT_DONE)
 		end = read_gear(r, AD4_EXACT);
+	if (end == ROT_DONE && r->stopping)
+		end = fail(r, ROT_STOPPED, "stopped");
 	if (end != ROT_DONE)
 		return end;
 	snprintf(away, sizeof away,
