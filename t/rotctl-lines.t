@@ -51,6 +51,9 @@ until_true 10 test -e m
 until_true 10 moving_is 0
 ok "once it is back" -- rot stop
 rests "line back"
+tell unplug encoder 1s
+ok "stop does without the encoder" -- rot stop
+until_true 10 test -e e
 tell silent encoder 100000
 exits 3 "an encoder that says nothing" -- rot goto 1
 like err 'the encoder interface does not answer' "is waited for, but not for ever"

@@ -140,7 +140,8 @@ static enum rot_end open_port(struct rot *r, struct tty *t, const struct tty_spe
 	if (tty_open(t, spec) == 0)
 		return ROT_DONE;
 	int error = errno;
-	return fail(r, error == EBUSY ? ROT_REFUSED : ROT_LOST, "%.300s", t->why);
+	return fail(r, error == EBUSY ? ROT_REFUSED : ROT_LOST, "the %s's port: %.300s",
+	    t == &r->motor ? "motor" : "encoder", t->why);
 }
 
 /* A serial line that is gone is looked for again, for a while; a stop must wait for the motor's. */
@@ -384,10 +385,8 @@ static enum rot_end rotating(struct rot *r, bool up)
 
 static enum rot_end hello(struct rot *r)
 {
-	enum rot_end end = open_port(r, &r->encoder, &r->o.encoder);
+	enum rot_end end = open_port(r, &r->motor, &r->o.motor);
 
-	if (end == ROT_DONE)
-		end = open_port(r, &r->motor, &r->o.motor);
 	if (end != ROT_DONE || r->m.fd == r->motor.fd)
 		return end;
 	r->m = (struct mcode){.fd = r->motor.fd, .interrupted = r->o.interrupted};
@@ -466,7 +465,9 @@ enum rot_end rot_look(struct rot *r)
 
 	r->stopping = r->turning = false;
 	r->st.state = ROT_UNKNOWN;
-	end = hello(r);
+	end = open_port(r, &r->encoder, &r->o.encoder);
+	if (end == ROT_DONE)
+		end = hello(r);
 	if (end == ROT_DONE && (end = check_home(r)) == ROT_REFUSED)
 		end = ROT_DONE; /* lost power: the rest can still be read */
 	if (end == ROT_DONE && (end = ask(r, "MV", 0, &moving)) == ROT_DONE &&
@@ -1005,6 +1006,7 @@ enum rot_end rot_home(struct rot *r, const char *who, double first)
 
 enum rot_end rot_stop(struct rot *r, const char *who)
 {
+	(void)open_port(r, &r->encoder, &r->o.encoder); /* good to have, not needed */
 	enum rot_end end = hello(r);
 
 	r->stopping = false;
@@ -1013,7 +1015,7 @@ enum rot_end rot_stop(struct rot *r, const char *who)
 	if (end == ROT_DONE)
 		(void)rotating(r, false); /* before the first homing there is no such output */
 	if (end == ROT_DONE)
-		end = rot_look(r);
+		(void)rot_look(r); /* it rests, whatever the encoder says */
 	return audited(r, who, "stop", r->st.gear_angle, end);
 }
 
