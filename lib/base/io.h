@@ -42,6 +42,10 @@ void io_bigpipe(int fd);
 /* Whether fd is a pipe, a FIFO or a socket: a stream that another program feeds. */
 bool io_ispipe(int fd);
 
+/* Whether fd is a file in a file system of memory: there disk that is asked for ahead of the data
+ * costs more than it saves. */
+bool io_in_memory(int fd);
+
 /* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
 int64_t io_free_bytes(int fd);
 

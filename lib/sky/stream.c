@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libdeflate.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc.h"
 #include "base/io.h"
 #include "base/tim.h"
 
@@ -293,7 +293,7 @@ static ssize_t fetch(
 	}
 	if (n >= 0) {
 		f->size = n;
-		f->crc = libdeflate_crc32(0, to, (size_t)n);
+		f->crc = crc_32(to, (size_t)n);
 	}
 	return n;
 }
@@ -437,7 +437,7 @@ static bool crc_of(struct stream *s, int64_t minute, int64_t size, uint32_t *crc
 	uint8_t *bytes = malloc((size_t)size + 1);
 	bool read = bytes && read_file(s, path, bytes, size) == size;
 	if (read)
-		*crc = libdeflate_crc32(0, bytes, (size_t)size);
+		*crc = crc_32(bytes, (size_t)size);
 	free(bytes);
 	return read;
 }
