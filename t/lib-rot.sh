@@ -35,6 +35,9 @@ stands() {
 	shift
 	tap $? "$* (truly $stands_at)"
 }
+# rests WORDS: after each failure
+rests() { is "$(truth moving) $(truth busy)" "0 0" "$*: it rests, ROTATING is down"; }
+homed() { ok "home" -- rot home; }
 moves() { grep -Ec ' < (MA|MR|SL|HM)' j; }
 busy_is() { [ "$(truth busy)" = "$1" ]; }
 moving_is() { [ "$(truth moving)" = "$1" ]; }
