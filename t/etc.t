@@ -36,7 +36,7 @@ ok "a % would end a crontab's line" -- sh -c '! grep -q % crontab'
 cp "$top/etc/fyke.conf.example" fyke.conf
 chmod 644 fyke.conf
 grep -o '^\[[a-z]*\]' fyke.conf | tr -d '[]' >sections
-for p in rotctl merge timecheck dirsync; do
+for p in merge timecheck dirsync writelog rotctl; do
 	"$p" --config=fyke.conf --usage >/dev/null 2>err
 	tap $? "the example configuration: $p" || diag <err
 done
