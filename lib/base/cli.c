@@ -169,6 +169,22 @@ static void free_all(void)
 	io_wakefd = -1;
 }
 
+enum cli_exit cli_status_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case EMSGSIZE:
+	case EADDRINUSE:
+	case EBUSY:
+	case EEXIST:
+		return EXIT_REFUSED;
+	case EINVAL:
+		return EXIT_USAGE;
+	}
+	return EXIT_SYSTEM;
+}
+
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
 {
 	SAY(LOG_LEVEL_ERROR);
