@@ -60,6 +60,10 @@ static void count(void)
 
 	relay_count(pub, &c);
 	/* With --tee what was not published has gone on all the same. */
+	if (tee && relay_error(pub)) {
+		c.unpublished += c.waiting;
+		c.waiting = 0;
+	}
 	tally.in = tee ? taken : taken - c.unpublished;
 	tally.held = c.waiting;
 	tally.lost[UNFIT].n = c.unfit;

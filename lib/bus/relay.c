@@ -2,6 +2,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -340,8 +341,8 @@ static void check(struct relay *r, int rc)
 		return;
 	r->error = r->gave_up ? ETIMEDOUT : errno;
 	if (r->gave_up)
-		snprintf(r->why, sizeof r->why, "%.200s: the bus took nothing for too long",
-		    r->o.cast.url->address);
+		snprintf(r->why, sizeof r->why, "%.200s: took nothing for %" PRId64 " s",
+		    r->o.cast.url->address, (tim_mono() - r->stalled) / TIM_S);
 }
 
 void relay_section(struct relay *r, int link, const char *name, const char *text)
