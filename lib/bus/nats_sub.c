@@ -20,6 +20,7 @@
 #define ACK_WAIT  (24 * TIM_H)  /* what was delivered is not delivered again on this connection */
 #define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
 #define FETCH_MS  250
+#define LOOK_EACH (2 * TIM_S) /* while nothing comes: is there something? */
 #define NAME_TEXT 160
 
 struct nsub {
@@ -30,6 +31,9 @@ struct nsub {
 	natsMsg *last;        /* handed out last, not acknowledged */
 	natsMsg *header;      /* nsub_header()'s */
 	uint64_t sequence;    /* of the last one handed out, 0: none */
+	uint64_t next;        /* the first one that we can be owed, 0: not known */
+	uint64_t owed;        /* one that the broker had when we looked last, 0: none */
+	int64_t looked;       /* tim_mono() then, or when something came */
 	char name[NAME_TEXT]; /* of the consumer */
 	bool lasting;         /* it is durable= */
 };
@@ -201,6 +205,9 @@ static int begin(struct nsub *s)
 		lost(s, NULL);
 		return -1;
 	}
+	s->next = c.OptStartSeq;
+	s->owed = 0;
+	s->looked = tim_mono();
 	conn_fine(&s->conn);
 	return 0;
 }
@@ -215,11 +222,37 @@ static int hand_out(struct nsub *s, const uint8_t **message, size_t *n)
 	s->last = s->list.Msgs[s->at++];
 	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK) {
 		s->sequence = meta->Sequence.Stream;
+		s->next = s->sequence + 1;
 		jsMsgMetaData_Destroy(meta);
 	}
 	*message = (const uint8_t *)natsMsg_GetData(s->last);
 	*n = (size_t)natsMsg_GetDataLength(s->last);
 	return 1;
+}
+
+/* Whether the broker keeps back what it has. A consumer of Debian's 2.9 that comes to lead on a node
+ * which has just begun to catch up delivers what that node had then, and nothing more. */
+static bool kept_back(struct nsub *s)
+{
+	char subject[sizeof s->conn.u->subject + 4];
+	int64_t now = tim_mono();
+	jsDirectGetMsgOptions o;
+	natsMsg *m = NULL;
+
+	if (s->next == 0 || now - s->looked < LOOK_EACH)
+		return false;
+	s->looked = now;
+	/* It was there at the last look, and there was time to deliver it. */
+	if (s->owed >= s->next)
+		return true;
+	snprintf(subject, sizeof subject, "%s.>", s->conn.u->subject);
+	jsDirectGetMsgOptions_Init(&o);
+	o.Sequence = s->next;
+	o.NextBySubject = subject;
+	if (js_DirectGetMsg(&m, s->conn.js, s->conn.u->stream, NULL, &o) == NATS_OK)
+		s->owed = natsMsg_GetSequence(m);
+	natsMsg_Destroy(m);
+	return false;
 }
 
 static int fetch(struct nsub *s, int64_t timeout_ns)
@@ -233,8 +266,13 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 	s->at = 0;
 	natsStatus st = natsSubscription_Fetch(
 	    &s->list, s->sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
-	if (st == NATS_OK || st == NATS_TIMEOUT)
+	if (s->list.Count > 0)
+		s->looked = tim_mono();
+	if (st == NATS_OK || st == NATS_TIMEOUT) {
+		if (s->list.Count == 0 && kept_back(s))
+			lost(s, "the broker does not deliver what it has");
 		return 0;
+	}
 	if (natsConnection_Status(s->conn.nc) == NATS_CONN_STATUS_CONNECTED && code == 0 &&
 	    st == NATS_ERR && s->lasting) {
 		uint64_t next;
@@ -325,5 +363,4 @@ void nsub_free(struct nsub *s)
 	forget(s);
 	conn_free(&s->conn);
 	free(s);
-	nats_Close();
 }
