@@ -3,7 +3,8 @@
 # san: yes
 . "${0%/*}/lib.sh"
 need python3
-py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 60 /usr/bin/python3 "$@"; }
+if nightly; then rounds=100 limit=900; else rounds=8 limit=60; fi
+py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout "$limit" /usr/bin/python3 "$@"; }
 /usr/bin/python3 -c 'import zmq' 2>/dev/null || skip_all "python3-zmq is not installed"
 
 simdet --quiet -c chec -n 400 -o run.pcapng
@@ -154,7 +155,6 @@ def knock():
 what = sys.argv[1]
 storm(int(sys.argv[2])) if what == "storm" else knock()
 P
-if nightly; then rounds=100; else rounds=8; fi
 ok "100 subscribers come and go, $rounds times: the chain is whole, memory is flat" -- py chain.py storm "$rounds"
 ok "strangers at the port, and messages that are too long: the chain is whole, subscribers are served" -- py chain.py knock
 
