@@ -1,5 +1,5 @@
 # fyke: make, make demo, make check, make install PREFIX=/usr/local. No configure step.
-# Everything built goes to build/ (build-san/ with SAN=1).
+# Everything built goes to build/ (build-san/ with SAN=1, build-tsan/ with SAN=thread).
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -11,7 +11,7 @@ say = $(if $(V),,@echo '  $(1) $(2)')
 
 B := build
 ifdef SAN
-B := build-san
+B := $(if $(filter thread,$(SAN)),build-tsan,build-san)
 endif
 
 CC      ?= cc
@@ -21,9 +21,10 @@ OPT     := -O2 -g
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARD  := -pie -Wl,-z,relro,-z,now
 ifdef SAN
+SANITIZE := $(if $(filter thread,$(SAN)),thread,address,undefined -fno-sanitize-recover=all)
 OPT     := -O1 -g -fno-omit-frame-pointer
-HARDEN  := -fsanitize=address,undefined -fno-sanitize-recover=all -fPIE
-LDHARD  := -pie -fsanitize=address,undefined
+HARDEN  := -fsanitize=$(SANITIZE) -fPIE
+LDHARD  := -pie -fsanitize=$(SANITIZE)
 export ASAN_OPTIONS := verify_asan_link_order=0:$(ASAN_OPTIONS)
 endif
 
@@ -42,7 +43,7 @@ USES_coord := erfa
 USES_clockfit := erfa
 USES_raw2nc := netcdf
 USES_cdf := netcdf
-SRC_libserialport := lib/base/tty.c lib/base/dial.c
+SRC_libserialport := lib/base/tty.c lib/base/dial.c lib/sky/encsrc.c lib/dev/encoder.c
 USES_gasread := libserialport
 USES_tty := libserialport
 USES_hvset := libserialport
@@ -57,10 +58,14 @@ SRC_libnats := $(wildcard lib/bus/nats*.c)
 USES_evpub := libzmq libnats
 USES_evsub := libzmq libnats
 USES_evstat := libzmq libnats
-SRC_libtirpc := lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c
+SRC_libtirpc := lib/base/onc.c lib/dev/vxi11.c lib/dev/scope.c lib/dev/scopeset.c \
+                lib/sky/telinfo.c lib/sky/encsrc.c
 USES_scopeget := libtirpc netcdf
 USES_vxi11 := libtirpc
 USES_scope := libtirpc
+USES_writelog := libtirpc libserialport
+USES_telinfo := libtirpc
+USES_encsrc := libtirpc libserialport
 
 SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
 USES_seqd := cfitsio
@@ -179,7 +184,9 @@ bench: deps-check
 	+$(MAKE) --no-print-directory testbuild
 	$(FYKE_ENV) /usr/bin/python3 t/bench/run
 	$(FYKE_ENV) /usr/bin/python3 t/bench/bus
+	$(FYKE_ENV) /usr/bin/python3 t/bench/seq
 	$(FYKE_ENV) /usr/bin/python3 t/bench/influxput
+	$(FYKE_ENV) /usr/bin/python3 t/bench/dirsync
 
 fuzz:
 	$(FYKE_ENV) sh t/fuzz/run
@@ -194,7 +201,9 @@ demo:
 
 # ---- installation ----
 
-SCRIPTS := quicklook seqterm headercopy
+SCRIPTS := quicklook seqterm headercopy start_tel_util start_merge remerge
+# What these source.
+SCRIPTLIB := night.sh quicklook-merged.sh
 # The sequencer's commands are links to seqcmd: SEQ_PREFIX.xbin in bin, and xbin in lib/fyke/seq.
 SEQ_PREFIX ?= stancam
 SEQ_VERBS := expose exp dark mexpose mexp mdark abort addtime readout hold resume save bin xbin ybin \
@@ -206,8 +215,9 @@ CARDDIR := $(PREFIX)/share/fyke/cards
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(CARDDIR)
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(CARDDIR) $(DESTDIR)$(PREFIX)/lib/fyke
 	install -m 755 $(addprefix $(B)/bin/,$(BUILD)) $(addprefix scripts/,$(SCRIPTS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(addprefix scripts/,$(SCRIPTLIB)) $(DESTDIR)$(PREFIX)/lib/fyke
 	install -m 644 man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man5/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 etc/cards/*.card $(DESTDIR)$(CARDDIR)
@@ -223,12 +233,12 @@ install: all
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(PROGS) $(SCRIPTS) $(addprefix $(SEQ_PREFIX).,$(SEQ_VERBS))
-	rm -rf $(DESTDIR)$(SEQDIR)
+	rm -rf $(DESTDIR)$(PREFIX)/lib/fyke
 	cd $(DESTDIR)$(PREFIX)/share/man && rm -f $(addprefix man1/,$(notdir $(wildcard man1/*.1))) \
 	    $(addprefix man5/,$(notdir $(wildcard man5/*.5)))
 	rm -rf $(DESTDIR)$(PREFIX)/share/fyke
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-tsan build-fuzz
 
 .PHONY: all needed check nightly golden testbuild deps-check lint bench fuzz libs-of demo install uninstall clean

@@ -25,7 +25,7 @@
 
 static const char *card_name, *output, *sources, *run_text = "0";
 static int64_t window = -1, hold = -1;
-static bool list;
+static bool list, run_auto;
 
 static const struct cli_option options[] = {
     {"card", 'c', CLI_STR, &card_name, "CARD", "the instrument: a name of --list, or a file", 0, 0},
@@ -54,8 +54,7 @@ static struct build *build;
 static struct cap_reader *in;
 static struct cap_writer *out;
 static int out_fd = STDOUT_FILENO;
-static int64_t last_stamp; /* the latest that the input showed */
-static bool run_auto;
+static int64_t last_stamp;     /* the latest that the input showed */
 static int out_error;          /* errno of the output, 0: all is well */
 static int64_t lag = TIM_NONE; /* the oldest stamp that a read of live data brought was so old */
 
@@ -225,6 +224,8 @@ static enum cap_next run(void)
 static enum cli_exit finish(enum cap_next what)
 {
 	enum cli_exit code = EXIT_DONE;
+	const struct build_count *n = build_count(build);
+	const struct cap_state *state = cap_state(in);
 
 	if (what == CAP_ERROR) {
 		code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
@@ -232,13 +233,16 @@ static enum cli_exit finish(enum cap_next what)
 	}
 	if (!out_error)
 		check(build_flush(build));
-	uint64_t events = build_count(build)->events;
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bool broken = what == CAP_ERROR || cap_state(in)->cut;
+	bool broken = what == CAP_ERROR || state->cut;
+	build_dropped(build, state->osdrop); /* those after its last packet too */
+	uint64_t lost = n->dropped + state->ifdrop;
 	if (!out_error)
-		check(broken ? cap_flush(out) : cap_finish(out, last_stamp, events, 0, 0, events));
+		check(broken ? cap_flush(out)
+			     : cap_finish(out, last_stamp, n->events + lost, state->ifdrop,
+				   n->dropped, n->events));
 	check(cli_close_output(out_fd));
-	if (code == EXIT_DATA && events == 0 && out_fd != STDOUT_FILENO)
+	if (code == EXIT_DATA && n->events == 0 && out_fd != STDOUT_FILENO)
 		unlink(output); /* nothing is in it but a header, and it would be in the way */
 	if (out_error && out_error != EPIPE)
 		cli_error("%s: cannot write: %s", output ? output : "standard output",
@@ -247,13 +251,11 @@ static enum cli_exit finish(enum cap_next what)
 		cli_pipe_gone();
 	if (out_error)
 		return EXIT_SYSTEM;
-	const struct cap_state *state = cap_state(in);
 	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,
 		    cap_why(in), state->skipped);
 	}
-	const struct build_count *n = build_count(build);
 	if (code == EXIT_DONE && n->in == 0 && n->foreign > 0) {
 		code = EXIT_DATA;
 		cli_error("%s: none of its %" PRIu64 " records is UDP over IP", input, n->foreign);

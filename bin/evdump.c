@@ -184,6 +184,7 @@ static bool verdict(bool print)
 	printf(", %" PRIu64 " hashes verified, %" PRIu64 " of %" PRIu64
 	       " sections with an end mark",
 	    hashed, s->ended, s->sections);
+	dropped = s->osdrop > dropped ? s->osdrop : dropped; /* with those after the last one */
 	const struct tally_item also[] = {{"damaged places", s->damaged},
 	    {"bytes skipped", s->skipped}, {"holes in the event numbers", holes},
 	    {"no events", no_events}, {"no datagrams", no_datagrams}, {"dropped before", dropped}};

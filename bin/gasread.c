@@ -192,31 +192,6 @@ static bool wait_until(int64_t moment)
 	}
 }
 
-/* Asks once; a signal that is no stop does not spoil the answer. */
-static enum bme680_answer ask(struct bme680 *v)
-{
-	int64_t deadline = tim_mono() + patience;
-	enum bme680_answer a = bme680_ask(tty.fd, &lines, deadline, v);
-
-	while (a == BME680_STOPPED && !cli_stopping()) {
-		cli_tick();
-		a = bme680_next(tty.fd, &lines, deadline, v);
-	}
-	return a;
-}
-
-/* A good answer, or the better of two bad ones. */
-static enum bme680_answer ask_twice(struct bme680 *v)
-{
-	enum bme680_answer a = ask(v);
-
-	if (a == BME680_OK || a == BME680_LOST || a == BME680_STOPPED)
-		return a;
-	tty_flush(&tty);
-	tally.also[1].n++;
-	return ask(v);
-}
-
 static void take_reading(void)
 {
 	struct bme680 v;
@@ -226,7 +201,8 @@ static void take_reading(void)
 		lose(LOST_PORT);
 		return;
 	}
-	enum bme680_answer a = ask_twice(&v);
+	enum bme680_answer a =
+	    bme680_read(tty.fd, &lines, patience, cli_stopping, &tally.also[1].n, &v);
 	if (a == BME680_STOPPED)
 		return;
 	tally.in++;

@@ -121,6 +121,8 @@ static void read_options(void)
 		cli_die(EXIT_USAGE, "-c, --file and --all-off exclude one another");
 	if (!channel_list && (volts || microamps || on || off))
 		cli_die(EXIT_USAGE, "which channel? -c CH, counted from 0");
+	if (all_off && clear)
+		cli_die(EXIT_USAGE, "--all-off first; --clear when it is known what was wrong");
 	if (!channel_list && !file && !all_off && !clear)
 		cli_die(EXIT_USAGE, "no channel: -c CH, --file=SETTINGS or --all-off");
 	if (channel_list)
@@ -142,12 +144,12 @@ static enum hvset_end work(struct hvset *h)
 	bool changes = volts || microamps || on || off || file;
 
 	if (all_off)
-		return hvset_all_off(h, (int)board);
-	if (nwants > 0)
+		end = hvset_all_off(h, (int)board, want, &nwants);
+	else if (nwants > 0)
 		end = hvset_check(h, want, nwants);
 	if (end == HVSET_DONE && clear)
 		end = hvset_clear(h, board < 0 ? 0 : (int)board);
-	if (end == HVSET_DONE && nwants > 0 && (changes || !(clear || wait_ramp)))
+	if (end == HVSET_DONE && nwants > 0 && !all_off && (changes || !(clear || wait_ramp)))
 		end = hvset_apply(h, want, nwants);
 	if (end == HVSET_DONE && (wait_ramp || deadline > 0))
 		end = hvset_wait(h, want, nwants, deadline);

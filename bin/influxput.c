@@ -14,10 +14,8 @@
 #include "base/cli.h"
 #include "base/io.h"
 #include "base/tim.h"
-#include "bus/feed.h"
+#include "bus/carry.h"
 #include "bus/influx.h"
-#include "bus/intake.h"
-#include "bus/spool.h"
 #include "stream/rec.h"
 
 #define MIB        (INT64_C(1) << 20)
@@ -63,15 +61,10 @@ static const struct cli_program program = {.name = "influxput",
 static struct influx_target target;
 static char token[INFLUX_TOKEN];
 static struct influx *influx;
-static struct spool *spool;
-static struct feed *feed;
-static struct intake *intake;
-static int in, refused_fd = -1;
-static bool ended;  /* nothing follows on the input */
-static bool stuck;  /* the spool's disk takes nothing */
+static struct carry carry;
+static int refused_fd = -1;
 static bool broken; /* the spool, or the input */
 static uint64_t told;
-static int64_t ended_at;
 static int64_t stamp_unit;
 
 /* ---- options ---- */
@@ -159,129 +152,86 @@ static void tell_bad(void *ctx, const char *why, const char *line, size_t n)
 
 /* ---- lines in ---- */
 
-/* What was read goes to the spool, or waits: then nothing more is read. */
-static bool put_ready(void)
-{
-	size_t n, lines;
-	const char *ready = intake_ready(intake, &n, &lines);
-
-	if (n > 0 && spool_put(spool, ready, n, lines) < 0) {
-		if (errno != EAGAIN && !stuck)
-			cli_error("%s: %s: the input waits until there is room", spool_dir,
-			    strerror(errno));
-		stuck = errno != EAGAIN;
-		return false;
-	}
-	intake_taken(intake);
-	stuck = false;
-	return true;
-}
-
-/* Reads what there is, if there is room for it. */
 static void read_input(void)
 {
-	if (!put_ready() || ended)
+	if (carry_read(&carry, cli_draining()) == 0)
 		return;
-	int rc = io_wait(in, 0) > 0 ? intake_read(intake, in) : cli_draining() ? 0 : 1;
-	if (rc < 0 && errno != EINTR && errno != EAGAIN) {
+	if (carry.broken)
 		cli_error("input: %s", strerror(errno));
-		broken = true;
-		rc = 0;
-	}
-	if (rc == 0) {
-		intake_end(intake);
-		ended = true;
-		ended_at = tim_mono();
-	}
-	(void)put_ready();
+	else
+		cli_error(
+		    "%s: %s: the input waits until there is room", spool_dir, strerror(errno));
+	broken |= carry.broken;
 }
 
 /* ---- the run ---- */
 
-static size_t unput(void)
-{
-	size_t n, lines;
-
-	(void)intake_ready(intake, &n, &lines);
-	return lines;
-}
-
 static void count(void)
 {
-	const struct spool_state *s = spool_state(spool);
-	const struct feed_state *f = feed_state(feed);
+	const struct spool_state *s = spool_state(carry.spool);
+	const struct feed_state *f = feed_state(carry.feed);
 
-	tally.in = intake_state(intake)->lines + s->found;
+	tally.in = intake_state(carry.intake)->lines + s->found;
 	tally.out = f->stored;
-	tally.lost[LOST_BAD].n = intake_state(intake)->bad;
+	tally.lost[LOST_BAD].n = intake_state(carry.intake)->bad;
 	tally.lost[LOST_REFUSED].n = f->refused;
 	tally.lost[LOST_FULL].n = s->full;
 	tally.lost[LOST_CUT].n = s->cut + f->damaged;
 	tally.also[0].n = f->requests;
 	tally.also[1].n = f->retries;
 	tally.queue_used = s->bytes;
-	tally.held = s->lines - f->handled + unput();
+	tally.held = s->lines - f->handled + carry_unput(&carry);
 }
 
 /* Whether to go on although the server wants none of it, or does not answer. */
 static bool worthwhile(void)
 {
-	const struct feed_state *f = feed_state(feed);
+	const struct feed_state *f = feed_state(carry.feed);
+	bool hopeful = carry_hopeful(&carry, give_up);
 
-	if (f->denied && (!spool_dir || ended || f->stored == 0))
-		return false;
-	if (f->stopped) {
+	if (hopeful && f->stopped) {
 		cli_warn("%s: %s; lines wait in %s", url, f->why, spool_dir);
-		feed_resume(feed);
+		feed_resume(carry.feed);
 	}
-	if (stuck && cli_draining())
-		return false;
-	int64_t since = f->trouble_since > ended_at ? f->trouble_since : ended_at;
-	return !ended || !f->trouble || tim_mono() - since < give_up;
-}
-
-static bool done(void)
-{
-	return ended && unput() == 0 && spool_state(spool)->lines == 0 && !feed_state(feed)->busy;
+	return hopeful && !(carry.stuck && cli_draining());
 }
 
 static void run(void)
 {
-	static const struct feed_state *f;
+	const struct feed_state *f = feed_state(carry.feed);
 	int64_t synced = tim_mono();
 
-	f = feed_state(feed);
 	while (!cli_stopping() && !broken) {
 		read_input();
-		if (feed_step(feed, ended) < 0) {
+		if (feed_step(carry.feed, carry.ended) < 0) {
 			cli_error("%s: %s", spool_dir ? spool_dir : "memory", strerror(errno));
 			broken = true;
 		}
 		count();
 		cli_tick();
-		if (done() || (!f->busy && !worthwhile()))
+		if (carry_done(&carry) || (!f->busy && !worthwhile()))
 			return;
-		int64_t now = tim_mono(), wake = feed_wake(feed, ended);
+		int64_t now = tim_mono(), wake = feed_wake(carry.feed, carry.ended);
 		if (spool_dir && now >= synced + SYNC_EVERY) {
-			(void)spool_sync(spool); /* it is tried again in a second */
+			(void)spool_sync(carry.spool); /* it is tried again in a second */
 			synced = now;
 		}
-		struct pollfd p = {.fd = in, .events = POLLIN};
-		bool more = !ended && unput() == 0;
-		influx_wait(influx, &p, more, wake < now + TIM_S ? wake : now + TIM_S);
+		struct pollfd p = {.fd = carry.in, .events = POLLIN};
+		influx_wait(
+		    influx, &p, carry_wants_more(&carry), wake < now + TIM_S ? wake : now + TIM_S);
 	}
 }
 
 /* What the exit status says, and the sentence for it. */
 static enum cli_exit verdict(void)
 {
-	const struct feed_state *f = feed_state(feed);
+	const struct feed_state *f = feed_state(carry.feed);
 	bool on_disk = spool_dir != NULL;
 
 	count();
-	if (influx_is_victoria(influx) && intake_state(intake)->strings)
+	if (influx_is_victoria(influx) && intake_state(carry.intake)->strings)
 		cli_warn("VictoriaMetrics stores text as 0: send numbers");
-	uint64_t left = tally.held, kept = on_disk ? spool_state(spool)->lines : 0;
+	uint64_t left = tally.held, kept = on_disk ? spool_state(carry.spool)->lines : 0;
 	tally.lost[LOST_UNSENT].n = left - kept;
 	tally.held = kept;
 	if (f->denied)
@@ -308,7 +258,7 @@ static void open_all(const char *input)
 
 	if (!(influx = influx_new(&target, why)))
 		cli_die(EXIT_USAGE, "--url: %s", why);
-	if (!(spool = spool_open(spool_dir, spool_dir ? spool_max : MEMORY, why)))
+	if (!(carry.spool = spool_open(spool_dir, spool_dir ? spool_max : MEMORY, why)))
 		cli_die(EXIT_SYSTEM, "--spool: %s", why);
 	if (refused_path) {
 		refused_fd = open(
@@ -316,11 +266,11 @@ static void open_all(const char *input)
 		if (refused_fd < 0)
 			cli_die(EXIT_SYSTEM, "%s: %s", refused_path, strerror(errno));
 	}
-	in = cli_open_input(input);
-	cli_filter(in);
-	intake = intake_new(stamp_unit, tell_bad, NULL);
-	feed = feed_new(influx, spool, BATCH, tell, NULL);
-	if (!intake || !feed)
+	carry.in = cli_open_input(input);
+	cli_filter(carry.in);
+	carry.intake = intake_new(stamp_unit, tell_bad, NULL);
+	carry.feed = feed_new(influx, carry.spool, BATCH, tell, NULL);
+	if (!carry.intake || !carry.feed)
 		cli_die(EXIT_SYSTEM, "no memory");
 	tally.queue_size = (uint64_t)(spool_dir ? spool_max : MEMORY);
 }
@@ -333,10 +283,10 @@ int main(int argc, char **argv)
 	open_all(args[0]);
 	run();
 	enum cli_exit code = verdict();
-	feed_free(feed);
+	feed_free(carry.feed);
 	influx_free(influx);
-	spool_close(spool);
-	intake_free(intake);
+	spool_close(carry.spool);
+	intake_free(carry.intake);
 	if (refused_fd >= 0 && close(refused_fd) < 0)
 		cli_error("%s: %s", refused_path, strerror(errno));
 	return cli_end(code);

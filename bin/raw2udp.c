@@ -12,16 +12,20 @@
 
 #define LOOK_UP (500 * TIM_MS) /* between looks at the clock while nothing comes */
 
+#define SAY_GAP (10 * TIM_S) /* a longer wait is worth a line */
+
 static const char *dest, *speed_text;
-static int64_t count = INT64_MAX;
+static int64_t count = INT64_MAX, max_gap;
 
 enum { SEND_ERROR, FIRST_VERDICT };
 static struct tally tally = {.unit = "packets"};
-enum { ALSO_REFUSED, ALSO_OTHER_SENDER, ALSO_DROPPED };
+enum { ALSO_REFUSED, ALSO_OTHER_SENDER, ALSO_DROPPED, ALSO_SHORTENED };
 
 static const struct cli_option options[] = {
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there; port 0: each packet's own port", 0, 0},
     {"speed", 0, CLI_STR, &speed_text, "X|max", "X times as fast as it was recorded", 0, 0},
+    {"max-gap", 0, CLI_TIME, &max_gap, "TIME", "wait no longer than this for the next packet",
+	TIM_MS, TIM_DAY},
     {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many packets", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
@@ -36,7 +40,7 @@ static const struct cli_program program = {.name = "raw2udp",
 static struct pace *pace;
 static bool own_ports;
 static double speed = 1; /* 0: as fast as it goes */
-static int64_t began, recorded_from = TIM_NONE;
+static int64_t began, recorded_from = TIM_NONE, last_due;
 
 static void name_counts(void)
 {
@@ -46,6 +50,7 @@ static void name_counts(void)
 	tally.also[ALSO_REFUSED].name = "refused";
 	tally.also[ALSO_OTHER_SENDER].name = "from another sender";
 	tally.also[ALSO_DROPPED].name = "dropped before they were recorded";
+	tally.also[ALSO_SHORTENED].name = "gaps shortened";
 }
 
 static void open_pace(void)
@@ -93,6 +98,28 @@ static void settle(int n)
 	cli_tick();
 }
 
+/* When a packet with this stamp leaves: as long after the first one as it was recorded, less what
+ * --max-gap has taken out. */
+static int64_t due_of(int64_t time)
+{
+	char span[TIM_TEXT];
+	int64_t due = pace_due(began, time - recorded_from, speed), gap = due - last_due;
+
+	if (speed == 0)
+		return 0;
+	if (max_gap && gap > max_gap) {
+		began -= gap - max_gap;
+		due -= gap - max_gap;
+		tally.also[ALSO_SHORTENED].n++;
+	} else if (gap >= SAY_GAP) {
+		gap -= gap % (gap < TIM_H ? TIM_S : TIM_MIN);
+		cli_note("the next packet leaves in %s (--max-gap=TIME waits no longer than TIME)",
+		    tim_span(gap, span));
+	}
+	last_due = due > last_due ? due : last_due;
+	return due;
+}
+
 static void replay(const struct cap_record *r)
 {
 	struct pkt p;
@@ -110,9 +137,9 @@ static void replay(const struct cap_record *r)
 	}
 	if (recorded_from == TIM_NONE) {
 		recorded_from = p.time;
-		began = tim_mono();
+		began = last_due = tim_mono();
 	}
-	int64_t due = pace_due(began, p.time - recorded_from, speed);
+	int64_t due = due_of(p.time);
 	tally.held = pace_waiting(pace) + 1; /* this one too */
 	while (!pace_fits(pace, due) && !cli_stopping()) {
 		settle(pace_send(pace));

@@ -18,20 +18,16 @@
 #define WORDS  (VERB_ARGS + 8)
 #define NUMBER '\1' /* stands before arguments that popt would take for options */
 
-static const char *server, *talker_path, *facility = "local0";
+static char ident[48];
+static struct talker talker = {.ident = ident};
+static struct ask_options to = {.timeout = ASK_TIMEOUT};
 static bool debug, simulate, fast, usage;
-static int64_t timeout = 30 * TIM_S;
 
-static const struct cli_option options[] = {
-    {"server", 's', CLI_STR, &server, "ADDR", "seqd: unix:PATH or HOST:PORT", 0, 0},
+static const struct cli_option options[] = {ASK_OPTIONS(to),
     {"debug", 'd', CLI_FLAG, &debug, NULL, "each step to the Talker", 0, 0},
     {"simulate", 't', CLI_FLAG, &simulate, NULL, "an exposure is only checked and planned", 0, 0},
     {"fast", 'f', CLI_FLAG, &fast, NULL, "back when the read-out begins", 0, 0},
-    {"verb", 'h', CLI_FLAG, &usage, NULL, "how the command is used", 0, 0},
-    {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long seqd may say nothing (30s)", TIM_MS,
-	TIM_H},
-    {"talker", 0, CLI_STR, &talker_path, "PATH", "the Talker's socket (/dev/log)", 0, 0},
-    {"facility", 0, CLI_STR, &facility, "NAME", "of the Talker: local0 to local7 (local0)", 0, 0},
+    {"verb", 'h', CLI_FLAG, &usage, NULL, "how the command is used", 0, 0}, TALKER_OPTIONS(talker),
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "seqcmd",
@@ -41,8 +37,6 @@ static const struct cli_program program = {.name = "seqcmd",
     .max_args = CLI_LIST_MAX,
     .prints = true};
 
-static char ident[48];
-static struct talker talker = {.ident = ident};
 static bool aborting, counting; /* a countdown is on the screen */
 
 /* ---- what it says ---- */
@@ -57,12 +51,8 @@ static void clear_line(void)
 /* To the Talker; its absence is told once, and changes nothing. */
 static void talk(enum code_tag tag, const char *text)
 {
-	static bool told;
-
-	if (talker_send(&talker, tag, text) == 0 || told)
-		return;
-	told = true;
-	cli_warn("no Talker at %s: %s", talker_where(&talker), strerror(errno));
+	if (talker_lost(&talker, tag, text))
+		cli_warn("no Talker at %s: %s", talker_where(&talker), strerror(errno));
 }
 
 /* The end of a command, for the observer and for the Talker. */
@@ -92,9 +82,9 @@ static void countdown(const char *text)
 	counting = true;
 }
 
-/* A progress line, without its star. */
-static void show(const struct verb *v, const char *text)
+static void progress(void *ctx, const char *text)
 {
+	const struct verb *v = ctx;
 	char safe[ASK_LINE];
 	bool asked = v->id == VERB_STATUS || v->id == VERB_HELP;
 
@@ -135,9 +125,22 @@ static void abort_exposure(void)
 	dprintf(STDERR_FILENO, "seqcmd: aborting, shutter closing\n");
 	cli_second_interrupt(
 	    "\nseqcmd: left without seqd's word: the camera may still be exposing\n", false);
-	if (ask_abort(server, timeout, said) < 0)
+	if (ask_abort(&to, said) < 0)
 		dprintf(STDERR_FILENO, "seqcmd: %s. Ctrl-C again leaves\n",
 		    cli_safe(safe, sizeof safe, said, strlen(said)));
+}
+
+/* After a signal. What is no exposure is not waited for. */
+static bool go_on(void *ctx)
+{
+	const struct verb *v = ctx;
+
+	if (!cli_stopping() || aborting)
+		return true;
+	if (!(v->options & VERB_F))
+		return false;
+	abort_exposure();
+	return true;
 }
 
 /* ---- the request ---- */
@@ -211,33 +214,14 @@ static void build_line(const struct verb_request *r, char line[VERB_LINE + 1])
 
 static int converse(const struct verb_request *r, const char *line)
 {
+	static const struct ask_calls calls = {.progress = progress, .go_on = go_on};
 	static struct ask a;
 	struct ask_final f;
-	int got = 0;
 
-	if (ask_open(&a, server, timeout) < 0)
+	if (ask_open(&a, &to) < 0)
 		return errno == EINVAL ? refuse(SEQ_NARGS, a.why) : give_up(a.why);
-	if (ask_send(&a, line) < 0)
-		return give_up(a.why);
-	while (got == 0) {
-		char *answer = ask_line(&a, tim_mono() + timeout);
-		bool exposes = (r->verb->options & VERB_F) != 0;
-		if (!answer && errno == EINTR) {
-			if (!cli_stopping() || aborting)
-				continue;
-			if (!exposes)
-				return EXIT_CTRL_C;
-			abort_exposure();
-			continue;
-		}
-		if (!answer)
-			return give_up(a.why);
-		got = ask_parse(answer, &f);
-		if (got == 0)
-			show(r->verb, answer + 2);
-	}
-	if (got < 0)
-		return give_up("an answer that is no answer: is that seqd?");
+	if (ask_do(&a, line, &to, &calls, (void *)(uintptr_t)r->verb, &f) < 0)
+		return errno == EINTR ? EXIT_CTRL_C : give_up(a.why);
 	conclude(f.tag, f.code, f.call, f.text);
 	ask_close(&a);
 	return code_exit(f.tag, f.code, aborting);
@@ -252,10 +236,8 @@ int main(int argc, char **argv)
 
 	snprintf(ident, sizeof ident, "seq.%s", r.verb ? r.verb->name : *args ? *args : "seqcmd");
 	ident[strcspn(ident, " :[]")] = '\0';
-	talker.path = talker_path;
-	talker.facility = talker_facility(facility);
-	if (talker.facility < 0)
-		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", facility);
+	if (talker_place(&talker) < 0)
+		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", talker.place);
 	if (!r.verb && !*args)
 		return cli_end((enum cli_exit)refuse(
 		    SEQ_NARGS, "seqcmd COMMAND [ARG...]; seqcmd help lists the commands"));
@@ -266,7 +248,7 @@ int main(int argc, char **argv)
 		return cli_end(EXIT_DONE);
 	}
 	r.t = simulate && (r.verb->options & VERB_T);
-	r.f = fast && (r.verb->options & VERB_F);
+	r.f = fast;
 	for (; *args && r.n < VERB_ARGS; args++)
 		r.arg[r.n++] = **args == NUMBER ? *args + 1 : *args;
 	unsigned code = verb_check(&r, why);

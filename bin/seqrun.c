@@ -12,19 +12,15 @@
 #include "cam/script.h"
 #include "cam/talker.h"
 
-static const char *server, *talker_path, *facility = "local0";
+static struct talker talker = {.ident = "seq.seqrun"};
+static struct ask_options to = {.timeout = ASK_TIMEOUT};
 static bool dry;
-static int64_t from = 1, timeout = 30 * TIM_S;
+static int64_t from = 1;
 
-static const struct cli_option options[] = {
-    {"server", 's', CLI_STR, &server, "ADDR", "seqd: unix:PATH or HOST:PORT", 0, 0},
+static const struct cli_option options[] = {ASK_OPTIONS(to),
     {"dry-run", 't', CLI_FLAG, &dry, NULL, "check and plan; nothing is sent", 0, 0},
     {"from", 0, CLI_INT, &from, "LINE", "begin at this line of the file (1)", 1, 1000000},
-    {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long seqd may say nothing (30s)", TIM_MS,
-	TIM_H},
-    {"talker", 0, CLI_STR, &talker_path, "PATH", "the Talker's socket (/dev/log)", 0, 0},
-    {"facility", 0, CLI_STR, &facility, "NAME", "of the Talker: local0 to local7 (local0)", 0, 0},
-    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+    TALKER_OPTIONS(talker), {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "seqrun",
     .args = "[SCRIPT]",
@@ -33,7 +29,6 @@ static const struct cli_program program = {.name = "seqrun",
     .max_args = 1,
     .prints = true};
 
-static struct talker talker = {.ident = "seq.seqrun"};
 static struct ask a;
 static bool aborting;
 static int images;
@@ -41,12 +36,8 @@ static char first[4200], last[4200];
 
 static void talk(enum code_tag tag, const char *text)
 {
-	static bool told;
-
-	if (talker_send(&talker, tag, text) == 0 || told)
-		return;
-	told = true;
-	cli_warn("no Talker at %s: %s", talker_where(&talker), strerror(errno));
+	if (talker_lost(&talker, tag, text))
+		cli_warn("no Talker at %s: %s", talker_where(&talker), strerror(errno));
 }
 
 static void bad_line(void *ctx, int number, unsigned code, const char *why)
@@ -75,10 +66,12 @@ static char *read_all(const char *path, size_t *n)
 	return text;
 }
 
-static void progress(const char *text)
+/* What the script's lines bring. */
+static void progress(void *ctx, const char *text)
 {
 	char safe[ASK_LINE];
 
+	(void)ctx;
 	if (strncmp(text, "saved ", 6) == 0) {
 		puts(text + 6);
 		(void)fflush(stdout);
@@ -91,44 +84,43 @@ static void progress(const char *text)
 	}
 }
 
-/* One line to the server, and its final line. False: lost, a.why. */
-static bool do_line(const char *line, struct ask_final *f, void (*show)(const char *))
+/* Ctrl-C ends the exposure under way. */
+static bool go_on(void *ctx)
 {
-	int got = 0;
+	char said[ASK_WHY];
 
-	if (ask_send(&a, line) < 0)
-		return false;
-	while (got == 0) {
-		char *answer = ask_line(&a, tim_mono() + timeout);
-		if (!answer && errno == EINTR) {
-			if (cli_stopping() && !aborting) {
-				char said[ASK_WHY];
-				aborting = true;
-				dprintf(STDERR_FILENO, "seqrun: aborting, shutter closing\n");
-				if (ask_abort(server, timeout, said) != 0)
-					dprintf(STDERR_FILENO, "seqrun: %s. Ctrl-C again leaves\n",
-					    said);
-			}
-			continue;
-		}
-		if (!answer)
-			return false;
-		got = ask_parse(answer, f);
-		if (got == 0 && show)
-			show(answer + 2);
-	}
-	if (got < 0)
-		snprintf(a.why, sizeof a.why, "an answer that is no answer: is that seqd?");
-	return got > 0;
+	(void)ctx;
+	if (!cli_stopping() || aborting)
+		return true;
+	aborting = true;
+	dprintf(STDERR_FILENO, "seqrun: aborting, shutter closing\n");
+	if (ask_abort(&to, said) != 0)
+		dprintf(STDERR_FILENO, "seqrun: %s. Ctrl-C again leaves\n", said);
+	return true;
+}
+
+/* One line to the server, and its final line. False: lost, a.why. */
+static bool do_line(const char *line, struct ask_final *f, void (*show)(void *, const char *))
+{
+	const struct ask_calls calls = {.progress = show, .go_on = go_on};
+
+	return ask_do(&a, line, &to, &calls, NULL, f) == 0;
 }
 
 static struct script_plan plan = {.tint = 1, .mult = 1};
 
-static void note_status(const char *text)
+/* What the plan needs of it. */
+static void note_status(void *ctx, const char *text)
 {
+	(void)ctx;
 	(void)sscanf(text, "status tint=%lf", &plan.tint);
 	(void)sscanf(text, "status mult=%d", &plan.mult);
 	(void)sscanf(text, "status readout=%lf", &plan.readout);
+}
+
+static void ignore(void *ctx, const char *text)
+{
+	(void)ctx, (void)text;
 }
 
 static void tell_plan(const struct script *s)
@@ -137,9 +129,12 @@ static void tell_plan(const struct script *s)
 
 	script_plan(s, &plan);
 	double all = plan.exposed + plan.images * plan.readout;
+	if (all < 60)
+		snprintf(span, sizeof span, "%.1fs", all);
+	else
+		tim_span((int64_t)(all + 0.5) * TIM_S, span);
 	cli_note("plan: %d lines, %d images: %.1f s of exposure + %d x %.1f s read-out = %s", s->n,
-	    plan.images, plan.exposed, plan.images, plan.readout,
-	    tim_span((int64_t)(all + 0.5) * TIM_S, span));
+	    plan.images, plan.exposed, plan.images, plan.readout, span);
 }
 
 /* Runs the lines. The exit status. */
@@ -155,7 +150,7 @@ static enum cli_exit run(const struct script *s, const char *path, int *done)
 		snprintf(line, sizeof line, "%.*s", (int)l->n, l->text);
 		(void)verb_parse(l->text, l->n, &r, why);
 		/* The read-out that -f left behind is waited for. */
-		bool sent = !fast || do_line("wait-camera-state idle", &f, NULL);
+		bool sent = !fast || do_line("wait-camera-state idle", &f, ignore);
 		sent = sent && do_line(line, &f, progress);
 		int code = sent ? code_exit(f.tag, f.code, aborting) : EXIT_SYSTEM;
 		fast = r.f;
@@ -211,10 +206,8 @@ int main(int argc, char **argv)
 	size_t n;
 	int done;
 
-	talker.path = talker_path;
-	talker.facility = talker_facility(facility);
-	if (talker.facility < 0)
-		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", facility);
+	if (talker_place(&talker) < 0)
+		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", talker.place);
 	char *text = read_all(path, &n);
 	int bad = script_parse(&s, text, n, (int)from, bad_line, (void *)(uintptr_t)path);
 	if (bad < 0)
@@ -223,7 +216,7 @@ int main(int argc, char **argv)
 		cli_die(EXIT_USAGE, "%s: %d line%s wrong: nothing was done", path, bad,
 		    bad > 1 ? "s are" : " is");
 	if (!dry) {
-		if (ask_open(&a, server, timeout) < 0)
+		if (ask_open(&a, &to) < 0)
 			cli_die(EXIT_SYSTEM, "%s Nothing was done.", a.why);
 		if (!do_line("status", &f, note_status))
 			cli_die(EXIT_SYSTEM, "%s. Nothing was done.", a.why);

@@ -25,15 +25,14 @@ static int64_t events = -1, duration, seed = 1, records, clock0 = INT64_MIN, seq
 static struct tally tally = {.unit = "datagrams", .lost = {{"send error", 0}}};
 enum { ALSO_RESTART = SIM_FAULTS, ALSO_REFUSED };
 
-#define FAULT(name, what, arg, help)                                                               \
-	{                                                                                          \
-		name, 0, CLI_STR, &fault_text[what], arg, help, 0, 0                               \
-	}
+/* In --help they stand together, below. */
+/* clang-format off */
+#define HIDDEN(name, to)  {name, 0, CLI_STR, to, NULL, NULL, 0, 0}
+#define FAULT(name, what) HIDDEN(name, &fault_text[what])
 static const struct cli_option options[] = {
     {"card", 'c', CLI_STR, &card_name, "CARD", "the detector: a card's name or file", 0, 0},
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there", 0, 0},
-    {"output", 'o', CLI_STR, &output, "FILE", "write packets there, where no file is; - is stdout",
-	0, 0},
+    {"output", 'o', CLI_STR, &output, "FILE", "write packets to FILE, a new one; -: stdout", 0, 0},
     {"modules", 'm', CLI_STR, &modules, "N|LIST", "the first N, or a list: 0-8,10 (all)", 0, 0},
     {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 0, 0},
     {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
@@ -41,26 +40,28 @@ static const struct cli_option options[] = {
     {"speed", 0, CLI_STR, &speed_text, "X|max", "send X times as fast as it runs", 0, 0},
     {"records", 0, CLI_INT, &records, "N", "records in a datagram (10, or 1)", 1, SIM_RECORDS},
     {"seed", 0, CLI_INT, &seed, "N", "everything random follows from it (1)", 0, 0},
-    {"clock0", 0, CLI_INT, &clock0, "TICKS", "clock at event 0; negative: before it wraps", ANY},
-    {"seq0", 0, CLI_INT, &seq0, "N", "sequence number at event 0", ANY},
-    {"start", 0, CLI_STR, &start_text, "TIME", "UTC of the first packet of a file", 0, 0},
+    {"clock0", 0, CLI_INT, &clock0, NULL, NULL, ANY},
+    {"seq0", 0, CLI_INT, &seq0, NULL, NULL, ANY},
+    HIDDEN("start", &start_text),
     {"truth", 0, CLI_STR, &truth_path, "FILE", "what was sent, a line a datagram", 0, 0},
-    FAULT("drop", SIM_DROP, "P", "leave out; P is 0.01, 1% or @EVENT.SOURCE"),
-    FAULT("dup", SIM_DUP, "P", "send twice"),
-    FAULT("conflict", SIM_CONFLICT, "P", "send twice, with other values"),
-    FAULT("swap", SIM_SWAP, "P", "change places with the next datagram"),
-    FAULT("late", SIM_LATE, "P[:TIME]", "send late (by twice the hold)"),
-    FAULT("short", SIM_SHORT, "P", "without the last record"),
-    FAULT("runt", SIM_RUNT, "P", "cut to less than a record"),
-    FAULT("empty", SIM_EMPTY, "P", "no bytes at all"),
-    FAULT("garble", SIM_GARBLE, "P", "flip bits of the device clock"),
-    FAULT("stranger", SIM_STRANGER, "P", "add a copy from a sender not on the card"),
-    {"jitter", 0, CLI_TIME, &jitter, "TIME", "device clocks are off by up to TIME", 0, TIM_H},
-    {"restart-at", 0, CLI_STR, &restart, "EVENT", "clock and sequence begin again at 0", 0, 0},
+    FAULT("drop", SIM_DROP), FAULT("dup", SIM_DUP),
+    FAULT("conflict", SIM_CONFLICT), FAULT("swap", SIM_SWAP),
+    FAULT("late", SIM_LATE), FAULT("short", SIM_SHORT),
+    FAULT("runt", SIM_RUNT), FAULT("empty", SIM_EMPTY),
+    FAULT("garble", SIM_GARBLE), FAULT("stranger", SIM_STRANGER),
+    {"jitter", 0, CLI_TIME, &jitter, NULL, NULL, 0, TIM_H},
+    HIDDEN("restart-at", &restart),
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+static const char more[] =
+    "  --clock0=TICKS --seq0=N --start=TIME    at event 0 (negative: before the wrap)\n"
+    "Faults; P is a part of the datagrams (0.01, 1%), or @EVENT, or @EVENT.SOURCE:\n"
+    "  --drop=P --dup=P --swap=P --late=P[:TIME] --conflict=P (again, other values)\n"
+    "  --short=P (a record less) --runt=P (cut) --empty=P --garble=P (the clock)\n"
+    "  --stranger=P (one more sender) --jitter=TIME --restart-at=EVENT[.SOURCE]\n";
 
 static const struct cli_program program = {
-    .name = "simdet", .about = "a simulated detector", .options = options, .tally = &tally};
+    .name = "simdet", .about = "a simulated detector", .options = options, .more = more, .tally = &tally};
+/* clang-format on */
 
 static double speed = 1; /* of sending, times the device's own; 0: as fast as it goes */
 /* Static, so that what is in use when the program dies counts as in use. */
@@ -161,8 +162,7 @@ static bool next(struct sim_datagram *d)
 		return false;
 	int rc = sim_next(sim, d);
 	if (rc < 0)
-		cli_die(EXIT_SYSTEM,
-		    "too many late datagrams at once: give --late a shorter time or a lower P");
+		cli_die(EXIT_SYSTEM, "too many late datagrams at once: a shorter --late, or fewer");
 	return rc > 0;
 }
 

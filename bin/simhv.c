@@ -142,8 +142,8 @@ static void command(const char *text)
 
 	if (simhv_command(sim, text, tim_mono(), why) < 0)
 		cli_error("%s", why);
-	for (int i = 0; !simhv_powered(sim, tim_mono()) && i < CLIENTS && line[0]; i++)
-		srv_close(line[0], "power is off");
+	for (int i = 0; !simhv_powered(sim, tim_mono()) && i < CLIENTS && line[i]; i++)
+		srv_close(line[i], "power is off");
 	puts(text); /* done */
 	(void)fflush(stdout);
 }
@@ -181,7 +181,7 @@ static void open_pty(void)
 
 	if (pty_open(&p) < 0 || (slave = open(p.name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
 		cli_die(EXIT_SYSTEM, "no pseudo-terminal: %s", strerror(errno));
-	if (!srv_adopt(srv, p.fd, p.name))
+	if (!srv_adopt(srv, p.fd, p.fd, p.name))
 		cli_die(EXIT_SYSTEM, "no memory");
 	cli_ready(p.name);
 }

@@ -12,10 +12,10 @@
 
 #include "base/cli.h"
 #include "base/io.h"
-#include "base/srv.h"
 #include "base/tim.h"
 #include "sky/simlog.h"
 #include "sky/simnight.h"
+#include "sky/simserve.h"
 
 #define HZ 100
 
@@ -26,15 +26,8 @@ static double speed;
 static bool flat;
 static struct tally tally = {.unit = "files", .lost = {{"missing", 0}}};
 
-/* The services: every step-th record, sent once a second. */
-#define CLIENTS 16
-static struct service {
-	const char *at;
-	int step;
-	struct srv *srv;
-	struct srv_client *client[CLIENTS];
-} service[] = {{.step = 1}, {.step = 10}, {.step = 100}};
-#define SERVICES (sizeof service / sizeof *service)
+static struct simserve_options serve;
+static struct cli_list faults;
 
 static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &out, "DIR", "pointing log: DIR/YYYYMMDD/MMMM", 0, 0},
@@ -42,13 +35,18 @@ static const struct cli_option options[] = {
     {"rpc", 0, CLI_STR, &rpc, "DIR", "RPC records: DIR/YYYYMMDD/YYYYMMDD_MMMM_rpc.bin", 0, 0},
     {"flat", 0, CLI_FLAG, &flat, NULL, "pointing log as DIR/MMMM, as on the telescope", 0, 0},
     {"ff", 0, CLI_INT, &ff, "N", "file format 0 to 4 (4)", 0, 4},
-    {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z)", 0, 0},
+    {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z), or now", 0, 0},
     {"minutes", 'n', CLI_INT, &minutes, "N", "how many minutes (60)", 1, 100000},
     {"seed", 0, CLI_INT, &seed, "N", "which night, as in simdas", 0, 0},
     {"speed", 0, CLI_REAL, &speed, "X", "times real time (0: as fast as it goes)", 0, 100000},
-    {"tcp100", 0, CLI_STR, &service[0].at, "PORT", "serve all records, each second, on TCP", 0, 0},
-    {"tcp10", 0, CLI_STR, &service[1].at, "PORT", "serve 10 records a second", 0, 0},
-    {"tcp1", 0, CLI_STR, &service[2].at, "PORT", "serve 1 record a second", 0, 0},
+    {"tcp100", 0, CLI_STR, &serve.stream[0], "PORT", "serve all records, each second", 0, 0},
+    {"tcp10", 0, CLI_STR, &serve.stream[1], "PORT", "serve 10 records a second", 0, 0},
+    {"tcp1", 0, CLI_STR, &serve.stream[2], "PORT", "serve 1 record a second", 0, 0},
+    {"serve-rpc", 0, CLI_STR, &serve.rpc, "PORT", "serve the RPC record, on TCP and UDP", 0, 0},
+    {"portmapper", 0, CLI_STR, &serve.portmapper, "PORT", "be a portmapper too", 0, 0},
+    {"rpc-fault", 0, CLI_LIST, &faults, "KIND[@N[-M]]", "fault of the RPC service", 0, 0},
+    {"rpc-delay", 0, CLI_TIME, &serve.rpc_options.delay, "TIME", "its replies come late", 0,
+	TIM_MIN},
     {"missing", 0, CLI_STR, &missing, "LIST", "minutes without a pointing file: 480,483-485", 0, 0},
     {"short", 0, CLI_STR, &shortened, "LIST", "pointing files that end after 20 s", 0, 0},
     {"stale", 0, CLI_STR, &stale, "LIST", "pointing files of the day before", 0, 0},
@@ -63,7 +61,7 @@ static const struct cli_program program = {.name = "simtel",
     .tally = &tally};
 
 static struct night *night;
-static int64_t start;
+static int64_t start, begun; /* begun: tim_mono() of start */
 static uint8_t bytes[SIMLOG_MAX];
 
 /* ---- files ---- */
@@ -142,17 +140,31 @@ static void write_rpc(int64_t m)
 	write_file(path, records, sizeof records);
 }
 
+/* With --utc=now the night's time is the real one. */
+static void set_clock(void)
+{
+	int64_t now = tim_now();
+
+	begun = tim_mono();
+	if (!strcmp(start_text, "now")) {
+		start = now - now % TIM_MIN;
+		begun -= now - start;
+		speed = speed > 0 ? speed : 1;
+	} else if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0) {
+		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z), nor now",
+		    start_text);
+	}
+}
+
 static void check_options(void)
 {
 	const char *lists[] = {missing, shortened, stale, late, enc_missing};
 
 	if (!out)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where does the pointing log stand?");
-	if (speed <= 0 && (service[0].at || service[1].at || service[2].at))
-		cli_die(EXIT_USAGE, "a service needs time to pass: --speed=1");
-	if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0)
-		cli_die(
-		    EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
+	set_clock();
+	if (speed <= 0 && (serve.stream[0] || serve.stream[1] || serve.stream[2] || serve.rpc))
+		cli_die(EXIT_USAGE, "a service needs time to pass: --speed=1, or --utc=now");
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (!night_list_good(lists[i]))
 			cli_die(EXIT_USAGE, "'%s' is no list of minutes (480,483-485)", lists[i]);
@@ -160,101 +172,58 @@ static void check_options(void)
 
 /* ---- services ---- */
 
-static void opened(void *ctx, struct srv_client *c)
+/* The record of this moment. */
+static void record_now(void *ctx, uint8_t record[SIMRPC_SIZE])
 {
-	struct service *v = ctx;
+	(void)ctx;
+	double passed = (double)(tim_mono() - begun) / 1e9 * speed;
 
-	for (int i = 0; i < CLIENTS; i++)
-		if (!v->client[i]) {
-			v->client[i] = c;
-			return;
-		}
+	simlog_rpc(night, start, (int64_t)passed, record);
 }
 
-static void closed(void *ctx, struct srv_client *c, const char *why)
+static struct simserve *open_services(void)
 {
-	struct service *v = ctx;
+	char why[NET_WHY];
 
-	cli_debug("%s: %s", srv_peer(c), why);
-	for (int i = 0; i < CLIENTS; i++)
-		if (v->client[i] == c)
-			v->client[i] = NULL;
-}
-
-/* The telescope only talks. */
-static enum srv_take on_line(void *ctx, struct srv_client *c, char *line, size_t n, bool cut)
-{
-	(void)ctx, (void)c, (void)line, (void)n, (void)cut;
-	return SRV_TAKEN;
-}
-
-static const struct srv_calls calls = {.opened = opened, .closed = closed, .line = on_line};
-
-static void open_services(void)
-{
-	const struct srv_options o = {
-	    .clients = CLIENTS, .line = 256, .pending = 1 << 20, .stall = 30 * TIM_S};
-	struct net_spec spec;
-	char ready[NET_TEXT], why[NET_WHY];
-
-	for (size_t i = 0; i < SERVICES; i++) {
-		struct service *v = &service[i];
-		if (!v->at)
-			continue;
-		if (net_parse(v->at, NET_TCP, &spec, why) < 0 || spec.kind != NET_TCP)
-			cli_die(EXIT_USAGE, "%s: not a TCP port", v->at);
-		v->srv = srv_new(&o, &calls, v);
-		if (!v->srv || srv_listen(v->srv, &spec, ready, why) < 0)
-			cli_die(EXIT_SYSTEM, "%s: %s", v->at, v->srv ? why : strerror(errno));
-		cli_ready(ready);
-	}
+	serve.ready = cli_ready;
+	serve.rpc_options.record = record_now;
+	serve.rpc_options.seed = seed;
+	for (size_t i = 0; i < faults.n; i++)
+		if (simrpc_fault(faults.item[i], &serve.rpc_options, why) < 0)
+			cli_die(EXIT_USAGE, "--rpc-fault: %s", why);
+	struct simserve *s = simserve_new(&serve, why);
+	if (!s)
+		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "%s", why);
+	return s;
 }
 
 /* Waits until mono, serving. False when it is time to stop. */
-static bool serve_until(int64_t mono)
+static bool serve_until(struct simserve *s, int64_t mono)
 {
-	bool any = false;
-
 	for (;;) {
 		int64_t left = mono - tim_mono();
-		for (size_t i = 0; i < SERVICES; i++) {
-			if (!service[i].srv)
-				continue;
-			int64_t turn = any || left < 0 ? 0
-			    : left < 20 * TIM_MS       ? left
-						       : 20 * TIM_MS;
-			(void)srv_wait(service[i].srv, NULL, 0, turn);
-			any = true;
-		}
+		if (simserve_any(s))
+			simserve_wait(s, left);
+		else if (left > 0)
+			(void)tim_sleep_until(mono);
 		cli_tick();
 		if (cli_stopping())
 			return false;
 		if (left <= 0)
 			return true;
-		if (!any)
-			(void)tim_sleep_until(mono);
-		any = false;
 	}
 }
 
-static void send_second(int64_t m, int second)
+/* At a speed, a minute passes second by second. False when it is time to stop. */
+static bool pass_minute(struct simserve *s, int64_t m)
 {
 	size_t length = simlog_minute(night, start, m, (int)ff, false, bytes) / 60 / HZ;
 
-	for (size_t i = 0; i < SERVICES; i++)
-		for (int c = 0; c < CLIENTS; c++)
-			for (int k = 0; service[i].client[c] && k < HZ; k += service[i].step)
-				srv_send(service[i].client[c],
-				    bytes + (size_t)(second * HZ + k) * length, length);
-}
-
-/* At a speed, a minute passes second by second. False when it is time to stop. */
-static bool pass_minute(int64_t m, int64_t mono0)
-{
 	for (int second = 0; second < 60; second++) {
-		if (!serve_until(mono0 + (int64_t)(1e9 * (double)(60 * m + second + 1) / speed)))
+		double passed = (double)(60 * m + second + 1) / speed;
+		if (!serve_until(s, begun + (int64_t)(1e9 * passed)))
 			return false;
-		send_second(m, second);
+		simserve_send(s, bytes + (size_t)(second * HZ) * length, length);
 	}
 	return true;
 }
@@ -268,11 +237,10 @@ int main(int argc, char **argv)
 	night = night_new(&o);
 	if (!night)
 		cli_die(EXIT_SYSTEM, "out of memory");
-	open_services();
-	int64_t mono0 = tim_mono();
+	struct simserve *services = open_services();
 	for (int pass = 0; pass < 2; pass++)
 		for (int64_t m = 0; m < minutes && !cli_stopping(); m++) {
-			if (speed > 0 && pass == 0 && !pass_minute(m, mono0))
+			if (speed > 0 && pass == 0 && !pass_minute(services, m))
 				break;
 			if (night_listed(late, start / TIM_MIN + m) != (pass == 1))
 				continue;
@@ -283,8 +251,7 @@ int main(int argc, char **argv)
 				write_rpc(m);
 			cli_tick();
 		}
-	for (size_t i = 0; i < SERVICES; i++)
-		srv_free(service[i].srv);
+	simserve_free(services);
 	night_free(night);
 	return cli_end(EXIT_DONE);
 }

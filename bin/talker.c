@@ -5,14 +5,14 @@
 #include "base/cli.h"
 #include "cam/talker.h"
 
-static const char *tag_name = "NOTE", *path, *facility = "local0", *command = "talker";
+static const char *tag_name = "NOTE", *command = "talker";
+static char ident[48] = "seq.";
+static struct talker t = {.ident = ident};
 
 static const struct cli_option options[] = {
     {"tag", 'p', CLI_STR, &tag_name, "TAG", "NOTE, ASTRO, WARNING, ERROR or DEBUG (NOTE)", 0, 0},
     {"ident", 'i', CLI_STR, &command, "COMMAND", "who says it: seq.COMMAND (talker)", 0, 0},
-    {"talker", 0, CLI_STR, &path, "PATH", "the Talker's socket (/dev/log)", 0, 0},
-    {"facility", 0, CLI_STR, &facility, "NAME", "local0 to local7 (local0)", 0, 0},
-    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
+    TALKER_OPTIONS(t), {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "talker",
     .args = "MESSAGE",
@@ -24,16 +24,14 @@ static const struct cli_program program = {.name = "talker",
 int main(int argc, char **argv)
 {
 	const char *const *args = cli_begin(argc, argv, &program);
-	char ident[48] = "seq.";
-	struct talker t = {.path = path, .ident = ident, .facility = talker_facility(facility)};
 	enum code_tag tag;
 
 	strncat(ident, command, sizeof ident - strlen(ident) - 1);
 	if (code_tag_parse(tag_name, &tag) < 0)
 		cli_die(EXIT_USAGE, "-p %s: NOTE, ASTRO, WARNING, ERROR or DEBUG is expected",
 		    tag_name);
-	if (t.facility < 0)
-		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", facility);
+	if (talker_place(&t) < 0)
+		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", t.place);
 	if (ident[strcspn(ident, " :[]")])
 		cli_die(EXIT_USAGE, "-i %s: a word without blanks, colons and brackets is expected",
 		    command);

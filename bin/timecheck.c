@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cli.h"
+#include "base/io.h"
 #include "base/tim.h"
 #include "sky/timecheck.h"
 
@@ -20,14 +22,15 @@ static const struct cli_option options[] = {
     {"max", 0, CLI_TIME, &max, "TIME", "the largest offset that passes (50ms)", 0, TIM_DAY},
     {"raw", 0, CLI_STR, &das.raw, "DIR", "check the DAS clock: its raw files", 0, 0},
     {"header", 0, CLI_STR, &das.header, "DIR", "and the telescope's pointing log", 0, 0},
-    {"cs", 0, CLI_STR, &das.calspec, "FILE", "the calspec that names the TTL lines", 0, 0},
+    {"cs", 0, CLI_STR, &das.calspec, "FILE", "the calspec that names the TTL lines (Bolocam's)", 0,
+	0},
     {"ff", 0, CLI_INT, &format, "N", "file format 0 to 4 (4)", 0, 4},
     {"utc", 0, CLI_STR, &utc, "YYYYMMDD", "the day (today, or yesterday)", 0, 0},
     {"minutes", 0, CLI_INT, &das.minutes, "N", "back from the newest raw file (60)", 1, 1440},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "timecheck",
-    .args = "[--raw DIR --header DIR --cs FILE]",
+    .args = "[--raw DIR --header DIR]",
     .about = "can the clocks be trusted? exit 0 if so",
     .options = options,
     .prints = true};
@@ -78,6 +81,19 @@ static enum cli_exit check_das(void)
 	return EXIT_DATA;
 }
 
+/* Bolocam's calspec as it came with the program. */
+static void set_calspec(void)
+{
+	static char path[4096];
+	static const char *const places[] = {"../share/fyke/bolocam.cal", "../../etc/bolocam.cal"};
+
+	for (size_t i = 0; i < 2 && !das.calspec; i++)
+		if (io_beside(places[i], path, sizeof path) == 0 && access(path, R_OK) == 0)
+			das.calspec = path;
+	if (!das.calspec)
+		cli_die(EXIT_USAGE, "--cs=FILE is missing: which calspec? (etc/bolocam.cal)");
+}
+
 static void set_day(void)
 {
 	char text[TIM_TEXT];
@@ -97,8 +113,8 @@ int main(int argc, char **argv)
 	cli_begin(argc, argv, &program);
 	if (!das.raw != !das.header)
 		cli_die(EXIT_USAGE, "--raw and --header go together: both clocks are in them");
-	if (das.raw && !das.calspec)
-		cli_die(EXIT_USAGE, "--cs=FILE is missing: which calspec? (etc/bolocam.cal)");
+	if (das.raw)
+		set_calspec();
 	set_day();
 	das.format = (int)format;
 	return cli_end(das.raw ? check_das() : check_machine());

@@ -1,11 +1,11 @@
 /*
  * udp2raw.c - captures UDP datagrams into a pcapng stream, a file, or a folder of files
  *
- * Two threads: this one receives (rcv.c), the other writes (ring.c, raw.c). How this one waits
- * between reads is in idle.c.
+ * Two threads: this one receives (rcv.c, idle.c), the other writes (ring.c, raw.c).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static const struct cli_option options[] = {
 	{"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms; 0: never)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
@@ -132,8 +132,7 @@ static void start(void)
 	ring = ring_new((size_t)ring_size, &sink);
 	rcv = ring ? rcv_new(ring, &sockets, &o) : NULL;
 	if (!rcv)
-		cli_die(
-		    EXIT_SYSTEM, "no memory for a ring of %lld MiB", (long long)(ring_size / MIB));
+		cli_die(EXIT_SYSTEM, "no memory for a ring of %" PRId64 " MiB", ring_size / MIB);
 	CPU_ZERO(&set);
 	CPU_SET(cpu < 0 ? 0 : (size_t)cpu, &set);
 	if (cpu >= 0 && sched_setaffinity(0, sizeof set, &set) < 0)
@@ -154,26 +153,24 @@ static void report_buffer(void)
 	char hint[96] = "";
 
 	if (sockets.granted < 2 * rcvbuf)
-		snprintf(hint, sizeof hint, "; for more, as root: sysctl -w net.core.rmem_max=%lld",
-		    (long long)rcvbuf);
+		snprintf(hint, sizeof hint,
+		    "; for more, as root: sysctl -w net.core.rmem_max=%" PRId64, rcvbuf);
 	cli_note("socket buffer %.1f MiB = %lld datagrams of %d bytes%s",
 	    (double)sockets.granted / (double)MIB,
 	    (long long)(sockets.granted / net_charge(ASSUMED_SIZE)), ASSUMED_SIZE, hint);
 }
 
-/* Once, when it is known what comes. */
-static void report_rate(int64_t mono)
+/* Once, when it is known what comes: `after` so long. */
+static void report_rate(int64_t mono, int64_t after)
 {
-	static int64_t since;
-	static uint64_t before;
+	static int64_t since, before;
+	int64_t came = (int64_t)tally.in;
 
-	if (!since && tally.in) {
-		since = mono;
-		before = tally.in;
-	}
-	if (since <= 0 || mono - since < 2 * TIM_S || tally.in - before < 10)
+	since = before ? since : mono;
+	before = before ? before : came;
+	if (since < 0 || mono - since < after || came - before < 10)
 		return;
-	double per_s = (double)(tally.in - before) * 1e9 / (double)(mono - since);
+	double per_s = (double)(came - before) * 1e9 / (double)(mono - since);
 	double fit = (double)idle_holds(&idle, rcv_size(rcv));
 	cli_note("%.0f datagrams/s of up to %zu bytes: a socket buffer holds %.0f, %.0f ms of them",
 	    per_s, rcv_size(rcv), fit, fit * sockets.n / per_s * 1000);
@@ -183,11 +180,12 @@ static void report_rate(int64_t mono)
 static void watch_space(void)
 {
 	if (pub_space_low(&space, space_fd))
-		cli_warn("%s: only %lld MiB are free (--min-free): a full disk ends the capture",
+		cli_warn("%s: only %" PRId64
+			 " MiB are free (--min-free): a full disk ends the capture",
 		    dir          ? dir
 			: output ? output
 				 : "standard output",
-		    (long long)(space.free / MIB));
+		    space.free / MIB);
 }
 
 /* The counters as they stand; false when the writer has failed. */
@@ -237,9 +235,9 @@ static int run(void)
 		if (t.empty && mono >= beat) {
 			(void)rcv_beat(rcv, utc - BEAT_MARGIN);
 			watch_space();
-			report_rate(mono);
 			beat = mono + BEAT_EVERY;
 		}
+		report_rate(mono, 2 * TIM_S);
 		cli_tick();
 		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
 		if (t.full)
@@ -271,6 +269,7 @@ static enum cli_exit finish(int error)
 	(void)rcv_finish(rcv, FINISH_TIME);
 	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : 0;
 	(void)take_stock();
+	report_rate(tim_mono(), 100 * TIM_MS); /* a short run has not told yet */
 	tally.lost[RCV_NOT_WRITTEN].n += tally.held;
 	tally.held = 0;
 	if (failed == EPIPE)
@@ -278,8 +277,8 @@ static enum cli_exit finish(int error)
 	else if (failed == EAGAIN)
 		cli_error("the output took nothing for 10 s: what waited for it is lost");
 	else if (failed)
-		cli_error("%s: the %llu datagrams written before are kept", raw.why,
-		    (unsigned long long)tally.out);
+		cli_error(
+		    "%s: the %" PRIu64 " datagrams written before are kept", raw.why, tally.out);
 	else if (error)
 		cli_error("receiving: %s", strerror(error));
 	if (failed != EAGAIN) { /* else the thread still has it */

@@ -70,6 +70,23 @@ ok "HACKING's example is a card" -- simdet -c ./tubes.card -n 10 -o tubes.pcapng
 ok "and reads what it makes" -- evdump -c ./tubes.card tubes.pcapng
 like out 'source 2 .*sequence 9 .*counts' "three boxes, ten packets"
 
+# Its commands, to the letter but for the port.
+awk '/Then, before the box is there:$/ { on = 1; next } on && /^[^ ]/ { exit } on { sub(/^    /, ""); print }' \
+    "$hacking" >commands
+like commands '^udp2raw .*raw2nc -o try.nc &$' "HACKING records it, live"
+receive=$(sed -n '/^udp2raw/{s/5600/0/;s/-t 5s/-n 900/;s/ &$//;p;}' commands)
+sh -c "$receive" >live.out 2>live.err & live=$!
+until_true 10 grep -q 'udp2raw: ready' live.err
+port=$(sed -n 's/.*udp2raw: ready .*:\([0-9]*\)$/\1/p' live.err | head -n 1)
+ok "simdet plays the box" -- sh -c "$(sed -n "/^simdet/s/5600/$port/p" commands)"
+wait $live; is $? 0 "the chain ends well" || diag <live.err
+ok "the events come from the recording again" -- sh -c "$(sed -n '/^evbuild/p' commands)"
+is "$(grep -c ' 3 sources\|3 of 3\|counts' out)" 10 "ten of them are shown"
+ok "all are in the netCDF" -- $python -c '
+import netCDF4
+d = netCDF4.Dataset("try.nc")
+assert d["counts"].shape == (300, 3, 4) and d["present"][:].all() and not d["loss_count"][:].any()'
+
 sed 's/^datagram = 48/datagram = 45/' bolo16.card >short.card
 exits 2 "a card that does not fit together is a usage error" -- evdump -c ./short.card run.pcap
 like err 'short\.card:43: bolometer: bytes 16 to 45 are outside of the record \(0 to 44\)' \

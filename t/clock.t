@@ -122,6 +122,17 @@ dated() {
 	print("good")
 	E2
 	is "$(tail -n 1 got)" good "$2: names, units and times are right" || diag <got
+	evdump -O tsv date.events 2>err | cut -f1 | sed 1d >shown
+	py "$1" >got 2>&1 <<-'E2'
+	import sys
+	from datetime import datetime, timezone
+	from chain import *
+	text = lambda t: datetime.fromtimestamp(t // 10**9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + ".%09dZ" % (t % 10**9)
+	shown = open("shown").read().split()
+	assert shown == [text(e.time) for e in events("date.events")] and shown[0][:20] == sys.argv[1][:-1] + "."
+	print("good")
+	E2
+	is "$(tail -n 1 got)" good "$2: evdump shows these times" || diag <got
 	[ "$3" ] || return 0
 	ok "$2: xarray reads the dates" -- py "$1" <<-'E2'
 	import glob

@@ -30,9 +30,9 @@ T = 1767225600 * 10**9          # 2026-01-01T00:00:00Z
 MS = 10**6
 text = open("tiny.card", "rb").read()
 rec = lambda us, v: struct.pack(">QI", us, v)
-def write(name, parts, link=101, iface=b"", desc=b"", last=T):
+def write(name, parts, link=101, iface=b"", desc=b"", last=T, dropped=0, refused=0):
     n = sum(p[8:12] != b"" and p[:4] == b"\x06\0\0\0" for p in parts)
-    open(name, "wb").write(head(link, iface, desc) + b"".join(parts) + end(last, n))
+    open(name, "wb").write(head(link, iface, desc) + b"".join(parts) + end(last, n, dropped, refused))
 def pkt(ms, source, data, dropped=0):
     return record(T + ms * MS, datagram("127.0.0.%d" % source, 5600, data), dropped)
 beat = lambda ms: block(5, struct.pack("<3I", 0, (T + ms * MS) >> 32, (T + ms * MS) & 0xFFFFFFFF))
@@ -40,11 +40,13 @@ a, b, c, d = rec(1000000, 1), rec(1000040, 2), rec(1010000, 3), rec(1009990, 4)
 e = rec(1020000, 5)
 # two records in one datagram, a datagram each for the other box, one that stays alone
 packets = [pkt(0, 71, a + c), pkt(1, 72, b), pkt(2, 72, d, 3), pkt(10, 71, e), beat(500)]
-write("run.pcapng", packets, last=T + 600 * MS)
+write("run.pcapng", packets, last=T + 600 * MS, dropped=3)
+# the receiver lost 7 in all, 4 of them after the last packet, and refused 2
+write("after.pcapng", packets, last=T + 600 * MS, dropped=7, refused=2)
 write("want.events", [record(T, event(0, 1000000000, [a, b], [0, 40000], run=0)),
     record(T, event(1, 1010000000, [c, d], [0, -10000], run=0, flags=256), 3),
     record(T + 10 * MS, event(2, 1020000000, [e, None], [0, None], run=0, flags=1 | 2)), beat(500), beat(600)],
-    147, b"fyke-events/1", text, T + 600 * MS)
+    147, b"fyke-events/1", text, T + 600 * MS, 3)
 write("strange.pcapng", [pkt(0, 71, a), pkt(0, 99, a), pkt(1, 72, a[:5]), pkt(1, 72, b""), pkt(2, 72, b),
     pkt(3, 72, b), pkt(4, 72, rec(1000040, 9)), pkt(5, 99, a),
     record(T, b"\x45" + bytes(8) + b"\x06" + bytes(30))])
@@ -66,6 +68,12 @@ mv out run.events
 py bodies.py run.events >got; py bodies.py want.events >want
 same got want "byte for byte what the pages say: events, drop count, heartbeat, end mark"
 is "$(last)" "5 records in, 5 out, 0 lost; events 3, complete 2, incomplete 1, dropped before 3" "and accounted for"
+ok "drops after the last packet" -- evbuild -c ./tiny.card after.pcapng
+mv out after.events
+is "$(last)" "5 records in, 5 out, 0 lost; events 3, complete 2, incomplete 1, dropped before 7" "are in the account"
+py bodies.py after.events >got
+is "$(sed -n '$s/.*(4, //p' got)" "b'\\x0c\\x00\\x00\\x00\\x00\\x00\\x00\\x00'), (5, b'\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00'), (7, b'\\x07\\x00\\x00\\x00\\x00\\x00\\x00\\x00'), (8, b'\\x03\\x00\\x00\\x00\\x00\\x00\\x00\\x00')]" \
+    "and in the end mark: 12 = 2 + 7 + 3"
 ok "from standard input" -- sh -c 'evbuild -c ./tiny.card <run.pcapng'
 same out run.events "the same"
 ok "into a file" -- evbuild -c ./tiny.card -o file.events run.pcapng

@@ -7,6 +7,7 @@
  * FAKE_ANDOR_LOCK   a file: only one process may be initialized with it (20992)
  * FAKE_ANDOR_TEMP   temperature at the start (20)
  * FAKE_ANDOR_SIZE   columns and rows (32)
+ * FAKE_ANDOR_AMPS   output amplifiers (1)
  *
  * Written from the vendor's documentation, not from our own back end.
  */
@@ -39,6 +40,12 @@ static int size(void)
 {
 	const char *s = getenv("FAKE_ANDOR_SIZE");
 	return s ? atoi(s) : 32;
+}
+
+static int amps(void)
+{
+	const char *s = getenv("FAKE_ANDOR_AMPS");
+	return s ? atoi(s) : 1;
 }
 
 /* The code that was asked for, 0: none. */
@@ -140,7 +147,7 @@ SDK(GetCapabilities(unsigned *c)) { NEED_ON if (c[0] != 52) RETURN(20066); RETUR
 SDK(GetHeadModel(char *name)) { NEED_ON strcpy(name, "FAKE-1"); RETURN(20002); }
 SDK(GetCameraSerialNumber(int *n)) { NEED_ON *n = 1234; RETURN(20002); }
 SDK(GetMaximumBinning(int mode, int axis, int *n)) { NEED_ON if (mode != 4 || axis > 1) RETURN(20066); *n = 8; RETURN(20002); }
-SDK(GetNumberAmp(int *n)) { NEED_ON *n = 1; RETURN(20002); }
+SDK(GetNumberAmp(int *n)) { NEED_ON *n = amps(); RETURN(20002); }
 SDK(GetNumberHSSpeeds(int ch, int amp, int *n)) { NEED_ON if (ch || amp) RETURN(20066); *n = 2; RETURN(20002); }
 SDK(GetHSSpeed(int ch, int amp, int i, float *mhz)) { NEED_ON if (ch || amp || i > 1) RETURN(20068); *mhz = i ? 0.05f : 2; RETURN(20002); }
 SDK(GetFastestRecommendedVSSpeed(int *i, float *us)) { NEED_ON *i = 1; *us = 16; RETURN(20002); }
@@ -164,8 +171,8 @@ SDK(SetReadMode(int m)) SETTING(m == 4, READ_MODE)
 SDK(SetAcquisitionMode(int m)) SETTING(m == 1, ACQ_MODE)
 SDK(SetTriggerMode(int m)) SETTING(m == 0, TRIGGER)
 SDK(SetADChannel(int i)) SETTING(i == 0, AD)
-SDK(SetOutputAmplifier(int i)) SETTING(i == 0, 0)
-SDK(SetHSSpeed(int amp, int i)) SETTING(amp == 0 && i >= 0 && i < 2, HS)
+SDK(SetOutputAmplifier(int i)) SETTING(i >= 0 && i < amps(), 0)
+SDK(SetHSSpeed(int amp, int i)) SETTING(amp >= 0 && amp < amps() && i >= 0 && i < 2, HS)
 SDK(SetVSSpeed(int i)) SETTING(i == 1, VS)
 SDK(SetPreAmpGain(int i)) SETTING(i >= 0 && i < 2, GAIN)
 

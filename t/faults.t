@@ -143,7 +143,7 @@ def run(call, how, at, sticky):
         return True, None if good else "ends with %d, but not everything is there" % code
     if code != 3:
         return True, "ends with %d: %s" % (code, text)
-    if how == "SHORT" or how == "EINTR" and "raw2nc" not in command: # libnetcdf does not go on
+    if how == "SHORT" or how == "EINTR" and "nc4" not in name:  # there libnetcdf writes by itself
         return True, "gives up: %s" % text
     if not truthful():
         return True, "left something under its final name that is not whole"

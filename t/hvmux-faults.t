@@ -10,7 +10,8 @@ for i in 0 1 2 3; do printf '[%s]\nvset=10%s\niset=1%s\nrup=2%s\nrdw=3%s\ntrip=4
 hvset -s "127.0.0.1:$port" --file=load.set >/dev/null 2>&1
 name='$BD:00,CMD:MON,PAR:BDNAME'
 model='#BD:00,CMD:OK,VAL:R1470ET'
-mux --timeout=200ms --cache=0
+# Long enough for a supply to be found again on a busy machine: else a setting is given up before it is read back.
+mux --timeout=500ms --cache=0
 answers() { [ "$(ask "$name")" = "$model" ]; }
 recovers() { until_true 10 answers; }
 

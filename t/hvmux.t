@@ -112,8 +112,9 @@ ok "and goes to each" -- test "$(grep -c 'CH:[0-3],PAR:OFF' journal)" -ge 4
 is "$(sets 'CH:4')" 0 "one by one"
 ask '$BD:00,CMD:SET,CH:0,PAR:ON' >/dev/null
 tell "ignore-off 0 3"; : >journal
+n=$(grep -c 'channel 0 OFF: done' audit)
 ask '$BD:00,CMD:SET,CH:0,PAR:OFF' >/dev/null
-ok "an OFF that is not obeyed" -- until_true 10 grep -q 'channel 0 OFF: done' audit
+ok "an OFF that is not obeyed" -- until_true 10 sh -c "[ \$(grep -c 'channel 0 OFF: done' audit) -gt $n ]"
 is "$(sets 'CH:0,PAR:OFF')" 4 "is repeated until STAT shows off"
 tell "local on"
 is "$(ask '$BD:00,CMD:SET,CH:1,PAR:OFF' '$BD:00,CMD:SET,CH:1,PAR:ON')" "$(printf '#BD:00,LOC:ERR\n#BD:00,LOC:ERR')" \

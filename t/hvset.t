@@ -22,7 +22,8 @@ exits 2 "a voltage that is no number" -- set_hv -c 0 -v nan
 exits 2 "a board beyond 31" -- set_hv -b 32 -c 0 -v 1
 is "$(sent)" 0 "none of these was asked"
 exits 3 "nobody at the address" -- hvset -s 127.0.0.1:1 -c 0 -v 1
-like err 'refused' "says so"
+like err 'channel 0: tcp:127.0.0.1:1: Connection refused.*is hvmux running' "says so, and what may be missing"
+exits 2 "all off, and the alarm cleared unseen" -- set_hv --all-off --clear
 
 # As the original, with decimals.
 ok "voltage and current of one channel" -- set_hv -c 3 -v 250.5 -i 2.25
@@ -111,6 +112,14 @@ printf '[2]\nvset = 10\n[3]\nvset = 9000\n' >bad.set
 : >journal
 exits 4 "a file with one value beyond the range" -- set_hv --file=bad.set
 is "$(sets '')" 0 "sets nothing at all"
+
+# All off, and wait.
+ok "a ramp" -- set_hv -c 0 -v 100 --on --wait
+direct '$BD:00,CMD:SET,CH:0,PAR:RDW,VAL:200' >/dev/null
+ok "all off, and wait" -- set_hv --all-off --wait
+like out '^channel 0: OFF, ramping down$' "says what ramps"
+like out '^channel 0: [0-9]\.[0-9] V, OFF$' "and waits until it is down"
+is "$(grep -c ' V, OFF$' out)" 4 "all of them"
 
 # Trips, LOCAL, silence.
 tell "current 0 20"

@@ -1,19 +1,23 @@
 """influx-stub.py LOG [SCRIPT] - plays a time-series database for tests
 
-Every request becomes a line of JSON in LOG: t (s), method, path, query, headers (small letters), gzip, lines.
-SCRIPT is a JSON list of answers, taken in order, then the last one again; an answer is
-[status, {headers}, body], or "hang" (no answer), "reset" (the connection is cut); or
-["max", bytes], which answers 413 above that size and 204 below. Without SCRIPT: 204.
+Every request becomes a line of JSON in LOG: t (s), method, path, query, headers (small letters), gzip, lines,
+and together: how many were under way when it came. SCRIPT is a JSON list of answers, taken in order, then the
+last one again; an answer is [status, {headers}, body], or "hang" (no answer), "reset" (the connection is cut),
+"meet" (204 when a second request is under way, or after 2 s); or ["max", bytes], which answers 413 above that
+size and 204 below. Without SCRIPT: 204.
 """
 import gzip
 import http.server
 import json
 import sys
+import threading
 import time
 
 log = open(sys.argv[1], "w", buffering=1)
 script = json.loads(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else [[204, {}, ""]]
 count = 0
+under_way = most = 0  # requests without an answer yet: now, and at most so far
+change = threading.Condition()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,6 +27,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def answer(self):
+        global under_way, most
+        with change:
+            under_way += 1
+            most = max(most, under_way)
+            together = under_way
+            change.notify_all()
+        try:
+            self.answer_one(together)
+        finally:
+            with change:
+                under_way -= 1
+
+    def answer_one(self, together):
         global count
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {k.lower(): v for k, v in self.headers.items()}
@@ -30,13 +47,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = (gzip.decompress(raw) if packed else raw).decode("utf-8", "replace")
         path, _, query = self.path.partition("?")
         log.write(json.dumps({"t": time.monotonic(), "method": self.command, "path": path,
-                              "query": query, "headers": headers, "gzip": packed,
+                              "query": query, "headers": headers, "gzip": packed, "together": together,
                               "lines": body.splitlines()}) + "\n")
         step = script[min(count, len(script) - 1)]
         count += 1
         if step == "hang":
             time.sleep(60)
             return
+        if step == "meet":
+            with change:
+                change.wait_for(lambda: most >= 2, 2)
+            step = [204, {}, ""]
         if step == "reset":
             self.close_connection = True
             self.connection.close()

@@ -1,13 +1,14 @@
 # influxput-retry.t - servers that are busy, gone, slow, or of version 2: what goes over the wire
 . "${0%/*}/lib.sh"
 . "$top/t/influx.sh"
-need /usr/bin/python3
+need /usr/bin/python3 faketime
 ctrl_c="env --default-signal=INT" # a shell's background job would ignore it
 
 # look EXPRESSION: evaluates it over r, the requests that the stub has had
 look() {
 	/usr/bin/python3 -c 'import json,sys
 r = [json.loads(l) for l in open("stub.log")]
+time_of = lambda x: int(x["lines"][0].split()[-1])
 print(eval(sys.argv[1]))' "$1"
 }
 seq 1 12000 | sed 's/.*/m,a=b v=&.0 &/' >many
@@ -22,8 +23,9 @@ is "$(look 'sorted({(x["method"], x["path"], x["query"]) for x in r})')" \
 is "$(look '{x["headers"]["authorization"] for x in r}')" "{'Token T0ken=='}" "the token in its header"
 is "$(look '{x["headers"]["content-type"] for x in r}')" "{'text/plain; charset=utf-8'}" "text"
 is "$(look '{(x["gzip"], x["headers"].get("content-encoding")) for x in r}')" "{(True, 'gzip')}" "compressed, and said so"
-is "$(look '[len(x["lines"]) for x in r]')" '[5000, 5000, 2000]' "batches of 5000 lines"
-is "$(look 'sum((x["lines"] for x in r), []) == open("many").read().splitlines()')" True "in order, byte for byte"
+is "$(look '[len(x["lines"]) for x in sorted(r, key=time_of)]')" '[5000, 5000, 2000]' "batches of 5000 lines"
+is "$(look 'sum((x["lines"] for x in sorted(r, key=time_of)), []) == open("many").read().splitlines()')" True \
+	"each line once, byte for byte"
 is "$(look 'len({x["headers"]["user-agent"] for x in r})')" 1 "from one program"
 finish "$stub" TERM
 ok "no token appears in the messages" -- sh -c '! grep -q T0ken err'
@@ -52,6 +54,32 @@ like err 'refused by the server: 400 unsupported input type for mean: m,a=b v="t
 like err '12000 lines in, 11997 out, 3 lost' "three, no more"
 is "$(wc -l <stored)" 11997 "the others are stored, once"
 finish "$pid" TERM
+
+# ---- two requests at once: only where it is no matter which is stored first ----
+seq 1 60000 | sed 's/.*/m,a=b v=&.0 &/' >more
+stub_start '[[204, {}, ""], "meet"]'
+ok "times that go up" -- influxput -u "$url" --db t more
+is "$(look 'max(x["together"] for x in r)')" 2 "the second request is under way beside the first"
+is "$(look 'r[0]["together"]')" 1 "once the server has shown that it takes them"
+finish "$stub" TERM
+awk '{ sub(/ [0-9]*$/, " " int((NR - 1) / 7)); print }' many >sevens
+stub_start
+ok "seven lines of each moment" -- influxput -u "$url" --db t sevens
+is "$(look '(lambda s: s[1]["lines"][-1].split()[-1] < s[2]["lines"][0].split()[-1])(sorted(r, key=time_of))')" True \
+	"a moment is not cut in two between requests that go together"
+is "$(look 'len({l for x in r for l in x["lines"]})')" 12000 "all of them"
+finish "$stub" TERM
+awk '{ sub(/ [0-9]*$/, " " 1000 + NR % 10); print }' many >mixed
+stub_start
+ok "batches with the same moments" -- influxput -u "$url" --db t mixed
+is "$(look '{x["together"] for x in r}')" '{1}' "go one after the other"
+is "$(look 'sum((x["lines"] for x in r), []) == open("mixed").read().splitlines()')" True "in order, byte for byte"
+finish "$stub" TERM
+stub_start '[[204, {}, ""], [503, {}, ""], [204, {}, ""], [400, {}, "{\"error\":\"partial write: dropped=1\"}"], [204, {}, ""]]'
+ok "one of the two fails: it is sent again" -- influxput -u "$url" --db t --spool=pair more
+like err '60000 lines in, 60000 out, 0 lost' "and all is stored"
+is "$(look 'len({l for x in r for l in x["lines"]})')" 60000 "no line was left out"
+finish "$stub" TERM
 
 # ---- busy, broken, slow ----
 stub_start '[[503, {}, "busy"], [500, {}, ""], "reset", [429, {"Retry-After": "1"}, ""], [204, {}, ""]]'
@@ -126,6 +154,28 @@ finish "$live"
 exec 3>&-
 is "$status" 130 "a second Ctrl-C ends it"
 stub_start
+
+# ---- the clock is set ----
+echo '+0' >offset
+FAKETIME_TIMESTAMP_FILE=$tmp/offset FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 \
+	LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) \
+	influxput -u "$url" --db t <pipe >live.out 2>live.err &
+live=$!; tap_pids="$tap_pids $live"
+exec 3>pipe
+for offset in +0 -3600 -3600 +3600; do
+	echo "$offset" >offset
+	printf 'clock v=1.0\nclock v=2.0\n' >&3
+	before=${before:-0}
+	until_true 5 sh -c "[ \$(grep -o 'clock v=2.0' stub.log | wc -l) -gt $before ]"
+	tap $? "offset $offset s: lines go on within seconds"
+	before=$((before + 1))
+done
+exec 3>&-
+finish "$live"
+is "$status" 0 "a clock that is set back and forth is no trouble"
+is "$(look '[round((int(l.split()[-1]) - int(r[0]["lines"][0].split()[-1])) / 3.6e12) for x in r for l in x["lines"]]')" \
+	'[0, 0, -1, -1, -1, -1, 1, 1]' "each line has the time that the clock showed"
+is "$(look 'len({l.split()[-1] for x in r for l in x["lines"]})')" 8 "no two the same"
 ok "status file" -- influxput -u "$url" --db t --status=status.json many
 is "$(field in status.json) $(field out status.json) $(field held status.json)" "12000 12000 0" "in = out + held"
 finish "$stub" TERM

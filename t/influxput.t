@@ -69,14 +69,16 @@ like err -- '--db' "and a word on what to do"
 # What we refuse is what this InfluxDB refuses, and nothing else: random lines of a small alphabet.
 create v
 cat >fuzz.py <<'END'
-import json, random, subprocess, sys, urllib.error, urllib.request
+import json, random, re, subprocess, sys, urllib.error, urllib.request
 url, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 random.seed(seed)
 parts = ["m", "a", "v", ",", ",", "=", "=", " ", " ", "1", "1.5", "1i", "t", "true", '"', '"', "\\", "\\\\", "-", "+", ".",
          "e5", "nan", "1e400", "#", "17", "m,a=b v=1", "m v=1", "time", "9223372036854775807", "k=v"]
 lines = ["".join(random.choices(parts, k=random.randint(1, 9))) for _ in range(count)]
-lines += ["m,a=b,c=d v=1 5", "m,a=b,a=c v=1", "m v=9223372036854775808i", "m v=1 9223372036854775806", "m v=1 9223372036854775807",
+lines += ['m v="a"b', 'm v="a".,w=1', "m,a=b,c=d v=1 5", "m,a=b,a=c v=1", "m v=9223372036854775808i", "m v=1 9223372036854775806", "m v=1 9223372036854775807",
           "m v=1 -9223372036854775806", "m v=1  5", "m  v=1", "m v=1 ", " m v=1", "m v=\"x", "m v=\"x\\\"", "m v=\"a\tb\"", "m,a=b\\ v=1 w=2"]
+# of v="a"b InfluxDB stores a": that is refused here
+mangled = re.compile(r'="(?:[^"\\]|\\.)*"[^, ]')
 def theirs(line):
     try:
         urllib.request.urlopen(url + "/write?db=v", line.encode())
@@ -97,6 +99,7 @@ for line in lines:
     mine = refused.get(line) in (None, "server")
     their = theirs(line)
     if mine and not their and refused.get(line) == "server": continue  # told all the same
+    if not mine and their and "more behind it" in refused.get(line) and mangled.search(line): continue
     if mine != their:
         bad += 1
         print(("taken here" if mine else "refused here (%s)" % refused.get(line)), "|", line)

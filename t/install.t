@@ -15,6 +15,11 @@ ok "an installed program runs" -- "$bin/evbuild" --list
 like out '^chec ' "and finds the installed cards"
 [ -x "$bin/quicklook" ]
 tap $? "quicklook is there"
+for p in start_tel_util start_merge remerge; do
+	ok "$p runs there" -- "$bin/$p" --help
+done
+"$bin/start_merge" --config=nothing 20050621 2>err
+like err '^start_merge: nothing: cannot be read' "with what it sources"
 ok "make uninstall" -- install uninstall
 is "$(find "$tmp/root" -type f)" "" "leaves nothing behind"
 done_testing

@@ -38,3 +38,35 @@ live() { # live CARD SIMDET-OPTIONS...
 
 # exit_of NAME...: how the programs of the last run ended
 exit_of() { for exit_p; do cat "$exit_p.exit"; done | xargs; }
+
+# tubes BOXES [WIDTH]: tubes.card, a card of nobody: so many boxes told by a field, a clock of 1 us,
+# a sequence number (of WIDTH bits), and four counts in 25 bytes
+tubes() {
+	cat >tubes.card <<-E2
+	[card]
+	name = tubes
+	byteorder = big
+	datagram = 25
+	window = 5ms
+	hold = 200ms
+	rate = 100
+	[source]
+	by = field box
+	first = 1
+	count = $1
+	[clock]
+	field = ticks
+	unit = 1us
+	[sequence]
+	field = number
+	${2:+width = $2}
+	[field number]
+	at = 0 u32
+	[field ticks]
+	at = 4 u32
+	[field counts]
+	at = 8 u32 4
+	[field box]
+	at = -1 u8
+	E2
+}

@@ -63,6 +63,9 @@ print(int((numpy.frombuffer(data, ">i2", n, at).astype(int) + 32768).mean()))
 E2
 }
 
+# peak PID: the most memory that it ever had, kB
+peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
+
 # files: how many images there are
 files() { find img -name '*.fits' | wc -l; }
 

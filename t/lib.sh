@@ -18,6 +18,7 @@ export FYKE_CARDS="$top/etc/cards"
 export LC_ALL=C TZ=UTC
 # What the sanitizers find must not look like the exit status 1 that a test expects.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-verify_asan_link_order=0}:exitcode=99" UBSAN_OPTIONS=exitcode=99
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}exitcode=99"
 unset FYKE_CONFIG 2>/dev/null
 tap_n=0 tap_bad=0 tap_pids=
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/fyke-t.XXXXXX")
@@ -134,9 +135,24 @@ start() {
 	address=$(sed -n 's/.*: ready \([^ ]*\).*/\1/p' "$tap_name.err" | head -n 1)
 }
 
+# armed PID: it runs a program of ours that catches SIGTERM by now, or another program; a child that
+# is the shell still, or has not come so far, would just die of a signal
+armed() {
+	case $(readlink "/proc/$1/exe") in
+	*/bin/*sh) return 1 ;;
+	"$FYKE_BUILD"/bin/*) ;;
+	*) return 0 ;;
+	esac
+	tap_mask=$(sed -n 's/^SigCgt:[[:space:]]*/0x/p' "/proc/$1/status")
+	[ $((tap_mask >> 14 & 1)) -eq 1 ]
+}
+
 # finish PID [SIGNAL]: sends the signal (none: just waits) and sets $status
 finish() {
-	[ -z "${2:-}" ] || kill -"$2" "$1" 2>/dev/null
+	if [ -n "${2:-}" ]; then
+		until_true 1 armed "$1"
+		kill -"$2" "$1" 2>/dev/null
+	fi
 	wait "$1" 2>/dev/null; status=$?
 }
 

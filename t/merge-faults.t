@@ -48,6 +48,31 @@ for call in sync name; do
 	while fails $call $n EIO ""; do n=$((n + 1)); [ $n -lt 40 ] || break; done
 	is "$(echo "$bad" | tr ' ' '\n' | grep -v ':bytes' | grep -c .)" 0 "$call: all $tried failures are told"
 done
+
+# In place, in an hour that people see: what is marked as whole is whole, and the rerun repairs it.
+cat >whole.py <<'E2'
+import netCDF4, sys
+got, want = (netCDF4.Dataset(p) for p in sys.argv[1:])
+got.set_auto_maskandscale(False)
+want.set_auto_maskandscale(False)
+whole = [k for k in range(60) if got["minute_state"][k] == 1]
+assert len(whole) < 4, whole
+for k in whole:
+    for n in ("trck_das", "ra", "dec"):
+        assert (abs(got[n][3000 * k:3000 * k + 2000] - want[n][3000 * k:3000 * k + 2000]) < 1e-3).all(), (k, n)
+E2
+bad='' tried=0
+for more in 4 12 20; do
+	rm -f $f mark
+	FAIL_CALL=write FAIL_AT=$((calls + more)) FAIL_HOW=ENOSPC FAIL_STICKY=1 FAIL_MARK=$tmp/mark LD_PRELOAD=$FYKE_BUILD/t/shim-fail.so \
+	    timeout 30 merge -ff 4 -cs small.cal -r raw -h hdr -e enc --wait=0 --out=hours --quiet 2>err
+	rc=$?
+	[ -e mark ] && [ $rc -eq 3 ] && grep -q 'No space left' err || bad="$bad $more:$rc"
+	/usr/bin/python3 whole.py $f want.nc >>bad.out 2>&1 || bad="$bad $more:marked"
+	run && cmp -s $f want.nc || bad="$bad $more:rerun"
+	tried=$((tried + 1))
+done
+is "$bad" "" "a disk that fills up live: exit 3, no minute is marked that is not whole, and the rerun repairs it ($tried tried)" || diag <bad.out
 run
 same $f want.nc "afterwards all is as before"
 done_testing

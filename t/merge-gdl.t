@@ -69,4 +69,18 @@ is "$(fact jd)" 53542.0000 "jd is the MJD of the UT day"
 is "$(fact bolo)" BOLO_F24 "bolometers have their names"
 is "$(fact source)" 1 "and so has the source"
 like facts 'history .*merge' "global attributes"
+
+# A slice, read in the same way.
+mkdir sl
+slice -o sl --margin=20 --quiet hours/20050621_08.nc
+set -- sl/*/*_raw.nc
+cp "$2" slice.nc
+sed 's,hours/20050621_08.nc,slice.nc,; /^print, .channel/d; s/bolo\[143\]/bolo[143]/' read.pro >slice.pro
+gdl -q slice.pro >facts 2>err || diag <err
+n=$(ncdump -h slice.nc | sed -n 's/^	onehertz = \([0-9]*\) ;/\1/p')
+is "$(fact rate)" "50 frames $((50 * n))" "a slice: its rate, and its length of $n seconds"
+is "$(fact dims)" "144 $((50 * n))" "its dimensions"
+is "$(fact rotangle)" "$((50 * n))" "one value a second, repeated, fills its time axis"
+is "$(fact differ)" 1 "TTL line and flags go together"
+is "$(fact bolo)" BOLO_F24 "bolometers have their names"
 done_testing

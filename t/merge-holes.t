@@ -40,8 +40,21 @@ is "$(py hours/20050621_08.nc 'print(v["minute_quality"][17])')" 0 "and the stal
 exits 5 "a pointing file that is locked" -- merge_all -nend 0539 --quiet
 is "$(py hours/20050621_08.nc 'print(v["minute_quality"][21])')" 32 "is not read"
 
+# Yesterday's housekeeping under today's name, and a name of yesterday in today's folder. UT1 of the
+# minutes around it counts for the check of the sidereal time.
+rm hdr/20050621/0501.lck
+mkdir other
+simtel -o other --enc=other --utc=2005-06-20T08:00:00Z --seed=4 -n 60 --quiet
+mv enc/20050621/enc_050621_0508.tsv kept.tsv
+cp other/20050620/enc_050620_0508.tsv enc/20050621/enc_050621_0508.tsv
+cp raw/20050621/raw_050621_0486.bin raw/20050621/raw_050620_0485.bin
+exits 5 "housekeeping of another day" -- merge_all -nend 0539 --quiet
+is "$(py hours/20050621_08.nc 'print(v["minute_quality"][28], v["check_verdict"][:], "".join(map(str, v["minute_state"][4:7])))')" "2560 1 101" "is not used, and told; the checks are good; a raw file named for another day is not taken"
+mv kept.tsv enc/20050621/enc_050621_0508.tsv
+rm raw/20050621/raw_050620_0485.bin
+
 # Files that are far too long, empty, or a folder.
-rm hdr/20050621/0501.lck raw/20050621/raw_050621_0502.bin
+rm raw/20050621/raw_050621_0502.bin
 truncate -s 100M raw/20050621/raw_050621_0502.bin
 truncate -s 100M hdr/20050621/0503
 truncate -s 100M enc/20050621/enc_050621_0504.tsv
@@ -59,9 +72,20 @@ ok "minutes 480 to 489" -- merge_all -nend 489 --quiet
 is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum(), v["frames_written"][:])')" "10 30000" "ten minutes"
 ok "then 495 to 509" -- merge_all -nstart 0495 -nend 0509 --quiet
 is "$(py hours/20050621_08.nc 'print("".join(map(str, v["minute_state"][:])), v["frames_written"][:])')" "111111111100000111111111111111000000000000000000000000000000 90000" "are added to them"
-head -c 100000 /dev/urandom >hours/20050621_08.nc
-ok "a damaged file of an earlier run" -- merge_all -nend 509 --quiet
-is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum())')" 30 "is replaced"
+cp hours/20050621_08.nc whole.nc
+for how in noise cut flipped; do
+	case $how in
+	noise) head -c 100000 /dev/urandom >hours/20050621_08.nc ;;
+	cut) head -c 3000000 whole.nc >hours/20050621_08.nc ;;
+	flipped) /usr/bin/python3 -c '
+import random
+r, b = random.Random(3), bytearray(open("whole.nc", "rb").read())
+for _ in range(300): b[r.randrange(r.choice((200, 20000, len(b))))] = r.randrange(256)
+open("hours/20050621_08.nc", "wb").write(b)' ;;
+	esac
+	ok "a damaged file of an earlier run ($how)" -- merge_all -nend 509 --quiet
+	is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum())')" 30 "is replaced"
+done
 (ulimit -f 4000; merge_all -nend 509 --quiet 2>err)
 is $? 3 "no room on the disk: exit 3"
 is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum())')" 30 "and the old file stays"

@@ -29,10 +29,11 @@ bad=0 unreadable=0 n=0
 awk -v n=$kills 'BEGIN { srand(20050621); for (i = 0; i < n; i++) print 0.002 + 0.45 * rand() }' >moments
 while read -r t; do
 	# Every other one works live: in place, on a file that people see.
+	# --foreground: timeout waits until the killed one, and its lock, are gone.
 	end=-nend\ 0554
 	[ $((n % 2)) -eq 0 ] || end=
 	# shellcheck disable=SC2086 # two words
-	timeout -s KILL "$t" merge -ff 4 -cs small.cal -r raw -h hdr -e enc --wait=0 --out=hours --quiet $end 2>/dev/null
+	timeout --foreground -s KILL "$t" merge -ff 4 -cs small.cal -r raw -h hdr -e enc --wait=0 --out=hours --quiet $end 2>/dev/null
 	for f in hours/*.nc; do
 		[ ! -e "$f" ] || ncdump -h "$f" >/dev/null 2>&1 || unreadable=$((unreadable + 1))
 	done

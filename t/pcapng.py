@@ -105,8 +105,9 @@ def record(time, data, dropped=0):
                  + data + b"\0" * (-len(data) % 4) + opts)
 
 
-def end(time, n):
-    stats = b"".join(option(c, struct.pack("<Q", v)) for c, v in ((4, n), (5, 0), (7, 0), (8, n)))
+def end(time, n, osdrop=0, ifdrop=0):
+    counts = ((4, n + osdrop + ifdrop), (5, ifdrop), (7, osdrop), (8, n))
+    stats = b"".join(option(c, struct.pack("<Q", v)) for c, v in counts)
     return block(5, struct.pack("<3I", 0, time >> 32, time & 0xFFFFFFFF) + stats + bytes(4))
 
 

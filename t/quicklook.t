@@ -43,12 +43,61 @@ cp run.nc "it's a \$(file).nc"
 ok "a name with quotes" -- quicklook "it's a \$(file).nc"
 [ -s "it's a \$(file).png" ]; tap $? "has its picture"
 
+# ---- hours of merge, and slices of them ----
+mkdir raw hdr enc hours sl
+sed 's/^[ad]c_bolos .*//' "$top/etc/bolocam.cal" >few.cal
+echo 'ac_bolos das 0-23,64-87,128-151,192-215,256-279,320-343 short V poly 0 1' >>few.cal
+simdas -o raw --seed=9 -n 30 --steps=1 --missing=500-501 --utc=2005-06-21T08:10:00Z --quiet
+simtel -o hdr --enc=enc --seed=9 -n 32 --missing=510 --enc-missing=512 --utc=2005-06-21T08:10:00Z --quiet
+merge -ff 4 -cs few.cal -r raw -h hdr -e enc -nend 0519 --out=hours --wait=0 --max-loss=9 --quiet
+ok "a merged hour" -- env QUICKLOOK_KEEP=kept3 quicklook -o hour.png hours/20050621_08.nc
+is "$(size hour.png)" "1500 1000" "its page"
+is "$(awk '{ n[$2]++ } END { print n[3] + 0, (n[2] > 115 && n[2] < 125) }' kept3/wrong)" "720 1" "12 minutes without raw data (10 not recorded), 2 without pointing or housekeeping"
+/usr/bin/python3 - <<'E2' >facts 2>&1
+import netCDF4, numpy as np
+v = netCDF4.Dataset("hours/20050621_08.nc").variables
+e = np.loadtxt("kept3/edges", ndmin=2)
+start = 1119340800    # 2005-06-21T08:00:00Z
+t = v["edge_time"][:].compressed()
+assert len(e) == len(t) > 50 and np.allclose(e[:, 0], start + t, atol=2e-3), "every edge, at its time"
+assert np.allclose(e[:, 1], v["edge_residual"][:].compressed() * 1000, atol=1e-3), "in ms"
+n = [l.split() for l in open("kept3/observations")]
+number = v["obsnumber"][:]
+assert [int(x[0]) for x in n] == list(dict.fromkeys(number.compressed())), "the observations"
+rms = np.loadtxt("kept3/spread")
+assert rms.shape == (144, 3)
+ac = v["ac_bolos"][:120000:34][:, 3 * 24 + 6].std()
+got = rms[(rms[:, 0] == 7) & (rms[:, 1] == 3)][0, 2]
+assert abs(got - ac) < 1e-3 * ac, (got, ac)
+p = np.array([l.split() for l in open("kept3/pattern") if l.strip()], float)
+p = p[p[:, 2] > 0]
+assert len(p) > 2000
+s = np.repeat(np.arange(3600), 50)
+x = (v["ra"][:] - v["source_ra_apparent"][:][s]) * 15 * np.cos(np.radians(v["dec"][:])) * 60
+ok = (v["quality"][:].astype(int) & 3 == 0) & (v["acq_tel"][:] == 1)
+x = np.ma.filled(np.ma.masked_array(x, ~ok), np.nan)
+assert abs(np.nanmax(x) - p[:, 0].max()) < 0.3 and abs(np.nanmin(x) - p[:, 0].min()) < 0.3, (np.nanmax(x), p[:, 0].max())
+print("good")
+E2
+is "$(tail -n 1 facts)" good "edges, observations, pattern and spread are the file's" || diag <facts
+like kept3/page.gp 'DAS clock [+-][0-9.]+ s to [+-][0-9.]+ s, [0-9]+ edges, [0-9.]+ ms rms' "the clock in words"
+like kept3/unsure '^11193' "where the clock stepped is shaded"
+slice -o sl --margin=10 --quiet hours/20050621_08.nc
+set -- sl/*/*
+for f in "$1" "$2"; do
+	ok "a slice: ${f#sl/}" -- env QUICKLOOK_KEEP="kept-${f##*/}" quicklook -o slice.png "$f"
+	is "$(awk '{ print $1 }' "kept-${f##*/}/observations" | grep -cFx "$(ncdump -h "$f" | sed -n 's/.*:observation = \([0-9]*\) ;/\1/p')")" 1 "with its observation"
+done
+grep -vE '^(ac_|dc_|source|obs|ra |dec |el |acq_tel)' few.cal >bare.cal
+mkdir bare; merge -ff 4 -cs bare.cal -r raw -h hdr -nend 0519 --out=bare --wait=0 --max-loss=9 --quiet
+ok "an hour without bolometers, pointing and housekeeping" -- quicklook bare/20050621_08.nc
+
 exits 2 "no file" -- quicklook
 exits 3 "a file that is not there" -- quicklook nothing.nc
 exits 1 "no netCDF" -- quicklook run.pcapng
 printf 'netcdf other {\ndimensions: x = 2 ;\nvariables: int v(x) ;\n}\n' | ncgen -o other.nc
 exits 1 "another program's netCDF" -- quicklook other.nc
-like err "none of raw2nc's files" "is told"
+like err "none of raw2nc's, merge's or slice's files" "is told"
 exits 3 "a picture that cannot be written" -- quicklook -o /nowhere/x.png run.nc
 is "$(ls temporary)" "" "no temporary folder is left"
 done_testing

@@ -65,6 +65,8 @@ open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9
 s = stream(50)
 open('cut.pcapng', 'wb').write(s[:len(s) // 2])
 open('other.pcapng', 'wb').write(stream(10).replace(b'title = CHEC-S', b'title = CHEC-T'))
+card = card.replace('name = module\n', '')
+open('old.pcapng', 'wb').write(stream(10))
 b = bytearray(s); b[len(s) // 2] ^= 1
 open('flip.pcapng', 'wb').write(bytes(b))
 E2
@@ -92,8 +94,10 @@ def want(i):
     if i == 7: a[2] = 0; a[2, 0] = np.nan
     return a * 0.0763
 for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
-    ds = xr.open_dataset(name)
-    amp = ds.amplitude.transpose('event', 'source', 'pixel').values
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')      # it opens, and nobody is warned of anything
+        ds = xr.open_dataset(name).load()
+    amp = ds.amplitude.transpose('event', 'module', 'pixel').values
     assert np.allclose(amp, [want(i) for i in range(50)], atol=1e-3, equal_nan=True), name
     t = ds.time.values.astype('datetime64[ns]').astype(int)
     assert (t == 1763623433_123456789 + np.arange(50) * 100_000_000).all(), (name, t)
@@ -101,7 +105,7 @@ for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
     assert (a == t + 1000 * (np.arange(50) % 3)).all(), name
     assert (ds.clock.values == 5 * 10**9 + np.arange(50) * 100_000_000).all(), name
     assert ds.present.values.sum() == 50 * 31 - 5, name
-    off = ds.offset.transpose('event', 'source').values
+    off = ds.offset.transpose('event', 'module').values
     assert off[0, 8] == 8 and np.isnan(off[0, 9]), name
     assert ds.flags.values[3] == 1 and ds.flags.values[7] == 1 << 16 and ds.flags.values[4] == 0, name
     assert (ds.nrec.values[:4] == [31, 31, 31, 30]).all() and (ds.run.values == 7).all(), name
@@ -117,6 +121,8 @@ for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
     assert abs(raw['anchor_time'][0] - 26633.123456789) < 1e-9
     assert raw.Conventions.startswith('CF-') and raw.card.startswith('# chec.card') and raw.run == 7
     assert raw.date_created == '2025-11-20T07:23:53.123456789Z'
+    assert raw.time_coverage_start == '2025-11-20T07:23:53.123456789Z'
+    assert raw.time_coverage_end == '2025-11-20T07:23:58.023457789Z', raw.time_coverage_end
     print(name, 'good')
 # The full-scale sample is not lost: the raw value stands in the file.
 raw = netCDF4.Dataset('ev.nc'); raw.set_auto_maskandscale(False)
@@ -126,9 +132,11 @@ print('raw good')
 E2
 $py check.py >got 2>&1
 is "$(tail -n 6 got)" "$(printf '%s good\n' ev.nc classic.nc chan.nc nc4.nc nc4c.nc raw)" "xarray and netCDF4 find all values" || diag <got
-ok "ncks reads one module" -- ncks -O -d source,4 -v amplitude,time ev.nc one.nc
+ok "a stream whose card does not say what a source is called" -- raw2nc -o old.nc old.pcapng
+is "$(ncdump -h old.nc | grep -c '^.source = 32 ;')" 1 "has the dimension source"
+ok "ncks reads one module" -- ncks -O -d module,4 -v amplitude,time ev.nc one.nc
 ok "ncra averages" -- ncra -O -v amplitude ev.nc mean.nc
-ncks -C -H -s '%f' --unpack -v amplitude -d source,4 -d pixel,1 mean.nc 2>/dev/null >out || ncdump -v amplitude mean.nc >out
+ncks -C -H -s '%f' --unpack -v amplitude -d module,4 -d pixel,1 mean.nc 2>/dev/null >out || ncdump -v amplitude mean.nc >out
 [ -s out ]; tap $? "and the mean is there"
 is "$(ncdump -h ev.nc | grep -c 'flag_m')" 2 "flags carry masks and meanings"
 is "$(ncdump -v time -t ev.nc | sed -n 's/^ time = \("[^"]*"\).*/\1/p')" '"2025-11-20 07:23:53.123457"' "ncdump decodes the time"

@@ -95,5 +95,13 @@ ok "an hour" -- simdet -c chec -m 1 --records=1 -n 2 -r 0.0003 -o hour.pcapng
 raw2udp -d "127.0.0.1:$address" --status=st.json hour.pcapng 2>err & pid=$!
 until_true 10 grep -q '"in":2' st.json
 kill -TERM "$pid"; finish "$pid"
+like err 'next packet leaves in 3333s .--max-gap' "a long wait is told beforehand"
 like err '2 packets in, 1 out, 1 held' "a signal ends the longest wait"
+ok "--max-gap passes it over" -- raw2udp -d "127.0.0.1:$address" --max-gap=20ms hour.pcapng
+like err '2 packets in, 2 out.*gaps shortened 1' "and counts it"
+start receive py receive.py 200; rx=$pid
+ok "a gap that is shorter keeps its length" -- raw2udp -d "127.0.0.1:$address" --max-gap=2s --speed=100 -n 200 run.pcapng
+finish "$rx"
+if grep -q 'gaps shortened' err; then tap 1 "none was cut"; else tap 0 "none was cut"; fi
+exits 2 "--max-gap is a time" -- raw2udp -d "127.0.0.1:$address" --max-gap=never hour.pcapng
 done_testing

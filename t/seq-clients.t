@@ -172,7 +172,8 @@ E2
 is "$(cat e.txt)" "ERROR 00010 SEQ_LINE - the line is longer than 1023 bytes
 NOTE" "a line without end is answered and closed; noise harms nobody"
 
-# 1,000 commands in a row from 16 clients: none blocked, none mixed, each in under 10 ms (16 at once).
+# 1,000 commands in a row from 16 clients: none blocked, none mixed. (How fast
+# one is answered: t/seq-speed.t.)
 "$py" - "$port" >g.txt 2>&1 <<'E2'
 exec(open("port.py").read())
 port = int(sys.argv[1])
@@ -206,24 +207,38 @@ sed 's/^/# /' g.txt
 is "$(grep -c 'client [0-9]* line [0-9]*"*: NOTE' again.err)" 496 "the log has each of them"
 like again.err '^20[0-9-]+T[0-9:.]+Z seqd: [0-9]+ tcp 127.0.0.1:[0-9]+: object "client 1 line 1": NOTE 00000' "connection, peer, request, final line, in UT with milliseconds"
 
-# One setting at a time answers in under 10 ms.
-"$py" - "$port" >s.txt 2>&1 <<'E2'
-exec(open("port.py").read())
-port = int(sys.argv[1])
-c = socket.create_connection(("127.0.0.1", port))
-f = c.makefile("rb")
-times = []
-for i in range(1000):
-    t = time.monotonic()
-    c.sendall(b"xbin %d\n" % (1 + i % 2))
-    assert f.readline().startswith(b"NOTE 20002")
-    times.append(time.monotonic() - t)
-times.sort()
-print("median %.2f ms, 99 %% %.2f ms, slowest %.2f ms" % tuple(times[i] * 1e3 for i in (500, 990, 999)))
-sys.exit(times[990] > 0.01)
+# Eight clients that ask for everything at any time, and go without a word.
+seconds=2; nightly && seconds=60
+cat >atrandom.py <<'E2'
+import random, socket, sys, threading, time
+port, end, count, wrong = int(sys.argv[1]), time.monotonic() + float(sys.argv[2]), [0], []
+verbs = ["status", "xbin 1", "xbin 2", "expose 0.05", "expose -d 0.01", "dark -f 0.02", "mexpose 0.01 3", "abort",
+         "addtime 0.05", "hold", "resume", "readout", "temp", "object x", "wait-camera-state idle 1", "gainl",
+         "defaults", "help", "save", "autosave_on"]
+def client(k):
+    r = random.Random(k)
+    while time.monotonic() < end:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as c:
+            f = c.makefile("rb")
+            for i in range(r.randrange(1, 30)):
+                c.sendall(r.choice(verbs).encode() + b"\n")
+                line = b"* "
+                while line.startswith(b"* "):
+                    line = f.readline()
+                count[0] += 1
+                if line.split()[0] not in (b"NOTE", b"ASTRO", b"WARNING"):
+                    wrong.append(line)
+            if r.random() < 0.3:
+                c.sendall(b"expose 0.1\n")
+threads = [threading.Thread(target=client, args=(k,)) for k in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("%d answers, %d wrong %s" % (count[0], len(wrong), wrong[:3]))
+sys.exit(len(wrong) > 0 or count[0] < 100)
 E2
-tap $? "1,000 settings in a row answer in under 10 ms (99 of 100; this machine does other things)"
-sed 's/^/# /' s.txt
+"$py" atrandom.py "$port" $seconds >r.txt 2>&1
+tap $? "eight clients ask at random, and go: $(tail -n 1 r.txt)" || diag <r.txt
+ok "and the next one is served" -- seqcmd wait-camera-state idle 10
 
 # Descriptors: clients came and went, none is left; a child does not hold the port.
 until_true 10 sh -c "[ \$(ls /proc/$d/fd | wc -l) -le 12 ]"

@@ -1,120 +1,9 @@
-# seq-faults.t - what went wrong at telescopes before, each as a test of its own; and what else may
-# happen to a server: kills, full disks, clients that go
+# seq-faults.t - what may happen to a server: clients that go, kills, full disks, two servers in one
+# folder, control characters, a clock that is set. (What the telescope published: t/seq-not.t.)
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
 need fitsverify strace faketime prlimit
 hear
-
-# 1. An exposure that is ignored or never ends: an error, no file, and the script stops.
-SEQD_SIM_FAULT=WaitForAcquisitionTimeOut:20024 seqd_on --margin=200ms; d=$pid
-exits 3 "an exposure that never ends is an error" -- seqcmd expose 0.1
-like err '\[ERROR\]: SEQ_TIMEOUT: WaitForAcquisitionTimeOut 00007: the camera gave no image: 0.100 s' "a time-out with its own code"
-is "$(wc -c <out) $(files)" "0 0" "no name, no file"
-heard 'seq.expose\[[0-9]+\]: \[ERROR\]: SEQ_TIMEOUT' "the Talker has it as an ERROR"
-printf 'set -e\nseqcmd expose 0.1\ntouch went-on\n' >script
-exits 3 "a script with set -e" -- sh script
-[ ! -e went-on ]
-tap $? "stops there"
-off "$d"
-
-# 2. No telescope data: never at the cost of pixels.
-printf "RA = 83.633 / degrees\nDEC = -5.375\nTELFOCUS= 23\nAIRMASS = '1.2'\n" >tel.txt
-seqd_on --telescope=tel.txt; d=$pid
-ok "telescope there" -- seqcmd expose 0.01
-f=$(cat out)
-is "$(value RA "$f") $(value DEC "$f") $(value TELSTAT "$f")" "83.633 -5.375 OK" "its keywords are in the file"
-tail -n 1 err >last
-like last '^\[NOTE\]' "a NOTE"
-touch -d '1 hour ago' tel.txt
-ok "telescope dead: keywords are stale" -- seqcmd expose 0.01
-like err '^\[WARNING\]: DRV_SUCCESS: GetAcquiredData16 20002: saved .* keywords of the telescope: tel.txt: is (1h|60m).* old' "a WARNING"
-is "$(value TELSTAT "$(cat out)")" STALE "and a keyword says so"
-printf 'RA = here\nDEC = 2\nNAXIS = 9\nOBJECT = 3\nB\033D = 1\n' >tel.txt
-ok "nonsense from the telescope" -- seqcmd expose 0.01
-like err 'lines left out, line 1: the value is no number' "a WARNING"
-f=$(cat out)
-is "$(value DEC "$f") $(value NAXIS "$f")" "2 2" "what is good of it is taken, what is seqd's own is not"
-rm tel.txt
-ok "telescope absent" -- seqcmd expose 0.01
-like err '^\[WARNING\].* tel.txt: No such file' "a WARNING"
-is "$(value TELSTAT "$(cat out)")" MISSING "and a keyword"
-mkfifo tel.txt
-ok "telescope that never answers" -- seqcmd expose 0.01
-like err 'tel.txt: is no ordinary file' "a WARNING, without a wait"
-ok "every one of these files is good" -- fitsverify -q img/*.fits
-off "$d"
-
-# 3. DATE-OBS is the start, over midnight, over the end of the year.
-printf 'filename nuit\nexpose 4\n' | faketime -f '@2026-12-31 23:59:57 x4' seqd -i --dir=img --camera=size=64x64 --camera=mhz=0.002048 >said 2>err
-f=$(sed -n 's/^\* saved //p' said)
-value DATE-OBS "$f" | grep -q '^2026-12-31T23:59:5[789]'
-tap $? "DATE-OBS is of the day on which the shutter opened" || value DATE-OBS "$f" | diag
-/usr/bin/python3 - "$(value DATE-OBS "$f")" "$(value DATE-AVG "$f")" "$(value EXPTIME "$f")" <<'E2'
-import datetime, sys
-a, b = map(datetime.datetime.fromisoformat, sys.argv[1:3])
-sys.exit(abs((b - a).total_seconds() - float(sys.argv[3]) / 2) > 0.0011)
-E2
-tap $? "DATE-AVG is in the middle: DATE-OBS + EXPTIME/2"
-like said '1 x 4.000 s \+ 1 x 2.0 s read-out' "(with 2 s of read-out)"
-printf 'filenamestd\ndark 0\n' | faketime -f '@2026-12-31 11:59:30' seqd -i --dir=img --camera=size=8x8 >said 2>err
-printf 'dark 0\n' | faketime -f '@2026-12-31 12:00:01' seqd -i --dir=img --camera=size=8x8 >>said 2>err
-is "$(sed -n 's/^\* saved img\///p' said | tr '\n' ' ')" "STJl300001.fits STJl310001.fits " "the night begins at noon"
-
-# 4. A camera that cannot abort.
-seqd_on --camera=no=abort; d=$pid
-command env --default-signal=INT seqcmd -d expose 1 >c.out 2>c.err &
-c=$!
-until_true 10 says state=integrating
-exits 4 "abort is refused" -- seqcmd abort
-like err 'this camera cannot abort: the exposure goes on' "it says that the exposure goes on"
-kill -INT $c
-until_true 5 grep -q 'goes on' c.err
-tap $? "Ctrl-C says so too"
-wait $c
-is $? 0 "and waits for the image"
-[ -s "$(cat c.out)" ]
-tap $? "which is saved"
-grep -q AbortAcquisition c.err
-is $? 1 "no abort reached the camera"
-command env --default-signal=INT seqcmd expose 3 >c.out 2>c.err &
-c=$!
-until_true 10 says state=integrating
-kill -INT $c
-until_true 5 grep -q 'goes on' c.err
-kill -INT $c
-wait $c
-is $? 130 "a second Ctrl-C leaves"
-like c.err 'left without seqd.s word: the camera may still be exposing' "and says what the camera does"
-off "$d"
-
-# 6. What somebody else has set is seen.
-seqd_on; d=$pid
-seqcmd xbin 2 2>/dev/null
-seqcmd expose 0 >out 2>err
-like err 'plan .*, 2x1, full frame, 64x64 -> 32x64' "the plan shows another client's binning"
-seqcmd defaults 2>/dev/null
-seqcmd expose 0 >out 2>err
-like err 'plan .*, 1x1, full frame, 64x64 -> 64x64' "defaults takes it back"
-
-# 7. The plan comes before the shutter opens; a disk that is too small is seen before.
-seqcmd mexpose 0.1 5 >out 2>err
-is "$(grep -o -e plan -e readout err | head -n 1)" plan "mexpose says what it will do, first"
-like err 'plan 5 x 0.100 s = 0.5 s \+ 5 x 0.0 s read-out, .* autosave on -> ST' "count, time, read-out, names"
-off "$d"
-seqd_on --camera=size=16384x16384; d=$pid
-n=$(files)
-exits 3 "too little disk" -- seqcmd mexpose 10 9999
-like err 'SEQ_DISK: img: 9999 images need [0-9.]+ MB, and [0-9.]+ MB are free. Nothing was exposed: make room first' "is seen before"
-says state=idle && [ "$(files)" = "$n" ]
-tap $? "and nothing was exposed"
-off "$d"
-
-# 9. A failure is that of its call, not of SetExposureTime.
-SEQD_SIM_FAULT=StartAcquisition:20013 seqd_on; d=$pid
-exits 1 "a failing call" -- seqcmd expose 1
-like err '\[ERROR\]: DRV_ERROR_ACK: StartAcquisition 20013: no reply' "is named, with its code"
-heard 'seq.expose\[[0-9]+\]: \[ERROR\]: DRV_ERROR_ACK: StartAcquisition 20013' "at the Talker too"
-off "$d"
 
 # ---- a client that goes in mid-exposure ----
 seqd_on; d=$pid
@@ -127,7 +16,7 @@ n=$(files)
 seqcmd wait-camera-state idle 10 2>/dev/null
 is "$(files)" $((n + 1)) "a client is killed: its picture is saved"
 heard "seq.seqd\[[0-9]+\]: \[WARNING\]: SEQ_OK: the client of 'expose \"?0.5\"?' has gone; the exposure goes on" "the Talker is warned"
-until_true 5 grep -q 'seq.seqd.*saved img' talker.txt
+until_true 5 grep -q 'seq.seqd.*saved .*/img/' talker.txt
 tap $? "and told when it is on disk"
 kill -9 "$d"; wait "$d" 2>/dev/null
 
@@ -162,7 +51,7 @@ while :; do
 		[ ! -e "$f" ] || fitsverify -q "$f" >/dev/null 2>&1 || bad=$((bad + 1))
 	done
 	printf 'expose 0\n' | seqd -i --dir=cut --state=state --camera=size=64x64 >said2 2>err
-	grep -q '^NOTE 20002.*saved cut/STkill000' said2 || bad=$((bad + 1))
+	grep -q '^NOTE 20002.*saved .*/cut/STkill000' said2 || bad=$((bad + 1))
 	fitsverify -q cut/STkill*.fits >/dev/null 2>&1 || bad=$((bad + 1))
 	if grep -q '^NOTE.*saved' said || [ $rc -eq 0 ] || [ $k -ge 80 ]; then break; fi
 	rm -f cut/*.fits cut/.ST*
@@ -206,6 +95,57 @@ for f in sys.argv[1:]:
     assert ("FILENAME= '%s'" % os.path.basename(f)) in head, f
 E2
 tap $? "which has its own name in it"
+
+# ---- a clock that is set while an image is taken ----
+mkdir clock
+: >step
+mkfifo clock.in
+command env SHIM_CLOCK="$tmp/step" LD_PRELOAD="$FYKE_BUILD/t/shim-clock.so" \
+	seqd -i --dir=clock --camera=size=64x64 <clock.in >clock.out 2>clock.err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>clock.in
+set_clock() { # set_clock SECONDS REGEX: when the server says REGEX for the next time
+	n=$(grep -c "$2" clock.out)
+	echo 'expose 0.5' >&7
+	until_true 10 sh -c "[ \$(grep -c '$2' clock.out) -gt $n ]"
+	echo "$1" >step
+	n=$(grep -c '^[A-Z]* 20002' clock.out)
+	until_true 10 sh -c "[ \$(grep -c '^[A-Z]* 20002' clock.out) -gt $n ]"
+	f=$(sed -n 's/^\* saved //p' clock.out | tail -n 1)
+}
+from=$(date -u +%s)
+set_clock 7200 '^. integrating'
+like clock.out '^WARNING 20002 .*exptime=0.5000; the clock was set by .7200.0 s during the exposure: DATE-OBS is by the clock before, see CLKSTEP' "set forward: told"
+is "$(value EXPTIME "$f") $(value DARKTIME "$f") $(value CLKSTEP "$f")" "0.500000 0.500000 7200.000" "no second of exposure more, and the header has the step"
+"$py" - "$from" "$(value DATE-OBS "$f")" "$(value DATE-AVG "$f")" <<'E2'
+import datetime, sys
+a, m = (datetime.datetime.fromisoformat(t + "+00:00").timestamp() for t in sys.argv[2:])
+sys.exit(not (-1 < a - int(sys.argv[1]) < 60 and abs(m - a - 0.25) < 0.0011))
+E2
+tap $? "DATE-OBS is what the clock said when the shutter opened"
+set_clock 0 '^. integrating'
+is "$(value EXPTIME "$f") $(value CLKSTEP "$f")" "0.500000 -7200.000" "set back"
+echo 'expose 0.1' >&7
+until_true 10 sh -c '[ $(grep -c "^[A-Z]* 20002" clock.out) -ge 3 ]'
+is "$(tail -n 1 clock.out | cut -d' ' -f1) $(value CLKSTEP "$(sed -n 's/^\* saved //p' clock.out | tail -n 1)")" "NOTE " "an exposure during which nobody sets it says nothing"
+ok "the files are good" -- sh -c 'fitsverify -q clock/*.fits'
+exec 7>&-
+wait $b
+is $? 0 "and nothing waits for a clock"
+printf 'expose 0\n' | faketime -f '@1970-01-02 00:00:00' seqd -i --dir=clock --camera=size=8x8 >said 2>err
+is "$(grep -c -e '^\* plan' -e '^\* integrating' said)" 0 "a clock for which there are no file names: nothing is exposed"
+like said '^ERROR 00008 SEQ_DISK - file names have letters for 1991 to 2042 only: set the clock, or choose four characters by filename' "once, and with what to do"
+printf 'filename boot\nexpose 0\n' | faketime -f '@1970-01-02 00:00:00' seqd -i --dir=clock --camera=size=8x8 >said 2>err
+is "$(sed -n 's/^\* saved .*\///p' said)" STboot0001.fits "which helps"
+
+# ---- the last number ----
+mkdir last
+: >last/STlast9998.fits
+printf 'filename last\nmexpose 0 2\n' | seqd -i --dir=last --camera=size=8x8 >said 2>err
+is "$(grep '^[A-Z]' said | tail -n 1)" "ERROR 00008 SEQ_DISK - STlast9998 is there, and 9999 is the last number: choose four other characters by filename." "a series that would go beyond 9999 is refused before"
+printf 'expose 0\n' | seqd -i --dir=last --camera=size=8x8 >said 2>err
+is "$(sed -n 's/^\* saved .*\///p' said)" STlast9999.fits "9999 itself is taken"
 
 # ---- control characters ----
 seqd_on; d=$pid

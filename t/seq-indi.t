@@ -69,6 +69,93 @@ tap_pids="$tap_pids $ip"
 until_true 10 seqcmd dark 0
 tap $? "when it is back, the camera is started again"
 off "$d"
+
+# ---- memory ----
+mkdir big
+iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
+iset 'CONNECTION.DISCONNECT=On'
+until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.CONNECTION.DISCONNECT')\" = On ]"
+iset 'SIMULATOR_SETTINGS.SIM_XRES=4096;SIM_YRES=4096'
+until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.SIMULATOR_SETTINGS.SIM_YRES' | cut -d. -f1)\" = 4096 ]"
+mkfifo big.in
+(cd big && exec seqd -i -b indi --camera=server="127.0.0.1:$iport" --warm=-90) <big.in >big.out 2>big.err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>big.in
+printf 'dark 0.05\n' >&7
+until_true 60 grep -q '^NOTE\|^ERROR\|^ASTRO' big.out
+is "$(sed -n 's/^\* saved //p' big.out | xargs stat -c %s)" 33560640 "an image of 4096 x 4096"
+[ -n "$FYKE_SAN" ] || [ "$(peak $b)" -le 65536 ]
+tap $? "two frames of memory, at most: $(peak $b) of 65536 kB"
+exec 7>&-
+wait $b
+
+# ---- a camera without abort, whose image comes when nobody waits for it any more ----
+cat >late.py <<'E2'
+import base64, re, socket, struct, sys
+def fits(w, h, value):
+    cards = ["SIMPLE  = %20s" % "T", "BITPIX  = %20d" % 16, "NAXIS   = %20d" % 2, "NAXIS1  = %20d" % w,
+             "NAXIS2  = %20d" % h, "BZERO   = %20d" % 32768, "END"]
+    data = "".join(c.ljust(80) for c in cards).ljust(2880).encode() + struct.pack(">H", value ^ 0x8000) * (w * h)
+    return base64.b64encode(data + bytes(-len(data) % 2880)).decode()
+def number(name, values, kind="def", state="Ok"):
+    limits = {"CCD_BINNING": (1, 1), "CCD_EXPOSURE": (0, 3600)}.get(name, (0, 64))
+    one = "".join('<%sNumber name="%s" min="%g" max="%g">%g</%sNumber>' % (("def" if kind == "def" else "one",
+        k) + limits + (v, "def" if kind == "def" else "one")) for k, v in values.items())
+    return '<%sNumberVector device="Late" name="%s" state="%s">%s</%sNumberVector>' % (kind, name, state, one, kind)
+def blob(text):
+    return '<setBLOBVector device="Late" name="CCD1" state="Ok"><oneBLOB name="CCD1" size="1" format=".fits">' + text
+END = "</oneBLOB></setBLOBVector>" + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set")
+s = socket.create_server(("127.0.0.1", 0))
+print("late: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
+c = s.accept()[0]
+say = lambda text: c.sendall(text.encode())
+frame, exposures, rest = {"X": 0, "Y": 0, "WIDTH": 64, "HEIGHT": 64}, 0, ""
+for line in c.makefile():
+    name = (re.search(r"name='(\w+)'", line) or [0, ""])[1]
+    values = {k: float(v) for k, v in re.findall(r"<oneNumber name='(\w+)'>([^<]*)<", line)}
+    if "getProperties" in line:
+        say('<defSwitchVector device="Late" name="CONNECTION" state="Ok"/>')
+        say('<defSwitchVector device="Late" name="CCD_FRAME_TYPE" state="Ok"/>')
+        say(number("CCD_INFO", {"CCD_MAX_X": 64, "CCD_MAX_Y": 64}))
+        say(number("CCD_BINNING", {"HOR_BIN": 1, "VER_BIN": 1}))
+        say(number("CCD_FRAME", frame) + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 1}))
+    elif "newSwitchVector" in line:
+        say('<setSwitchVector device="Late" name="%s" state="Ok"/>' % name)
+    elif name == "CCD_FRAME":
+        frame = values
+        say(number(name, values, "set") + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set"))
+    elif name == "CCD_EXPOSURE":
+        exposures += 1
+        say(rest + number(name, values, "set", "Busy")) # the rest of the one before, at the worst moment
+        rest = ""
+        text = fits(int(frame["WIDTH"]), int(frame["HEIGHT"]), 1000 * exposures)
+        if exposures == 1: # half of it, and not the rest of it
+            say(blob(text[:len(text) // 2]) if "half" in sys.argv else "")
+            rest = (text[len(text) // 2:] if "half" in sys.argv else blob(text)) + END
+        else:
+            say(blob(text) + END)
+E2
+for how in half whole; do
+	start late "$py" late.py $how
+	mkdir "late-$how"
+	mkfifo "late-$how.in"
+	seqd -i -b indi --camera=server="$address" --dir="late-$how" --margin=300ms <"late-$how.in" >said 2>err &
+	b=$!
+	tap_pids="$tap_pids $b"
+	exec 7>"late-$how.in"
+	printf 'xsize 32\nysize 32\nexpose 0.01\n' >&7
+	until_true 20 grep -q '^ERROR 00007 SEQ_TIMEOUT CCD_EXPOSURE .*It could not be aborted' said
+	tap $? "$how: an image that does not come in time is a time-out"
+	printf 'ysize 64\nxsize 64\n' >&7
+	until_true 20 grep -q '64x64 -> 64x64' said
+	printf 'expose 0.01\n' >&7
+	until_true 20 grep -q '^\* saved' said
+	is "$(mean "$(sed -n 's/^\* saved //p' said)")" 2000 "the next one has its own pixels, not those that came late"
+	exec 7>&-
+	wait $b
+	is $? 0 "all ends well"
+done
 printf 'expose 1\n' | seqd -i -b indi --camera=server=127.0.0.1:1 --dir=img >said 2>err
 like said '^ERROR 20990 DRV_ERROR_NOCAMERA connect .*INDI server: 127.0.0.1:1: Connection refused' "no server: an error that says where"
 done_testing

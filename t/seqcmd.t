@@ -49,12 +49,14 @@ exits 4 "-- ends options" -- seqcmd filename -- -x
 
 # ---- exposures ----
 ok "expose" -- bin/stancam.expose 0.1
-is "$(cat out)" "$(ls img/*.fits)" "standard output has the file's name, and only that"
+is "$(cat out)" "$(ls "$tmp"/img/*.fits)" "standard output has the file's name, and only that"
 like err 'plan 1 x 0.100 s \+ 1 x [0-9.]+ s read-out, 1x1, full frame, 64x64 -> 64x64, autosave on -> ST....0001.fits' "the plan comes first"
 like err '^\[NOTE\]: DRV_SUCCESS: saved .*/ST....0001.fits exptime=0.1000' "and the answer last"
 grep -q integrating err
 is $? 1 "no countdown where no terminal is"
 ok "fitsverify finds nothing" -- fitsverify -q img/*.fits
+exits 2 "-f is for exposures" -- bin/xbin -f 1
+like err 'has no option -f; usage: xbin' "and the usage"
 ok "-t exposes nothing" -- bin/expose -t 100
 is "$(wc -c <out) $(files)" "0 1" "and makes no file"
 like err 'plan 1 x 100.000 s' "but plans"

@@ -19,7 +19,7 @@ is "$(wc -c <out) $(files)" "0 0" "nothing was done"
 says xbin=1
 tap $? "nor set"
 ok "a script" -- seqrun good.seq
-is "$(sort out)" "$(ls img/*.fits)" "standard output has the names"
+is "$(sort out)" "$(ls "$tmp"/img/*.fits)" "standard output has the names"
 is "$(wc -l <out)" 4 "of all images"
 like err 'done: 5 of 5 lines, 4 of 4 images in [0-9.]+(ms|s): ST....0001.fits\.\.ST....0004.fits' "one summary"
 like err 'good.seq:4: object "M 31": \[NOTE\]: SEQ_OK' "each line and its answer"

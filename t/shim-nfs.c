@@ -6,8 +6,12 @@
  *            (no copying inside the kernel)
  * NFS_TIMES  so many times for each kind of call, then all is well; "hand" and "noise" always
  * NFS_MARK   a file to be made when that happens
+ * NFS_NAME   only files whose path has this in it, and by the calls that merge makes: stale (open says
+ *            ESTALE), gone (open says EIO), size (stat tells half of the size), short (read ends
+ *            half-way)
  *
- * Only calls that dirsync makes on the files of its source are changed: opened read-only.
+ * Without NFS_NAME only calls that dirsync makes on the files of its source are changed: opened
+ * read-only.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,6 +19,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +44,60 @@ static bool turn(const char *how)
 	if (mark)
 		close(open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	return true;
+}
+
+static bool named(const char *path)
+{
+	const char *name = getenv("NFS_NAME");
+
+	return name && path && strstr(path, name);
+}
+
+static bool named_fd(int fd)
+{
+	char link[64], path[4096];
+
+	if (!getenv("NFS_NAME"))
+		return false;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return named(path);
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list ap;
+
+	va_start(ap, flags);
+	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	if (named(path) && ((wants("stale") && turn("stale")) || (wants("gone") && turn("gone")))) {
+		errno = wants("stale") ? ESTALE : EIO;
+		return -1;
+	}
+	return REAL(open)(path, flags, mode);
+}
+
+int stat(const char *path, struct stat *st)
+{
+	int got = REAL(stat)(path, st);
+
+	if (got == 0 && named(path) && wants("size") && turn("size"))
+		st->st_size /= 2;
+	return got;
+}
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+	struct stat st;
+
+	if (wants("short") && named_fd(fd) && REAL(fstat)(fd, &st) == 0) {
+		off_t at = lseek(fd, 0, SEEK_CUR);
+		if (at + (off_t)n > st.st_size / 2 && turn("short"))
+			n = at < st.st_size / 2 ? (size_t)(st.st_size / 2 - at) : 0;
+	}
+	return REAL(read)(fd, buf, n);
 }
 
 static bool source(int fd, off_t *size)

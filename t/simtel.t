@@ -36,4 +36,16 @@ finish "$pid"
 for n in 1 2 3; do eval "wait \$got$n"; done
 is "$(($(wc -c <got1) % 5200)) $(($(wc -c <got2) % 520)) $(($(wc -c <got3) % 52))" "0 0 0" "100, 10 and 1 records at each second"
 is "$(od -An -tx1 -N 40 -j $(($(wc -c <got3) - 52)) got3 | tr -d ' \n')" "$(od -An -tx1 -N 40 -j $((59 * 5200)) hdr/20050621/0480 | tr -d ' \n')" "the same records as in the minute's file"
+
+# ---- the RPC record, asked for by a client of the test's own ----
+exits 2 "a fault is one" -- simtel -o hdr --utc=now --serve-rpc=0 --rpc-fault=sleepy
+exits 2 "and its calls are numbers" -- simtel -o hdr --utc=now --serve-rpc=0 --rpc-fault=silent@3-2
+exits 2 "the RPC service needs time to pass" -- simtel -o hdr --serve-rpc=0
+exits 2 "a time is one" -- simtel -o hdr --utc=soon
+start rpc simtel -o hdr --utc=now --serve-rpc=0 --portmapper=0 --rpc-fault=silent@4 --rpc-fault=stale@5 --rpc-fault=short@6 --rpc-fault=long@7 \
+    --rpc-fault=deny@8 --rpc-fault=frozen@9 --rpc-fault=half@10 --rpc-fault=mark@11 --rpc-fault=hangup@12
+sed -n 's/.*: ready [a-z]*:\([^ ]*\).*/\1/p' rpc.err >ports
+/usr/bin/python3 "$top/t/telrpc.py" $(cat ports) >facts 2>&1 || diag <facts
+while read -r right words; do tap "$right" "$words"; done <facts
+finish "$pid" TERM; is "$status" 0 "SIGTERM ends it"
 done_testing

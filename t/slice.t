@@ -69,6 +69,14 @@ for p in files:
     assert abs(t[0] - round(float(t[0]))) == 0, "begins on a whole second"
     assert np.allclose(np.diff(t), 0.02, atol=1e-9) and (np.diff(t) > 0).all(), p
     seen = 0
+    e = np.concatenate([x["edge_time"][:] + 3600 * i for i, x in enumerate(h)])
+    r = np.concatenate([x["edge_residual"][:] for x in h])
+    mine = (e >= k) & (e < k + n)
+    if mine.any():      # the clock's edges come along, counted from where time does
+        assert np.allclose(s["edge_time"][:], e[mine] - (3600 if k >= 3600 else 0), atol=1e-9), p
+        assert np.array_equal(s["edge_residual"][:], r[mine]) and (np.diff(s["edge_time"][:]) >= 0).all(), p
+    else:
+        assert "edge" not in s.dimensions, p
     for name, v in s.variables.items():
         if not v.dimensions or v.dimensions[0] not in ("time", "onehertz") or name == "time":
             continue
@@ -94,6 +102,28 @@ have = np.concatenate([x["obsnumber"][:] for x in h]) >= 0
 assert covered.max() == 1 and (covered[have] == 1).all(), "no second is lost or there twice"
 E2
 tap $? "samples, seconds and attributes are the hours', in phase, none lost where hours meet" || diag <facts
+# The reader that fyke-merged(5) shows.
+sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-merged.5" | grep -v '^\.' >reader.py
+/usr/bin/python3 - <<'E2' >facts 2>&1
+import glob, io, contextlib, runpy, sys
+import netCDF4, numpy as np
+sys.argv = ["reader.py", sorted(glob.glob("margins/*/*.nc"))[0]]
+said = io.StringIO()
+with contextlib.redirect_stdout(said):
+    read = runpy.run_path("reader.py")["read"]
+n, good, lengths = said.getvalue().split(" ", 2)
+assert int(n) > 0 and 0 < int(good) <= int(n) - 6000 and lengths == "{%s}\n" % n, said.getvalue()
+for p in glob.glob("margins/*/*.nc") + glob.glob("cuts/*/*.nc"):
+    d, nc = read(p), netCDF4.Dataset(p)
+    for name in ("ac_bolos", "ra", "ut", "trck_das"):     # netCDF4's own unpacking, to a bit of a float
+        want = np.ma.filled(nc[name][:].astype(float), np.nan)
+        assert np.allclose(d[name], want, rtol=1e-6, equal_nan=True), (p, name)
+    o = nc["obsnumber"][:]
+    for s in range(len(o)):
+        assert o.mask is not np.ma.nomask and np.ma.is_masked(o[s]) or (d["obsnumber"][50 * s:50 * s + 50] == o[s]).all(), (p, s)
+    assert set(d["obsnumber"][d["good"]]) == {nc.observation}, p
+E2
+tap $? "fyke-merged(5) reads them: samples, seconds in their phase, which are good" || diag <facts
 sum=$(cat cuts/*/* | cksum)
 exits 4 "old files" -- slice -o cuts $a $b
 like err 'exists, and is not overwritten' "are kept"
@@ -101,7 +131,41 @@ ok "--overwrite" -- slice -o cuts --overwrite $b $a
 is "$(cat cuts/*/* | cksum)" "$sum" "gives the same bytes, in whatever order the hours come"
 mkdir one; ok "one hour of the two" -- slice -o one --obs="$across" $a
 like err 'it may go on in the next hour' "says so"
-nccopy -k nc4 $a four.nc && exits 1 "netCDF-4" -- slice -o one four.nc && like err 'nccopy -k cdf2' "says how to make it readable"
+
+# ---- hours that were finished as netCDF-4 ----
+mkdir four fourcuts
+for f in $a $b; do nccopy -k nc4 -d 1 $f four/"${f##*/}"; done
+ok "netCDF-4 hours: --list" -- slice --list four/*.nc
+same out list "is the same"
+TMPDIR=$tmp/nc4tmp; mkdir "$TMPDIR"; export TMPDIR
+ok "netCDF-4 hours: all of them, with margins" -- slice -o fourcuts --margin=20 four/*.nc
+mkdir twocuts; slice -o twocuts --margin=20 $a $b --quiet
+ok "give the same bytes" -- diff -r twocuts fourcuts
+mkdir mixed; ok "one of each" -- slice -o mixed --margin=20 $a four/20050621_09.nc
+ok "too" -- diff -r twocuts mixed
+head -c 300000 four/20050621_08.nc >cut4.nc
+exits 1 "one that is cut" -- slice --list cut4.nc
+like err 'cut4.nc: cannot be read as netCDF-4' "is told"
+/usr/bin/python3 - <<'E2'
+import random
+b = open("four/20050621_08.nc", "rb").read()
+for n in range(12):
+    r = random.Random(n)
+    c = bytearray(b)
+    for _ in range(40):
+        c[r.randrange(r.choice((4000, 200000, len(c))))] = r.randrange(256)
+    open("bad4-%d.nc" % n, "wb").write(c)
+E2
+crashed=''
+for n in 0 1 2 3 4 5 6 7 8 9 10 11; do
+	mkdir "bad4-$n"
+	timeout 60 slice -o "bad4-$n" --quiet "bad4-$n.nc" >/dev/null 2>&1
+	case $? in 0 | 1 | 3) ;; *) crashed="$crashed $n" ;; esac
+	rm -rf "bad4-$n" "bad4-$n.nc"
+done
+is "$crashed" "" "damaged ones crash nobody but a child"
+is "$(ls "$TMPDIR")" "" "nothing is left in TMPDIR"
+unset TMPDIR
 mkdir full; for at in 1 2 5; do
 	exits 3 "a full disk, write $at" -- env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=write FAIL_AT=$at FAIL_STICKY=1 FAIL_HOW=ENOSPC \
 	    slice -o full --obs="$across" $a $b

@@ -7,7 +7,7 @@ kernel() { kernel_state=$1 kernel_status=$2 kernel_offset=$3; shift 3
 path=$FYKE_BUILD/bin:$tmp/none
 
 exits 2 "half of the folders" -- timecheck --raw=raw
-exits 2 "no calspec" -- timecheck --raw=raw --header=hdr
+exits 2 "a calspec that is not there" -- timecheck --raw=raw --header=hdr --cs=nothing.cal
 exits 2 "a day that is none" -- timecheck --utc=2005
 # Bits and answers of adjtimex(2): STA_UNSYNC 0x40, STA_NANO 0x2000, TIME_ERROR 5.
 exits 0 "a clock that the kernel calls synchronised" -- kernel 0 0x2001 1200000
@@ -49,6 +49,7 @@ like out '^DAS minus telescope: [+-]0\.0[01][0-9]+ s, from [0-9]+ edges' "the of
 exits 1 "one that is ahead by 1.5 s" -- das off
 like err 'off by \+1\.(49|50)[0-9]+ s, more than --max=50ms' "is found so"
 exits 0 "--max=2s" -- das off --max=2s
+exits 1 "without --cs the calspec that came with the program counts" -- timecheck --raw=off --header=hdr --utc=20050621
 simdas -o far --no-drift --steps=0 --offset=-400 $night
 exits 1 "one that is minutes off" -- das far
 like err 'off by -(399\.9[89]|400\.0[01])' "is found so"

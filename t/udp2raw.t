@@ -76,7 +76,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 2)'
 # ---- a good run ----
 start run udp2raw -l 127.0.0.1:0 -n 400 -o run.pcapng --status=run.json; cap=$pid
 port=$(port_of run)
-like run.err 'socket buffer [0-9.]+ MiB = [0-9]+ datagrams of 1440 bytes' "the buffer is reported"
+like run.err 'socket buffer [0-9.]+ MiB = [0-9]+ datagrams of 1440 bytes' "the buffer is reported, in datagrams"
 send 127.0.0.1 "$port" 400 mixed 127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.9
 finish "$cap"; is "$status" 0 "-n 400: it stops after 400 datagrams"
 holds "all of them, of every size, in their order, byte for byte, from their addresses" <<'P'
@@ -98,6 +98,7 @@ fi
 start burst udp2raw -l 127.0.0.1:0 -n 6000 -o burst.pcapng; cap=$pid
 send 127.0.0.1 "$(port_of burst)" 6000 1440
 finish "$cap"; is "$status" 0 "6000 of one length"
+like burst.err '[0-9]+ datagrams/s of up to 1440 bytes: a socket buffer holds [0-9]+, [0-9]+ ms of them' "the buffer is told in milliseconds of what comes"
 holds "are all there" <<'P'
 assert [p.data for p in packets("burst.pcapng")] == [d for _, d in sent()]
 P
@@ -343,6 +344,20 @@ files = glob.glob("step/udp2raw_*.pcapng")
 assert len(files) == 5 and sorted(len(packets(f)) for f in files) == [10] * 5, files
 for f in files:
     assert len({p.time // (3600 * 10**9) for p in packets(f)}) == 1
+P
+	mkdir night
+	echo $((86400 - $(date +%s) % 86400 - 3)) >clock # three seconds to midnight
+	start night env LD_PRELOAD="$FYKE_BUILD/t/shim-clock.so" SHIM_CLOCK=clock \
+	    udp2raw -l 127.0.0.1:0 --rotate=1d --dir=night; cap=$pid
+	tomorrow() { send 127.0.0.1 "$(port_of night)" 1 1000; ls night/.*T000000Z.pcapng.part; }
+	until_true 20 tomorrow
+	finish "$cap" TERM; is "$status" 0 "midnight passes"
+	holds "two files, of two days, each with the datagrams of its day" <<'P'
+from datetime import datetime, timezone
+files = sorted(glob.glob("night/udp2raw_*.pcapng"))
+days = [{datetime.fromtimestamp(p.time // 10**9, timezone.utc).strftime("%Y%m%d") for p in packets(f)} for f in files]
+assert len(files) == 2 and days == [{os.path.basename(f)[8:16]} for f in files], (files, days)
+assert files[1].endswith("T000000Z.pcapng"), files
 P
 else
 	skip "no preloading here"

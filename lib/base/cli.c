@@ -217,7 +217,7 @@ static void limit_child(int64_t room, int64_t seconds)
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &core);
-#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which reserve terabytes */
 	struct rlimit memory = {(rlim_t)room, (rlim_t)room};
 	setrlimit(RLIMIT_AS, &memory);
 #else
@@ -675,26 +675,34 @@ static void add_options(const struct cli_option *o)
 }
 
 /* Everything is a string to popt: the numbers are ours, in base 10 and with their ranges. */
-static void to_popt(struct poptOption *t, const struct cli_option *o, int val)
+static void to_popt(struct poptOption *t, const struct cli_option *o, int val, bool shown)
 {
 	*t = (struct poptOption){.longName = o->name,
 	    .shortName = o->letter,
 	    .argInfo = (o->kind == CLI_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING) |
-		(prog->one_dash ? POPT_ARGFLAG_ONEDASH : 0u),
+		(prog->one_dash ? POPT_ARGFLAG_ONEDASH : 0u) |
+		(shown && o->help ? 0u : POPT_ARGFLAG_DOC_HIDDEN),
 	    .val = val,
 	    .descrip = o->help,
 	    .argDescrip = o->arg};
 }
 
+/* So that it fits a screen, what all programs share stands in two lines. */
 static void show_help(poptContext pc)
 {
+	const char *shared =
+	    "Common: --help --usage --version --verbose --quiet --status=FILE --log=DEST\n"
+	    "        --config=FILE --name=NAME, as fyke-config(5) says\n";
+
 	if (common.version) {
 		printf("%s (fyke) %s\n", prog->name, FYKE_VERSION);
 	} else if (common.usage) {
 		poptPrintUsage(pc, stdout, 0);
+		fputs(shared, stdout);
 	} else {
 		printf("%s - %s\n", prog->name, prog->about);
 		poptPrintHelp(pc, stdout, 0);
+		printf("%s%s", prog->more ? prog->more : "", shared);
 	}
 	poptFreeContext(pc);
 	common.quiet = true; /* no accounting of nothing */
@@ -733,11 +741,10 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	nown = noptions;
 	add_options(common_options);
 	for (size_t i = 0; i < noptions; i++)
-		to_popt(i < nown ? &own[i] : &shared[i - nown], option[i], (int)i + 1);
+		to_popt(i < nown ? &own[i] : &shared[i - nown], option[i], (int)i + 1, i < nown);
 	table[0] = (struct poptOption){
 	    .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = own, .descrip = "Options:"};
-	table[1] = (struct poptOption){
-	    .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = shared, .descrip = "Common options:"};
+	table[1] = (struct poptOption){.argInfo = POPT_ARG_INCLUDE_TABLE, .arg = shared};
 
 	poptContext pc = poptGetContext(prog->name, argc, (const char **)argv, table, 0);
 	snprintf(other, sizeof other, "[OPTION...] %s", prog->args ? prog->args : "");

@@ -56,8 +56,8 @@ struct cli_option {
 	char letter; /* or 0 */
 	enum cli_kind kind;
 	void *to;
-	const char *arg; /* how --help names the value: "FILE" */
-	const char *help;
+	const char *arg;  /* how --help names the value: "FILE" */
+	const char *help; /* NULL: not in --help by itself, but in the program's more */
 	int64_t lo, hi;
 };
 
@@ -68,9 +68,10 @@ struct cli_program {
 	const struct cli_option *options;
 	int min_args, max_args;
 	struct tally
-	    *tally;    /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
-	bool prints;   /* writes text to standard output: no status line into it */
-	bool can_lose; /* has --max-loss=N: exit 5 when more than N were lost */
+	    *tally;       /* shown by --status, SIGUSR1, the status line and at the end; or NULL */
+	const char *more; /* lines after the options in --help, or NULL */
+	bool prints;      /* writes text to standard output: no status line into it */
+	bool can_lose;    /* has --max-loss=N: exit 5 when more than N were lost */
 	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
 	const char
 	    *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */

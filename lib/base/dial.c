@@ -11,6 +11,7 @@
 
 #include "back.h"
 #include "io.h"
+#include "tcp.h"
 #include "tim.h"
 #include "tty.h"
 
@@ -24,16 +25,15 @@ enum state { DOWN, DIALLING, UP };
 
 struct dial {
 	struct net_spec to;
-	struct net_addr addr;
-	bool resolved;
+	struct tcp tcp; /* of DIALLING; its addresses stay */
 	char text[NET_TEXT], why[NET_WHY];
 	enum state state;
 	bool lost; /* to be told by the next step */
 	int fd;
 	struct tty tty;
 	struct back back;
-	int64_t timeout, deadline; /* of DIALLING */
-	size_t line;               /* longest */
+	int64_t timeout;
+	size_t line; /* longest */
 	char *in;
 	size_t nin, taken; /* taken: bytes of the line that the caller looked at */
 	char *out;
@@ -45,7 +45,10 @@ struct dial *dial_new(const struct net_spec *to, size_t line, int64_t timeout_ns
 	static const char *const kinds[] = {"udp:", "tcp:", "unix:", "serial:"};
 	struct dial *d = calloc(1, sizeof *d);
 
-	if (!d || !(d->in = malloc(line + 3)) || !(d->out = malloc(OUT_MOST))) {
+	if (!d)
+		return NULL;
+	d->fd = d->tty.fd = d->tcp.fd = -1;
+	if (!(d->in = malloc(line + 3)) || !(d->out = malloc(OUT_MOST))) {
 		dial_free(d);
 		errno = ENOMEM;
 		return NULL;
@@ -53,7 +56,6 @@ struct dial *dial_new(const struct net_spec *to, size_t line, int64_t timeout_ns
 	d->to = *to;
 	d->line = line;
 	d->timeout = timeout_ns;
-	d->fd = d->tty.fd = -1;
 	bool v6 = to->kind == NET_TCP && strchr(to->host, ':');
 	if (to->kind == NET_TCP)
 		snprintf(d->text, sizeof d->text, "tcp:%s%s%s:%s", v6 ? "[" : "", to->host,
@@ -69,6 +71,7 @@ static void shut(struct dial *d)
 		tty_close(&d->tty);
 	else if (d->fd >= 0)
 		close(d->fd);
+	tcp_stop(&d->tcp);
 	d->fd = -1;
 	d->nin = d->nout = d->taken = 0;
 }
@@ -123,7 +126,6 @@ static void up(struct dial *d)
 	d->state = UP;
 	if (d->to.kind != NET_TCP)
 		return;
-	setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(d->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(d->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
 	setsockopt(d->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
@@ -149,47 +151,27 @@ static void dial_serial(struct dial *d)
 	up(d);
 }
 
-static void dial_socket(struct dial *d)
+/* What has become of an attempt. */
+static void dialled(struct dial *d, int got, const char *why)
 {
-	char why[NET_WHY];
-
-	if (!d->resolved && net_resolve(&d->to, false, &d->addr, 1, why) < 0) {
-		dial_drop(d, why);
-		return;
-	}
-	d->resolved = true;
-	d->fd = socket(d->addr.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (d->fd < 0) {
-		dial_drop(d, strerror(errno));
-		return;
-	}
-	if (connect(d->fd, (const struct sockaddr *)&d->addr.ss, d->addr.len) == 0) {
+	if (got > 0) {
+		d->fd = tcp_take(&d->tcp);
 		up(d);
-	} else if (errno == EINPROGRESS) {
-		d->state = DIALLING;
-		d->deadline = tim_mono() + d->timeout;
-	} else {
-		dial_drop(d, strerror(errno));
+	} else if (got < 0) {
+		dial_drop(d, why);
 	}
 }
 
-/* The end of connect(). */
-static void dialled(struct dial *d, short revents)
+static void dial_socket(struct dial *d)
 {
-	int error = 0;
-	socklen_t n = sizeof error;
+	char why[NET_WHY] = "";
 
-	if (!revents) {
-		if (tim_mono() >= d->deadline)
-			dial_drop(d, "does not answer: is it on, and is this its address?");
+	if (d->tcp.n == 0 && tcp_find(&d->tcp, &d->to, why) < 0) {
+		dial_drop(d, why);
 		return;
 	}
-	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-		error = errno;
-	if (error)
-		dial_drop(d, strerror(error));
-	else
-		up(d);
+	d->state = DIALLING;
+	dialled(d, tcp_begin(&d->tcp, tim_mono() + d->timeout, why), why);
 }
 
 /* ---- reading and writing ---- */
@@ -276,27 +258,28 @@ bool dial_stale(struct dial *d)
 
 void dial_poll(const struct dial *d, struct pollfd *p)
 {
-	*p = (struct pollfd){.fd = d->state == DOWN ? -1 : d->fd};
-	if (d->state == DIALLING)
-		p->events = POLLOUT;
-	else if (d->state == UP)
-		p->events = (short)(POLLIN | (d->nout > 0 ? POLLOUT : 0));
+	if (d->state == UP)
+		*p = (struct pollfd){
+		    .fd = d->fd, .events = (short)(POLLIN | (d->nout > 0 ? POLLOUT : 0))};
+	else
+		*p = (struct pollfd){.fd = d->tcp.fd, .events = POLLOUT}; /* -1 while DOWN */
 }
 
 int64_t dial_due(const struct dial *d)
 {
 	if (d->lost)
 		return 0;
-	return d->state == DOWN ? d->back.due : d->state == DIALLING ? d->deadline : INT64_MAX;
+	return d->state == DOWN ? d->back.due : d->state == DIALLING ? d->tcp.due : INT64_MAX;
 }
 
 enum dial_event dial_step(struct dial *d, short revents)
 {
 	enum state before = d->state;
+	char why[NET_WHY] = "";
 
 	if (!d->lost) {
 		if (d->state == DIALLING)
-			dialled(d, revents);
+			dialled(d, tcp_go_on(&d->tcp, revents, why), why);
 		else if (d->state == UP && (revents & POLLOUT))
 			write_more(d);
 		else if (d->state == DOWN && tim_mono() >= d->back.due)

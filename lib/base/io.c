@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -146,5 +147,19 @@ int io_sync_dir(int dirfd)
 	/* Some network file systems cannot sync a folder: then there is nothing more to do. */
 	if (fsync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
 		return -1;
+	return 0;
+}
+
+int io_beside(const char *rel, char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+
+	if (n <= 0)
+		return -1;
+	path[n] = '\0';
+	char *slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash - path) + strlen(rel) + 2 > size)
+		return -1;
+	strcpy(slash + 1, rel);
 	return 0;
 }

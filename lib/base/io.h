@@ -45,6 +45,10 @@ bool io_ispipe(int fd);
 /* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
 int64_t io_free_bytes(int fd);
 
+/* The place at `rel` from the folder that holds the running program, so that an installation may be
+ * moved, and the tree is tried as it was built. 0, or -1 where that cannot be told. */
+int io_beside(const char *rel, char *path, size_t size);
+
 /* fsync of a folder, so that a name made or changed in it survives a power cut. */
 int io_sync_dir(int dirfd);
 

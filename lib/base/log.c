@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -12,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "io.h"
+#include "tcp.h"
 #include "tim.h"
 
 #define FACILITY    16 /* local0 */
@@ -25,15 +24,14 @@
 #define BACKOFF_MIN (100 * TIM_MS)
 #define BACKOFF_MAX (30 * TIM_S)
 #define CLOSE_WAIT  TIM_S
+#define CALL_TIME   (10 * TIM_S) /* for a connection to be made */
 
 static struct {
 	enum { TO_STDERR, TO_SYSLOG, TO_FILE, TO_SERVER } kind;
 	const char *program, *instance;
 	int fd; /* file, or the connection (-1: none) */
 	const char *dest;
-	struct sockaddr_storage server;
-	socklen_t server_len;
-	bool connected;
+	struct tcp call;           /* of the connection, while it is being made */
 	bool away;                 /* and a warning has said so */
 	int64_t retry_at, backoff; /* tim_mono() */
 	char queue[QUEUE_MAX];     /* whole records */
@@ -41,47 +39,20 @@ static struct {
 	size_t sent; /* bytes of the first one that the server has taken */
 	unsigned long dropped;
 	char host[256];
-} lg = {.fd = -1};
+} lg = {.fd = -1, .call = {.fd = -1}};
 
-/* HOST:PORT resolved once, at the start: a name server that is down must not delay data later. */
-static int resolve(const char *hostport)
+/* Looked up once, at the start: a name server that is down must not delay data later. */
+static int find_server(const char *dest)
 {
-	char host[256], *port;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	struct net_spec spec;
+	char why[NET_WHY];
 
-	if (snprintf(host, sizeof host, "%s", hostport) >= (int)sizeof host ||
-	    !(port = strrchr(host, ':')) || !port[1]) {
-		errno = EINVAL;
+	if (net_parse(dest, NET_TCP, &spec, why) < 0)
 		return -1;
-	}
-	*port++ = '\0';
-	char *name = host;
-	if (*name == '[' && name[strlen(name) - 1] == ']') {
-		name[strlen(name) - 1] = '\0';
-		name++;
-	}
-	if (getaddrinfo(name, port, &hints, &found) != 0) {
-		errno = EHOSTUNREACH;
-		return -1;
-	}
-	memcpy(&lg.server, found->ai_addr, found->ai_addrlen);
-	lg.server_len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
-}
-
-static int unix_server(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-
-	if (!*path || strlen(path) >= sizeof a.sun_path) {
-		errno = EINVAL;
-		return -1;
-	}
-	strcpy(a.sun_path, path);
-	memcpy(&lg.server, &a, sizeof a);
-	lg.server_len = sizeof a;
-	return 0;
+	if (tcp_find(&lg.call, &spec, why) == 0)
+		return 0;
+	errno = errno == ENOENT ? EHOSTUNREACH : errno;
+	return -1;
 }
 
 int log_open(const char *dest, const char *program, const char *instance)
@@ -104,7 +75,7 @@ int log_open(const char *dest, const char *program, const char *instance)
 		lg.backoff = BACKOFF_MIN;
 		if (gethostname(lg.host, sizeof lg.host - 1) < 0 || !lg.host[0])
 			strcpy(lg.host, "-");
-		return *dest == 't' ? resolve(dest + 4) : unix_server(dest + 5);
+		return find_server(dest);
 	} else {
 		errno = EINVAL;
 		return -1;
@@ -127,35 +98,36 @@ static void lose_connection(void)
 	if (lg.fd >= 0)
 		close(lg.fd);
 	lg.fd = -1;
-	lg.connected = false;
 	lg.sent = 0; /* a record that was cut is sent again, whole */
 	lg.retry_at = tim_mono() + lg.backoff;
 	lg.backoff = lg.backoff * 2 < BACKOFF_MAX ? lg.backoff * 2 : BACKOFF_MAX;
 }
 
+/* Begins a call when it is time, or looks what has become of it. As tcp_begin(). */
+static int call_server(void)
+{
+	char why[NET_WHY];
+
+	if (lg.call.fd >= 0)
+		return tcp_go_on(&lg.call, io_wait_write(lg.call.fd, 0) == 1 ? POLLOUT : 0, why);
+	return tim_mono() < lg.retry_at ? 0 : tcp_begin(&lg.call, tim_mono() + CALL_TIME, why);
+}
+
 static void connect_if_due(void)
 {
-	if (lg.fd < 0 && tim_mono() >= lg.retry_at) {
-		lg.fd = socket(lg.server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (lg.fd < 0 ||
-		    (connect(lg.fd, (struct sockaddr *)&lg.server, lg.server_len) < 0 &&
-			errno != EINPROGRESS))
+	if (lg.fd < 0) {
+		int got = call_server();
+		if (got < 0)
 			lose_connection();
-	}
-	if (lg.fd >= 0 && !lg.connected && io_wait_write(lg.fd, 0) == 1) {
-		int e = 0;
-		socklen_t n = sizeof e;
-		if (getsockopt(lg.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e) {
-			lose_connection();
+		if (got <= 0)
 			return;
-		}
-		lg.connected = true;
+		lg.fd = tcp_take(&lg.call);
 		lg.away = false;
 		lg.backoff = BACKOFF_MIN;
 	}
 	/* A server that has gone would take the next record without a word. */
 	char c;
-	if (lg.connected && recv(lg.fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
+	if (recv(lg.fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
 		lose_connection();
 }
 
@@ -171,7 +143,7 @@ static size_t record_length(const char *p)
 static void send_queue(void)
 {
 	connect_if_due();
-	while (lg.connected && lg.sent < lg.queued) {
+	while (lg.fd >= 0 && lg.sent < lg.queued) {
 		ssize_t n = send(
 		    lg.fd, lg.queue + lg.sent, lg.queued - lg.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -285,10 +257,11 @@ void log_close(void)
 		struct pollfd p = {.fd = lg.fd, .events = POLLOUT};
 		send_queue();
 		if (lg.queued > 0)
-			(void)poll(&p, lg.connected, 10);
+			(void)poll(&p, lg.fd >= 0, 10);
 	}
 	if (lg.kind == TO_SYSLOG)
 		closelog();
+	tcp_stop(&lg.call);
 	if (lg.fd >= 0)
 		close(lg.fd);
 	lg.fd = -1;

@@ -7,7 +7,6 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/conf.h"
-#include "base/io.h"
 #include "base/net.h"
 
 static int fail(char why[NET_WHY], int error, const char *format, ...)
@@ -452,51 +450,4 @@ int64_t net_drops(int fd)
 		return -1;
 	}
 	return info[SK_MEMINFO_DROPS];
-}
-
-/* ---- connections ---- */
-
-static int connect_to(const struct net_addr *a, int64_t timeout_ns)
-{
-	int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
-	socklen_t n = sizeof error;
-
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)&a->ss, a->len) == 0)
-		return fd;
-	if (errno != EINPROGRESS) {
-		error = errno;
-	} else {
-		int got = io_wait_write(fd, timeout_ns);
-		error = got < 0 ? errno : got == 0 ? ETIMEDOUT : 0;
-		if (!error && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-			error = errno;
-	}
-	if (!error)
-		return fd;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-int net_connect(const struct net_spec *to, int64_t timeout_ns, char why[NET_WHY])
-{
-	struct net_addr a[4];
-	char text[NET_TEXT];
-	int on = 1, n = net_resolve(to, false, a, 4, why);
-
-	if (n < 0)
-		return -1;
-	for (int i = 0; i < n; i++) {
-		int fd = connect_to(&a[i], timeout_ns);
-		if (fd >= 0 && to->kind == NET_TCP)
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		if (fd >= 0)
-			return fd;
-		if (errno == EINTR)
-			break;
-	}
-	return fail(why, errno, "%.150s: %s", n > 0 ? net_text(&a[n - 1], text) : to->host,
-	    strerror(errno));
 }

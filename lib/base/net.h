@@ -1,5 +1,5 @@
 /*
- * net.h - addresses and UDP sockets: the only place that knows sockets
+ * net.h - addresses and UDP sockets (stream sockets: tcp.h, srv.h, dial.h)
  *
  * One grammar: unix:PATH | tcp:HOST:PORT | udp:HOST:PORT | serial:DEV; a bare HOST:PORT (or PORT,
  * or [V6]:PORT) is the program's usual kind. HOST may be followed by %INTERFACE, and is * or left
@@ -37,10 +37,6 @@ struct net_addr {
  * every address (passive) or this one. Returns how many. */
 int net_resolve(
     const struct net_spec *spec, bool passive, struct net_addr *to, int max, char why[NET_WHY]);
-
-/* Connects to a NET_TCP or NET_UNIX address within timeout_ns (or until a signal: EINTR). A
- * descriptor that does not block, or -1 with errno and why. */
-int net_connect(const struct net_spec *to, int64_t timeout_ns, char why[NET_WHY]);
 
 /* "192.0.2.1:2009", "[2001:db8::1]:2009", "unix:PATH". Returns buf. */
 char *net_text(const struct net_addr *a, char buf[NET_TEXT]);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,9 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "tcp.h"
 #include "tim.h"
+#include "why.h"
 
 #define BACKLOG      64
 #define INPUT_MIN    4096
@@ -26,19 +27,21 @@
 struct srv_client {
 	struct srv *srv;
 	struct srv_client *next;
-	int fd;
+	int fd, out_fd; /* the same, but for a pair of pipes */
 	bool read_only, socket;
 	bool held;      /* SRV_LATER */
 	bool ended;     /* no more input */
 	bool told;      /* and the owner knows */
 	bool finishing; /* close when written */
-	bool dead;      /* to be freed at the end of the turn */
+	bool dead;      /* the owner is to be told, and it is to be freed */
 	bool skipping;  /* the rest of a line that was too long */
 	char peer[SRV_PEER];
+	char gone[80]; /* why it is dead */
 	void *data;
 	char *in, *out;
 	size_t nin, nout, out_size;
 	int64_t heard, moved; /* tim_mono() of the last byte in, and of progress in writing */
+	int64_t partial;      /* when a line was begun that has no end yet; 0: none */
 	size_t slot;          /* in the poll set, 0: not there yet */
 };
 
@@ -63,19 +66,7 @@ struct srv {
 	size_t set_size;
 };
 
-static int fail(char why[NET_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int fail(char why[NET_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, NET_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, NET_WHY, error, __VA_ARGS__)
 
 /* ---- the server ---- */
 
@@ -98,10 +89,18 @@ struct srv *srv_new(const struct srv_options *options, const struct srv_calls *c
 	return s;
 }
 
-static void free_client(struct srv_client *c)
+static void close_fds(struct srv_client *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
+	if (c->out_fd >= 0 && c->out_fd != c->fd)
+		close(c->out_fd);
+	c->fd = c->out_fd = -1;
+}
+
+static void free_client(struct srv_client *c)
+{
+	close_fds(c);
 	free(c->in);
 	free(c->out);
 	free(c);
@@ -144,73 +143,52 @@ static bool is_loopback(const struct net_addr *a)
 }
 
 /* Whether the name belongs to a socket that nobody listens at any more. */
-static bool abandoned(const struct net_addr *a, const char *path)
+static bool abandoned(const struct net_spec *at)
 {
 	struct stat st;
+	char why[NET_WHY];
 
-	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (lstat(at->host, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	bool gone =
-	    connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno == ECONNREFUSED;
-	close(fd);
+	int fd = tcp_connect(at, tim_mono(), NULL, why);
+	bool gone = fd < 0 && errno == ECONNREFUSED;
+	if (fd >= 0)
+		close(fd);
 	return gone;
 }
 
-static int bind_unix(int fd, const struct net_addr *a, const char *path, char why[NET_WHY])
+static int bind_unix(int fd, const struct net_spec *at, const struct net_addr *a, char why[NET_WHY])
 {
 	/* The mode must be right from the first moment: a chmod later would leave a gap. */
 	mode_t old = umask(0117);
 	int rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
-	if (rc < 0 && errno == EADDRINUSE && abandoned(a, path) && unlink(path) == 0)
+	if (rc < 0 && errno == EADDRINUSE && abandoned(at) && unlink(at->host) == 0)
 		rc = bind(fd, (const struct sockaddr *)&a->ss, a->len);
+	if (rc == 0)
+		rc = listen(fd, BACKLOG);
 	int error = errno;
 	umask(old);
 	if (rc == 0)
 		return 0;
 	if (error == EADDRINUSE)
 		return fail(why, error,
-		    "unix:%.100s: another program listens there, or the file is no socket", path);
-	return fail(why, error, "unix:%.100s: cannot listen there: %s", path, strerror(error));
+		    "unix:%.100s: another program listens there, or the file is no socket",
+		    at->host);
+	return fail(why, error, "unix:%.100s: cannot listen there: %s", at->host, strerror(error));
 }
 
-static int bind_tcp(int fd, struct net_addr *a, char why[NET_WHY])
+static int listen_unix(const struct net_spec *at, const struct net_addr *a, char why[NET_WHY])
 {
-	char text[NET_TEXT];
-	int on = 1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (const struct sockaddr *)&a->ss, a->len) == 0)
-		return 0;
+	if (fd < 0)
+		return fail(why, errno, "no socket: %s", strerror(errno));
+	if (bind_unix(fd, at, a, why) == 0)
+		return fd;
 	int error = errno;
-	if (error == EADDRINUSE)
-		return fail(why, error,
-		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)",
-		    net_text(a, text), net_port(a));
-	return fail(
-	    why, error, "%.80s: cannot listen there: %s", net_text(a, text), strerror(error));
-}
-
-/* Binds and listens; fd belongs to the caller. */
-static int listen_at(
-    struct srv *s, int fd, const struct net_spec *at, struct net_addr *a, char why[NET_WHY])
-{
-	char text[NET_TEXT];
-
-	if (at->kind == NET_TCP && !is_loopback(a) && s->o.nallow == 0)
-		return fail(why, EPERM,
-		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), or "
-		    "use "
-		    "ssh -L",
-		    net_text(a, text));
-	if ((at->kind == NET_UNIX ? bind_unix(fd, a, at->host, why) : bind_tcp(fd, a, why)) < 0)
-		return -1;
-	if (listen(fd, BACKLOG) == 0)
-		return 0;
-	return fail(
-	    why, errno, "%.80s: cannot listen there: %s", net_text(a, text), strerror(errno));
+	close(fd);
+	errno = error;
+	return -1;
 }
 
 int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY])
@@ -228,22 +206,19 @@ int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], c
 		strcpy(spec.host, "127.0.0.1");
 	if (net_resolve(&spec, true, &a, 1, why) < 0)
 		return -1;
-	int fd = socket(a.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (spec.kind == NET_TCP && !is_loopback(&a) && s->o.nallow == 0)
+		return fail(why, EPERM,
+		    "%.80s: other machines would reach this: say which may (--allow=NETWORK), "
+		    "or use ssh -L",
+		    net_text(&a, text));
+	int fd = spec.kind == NET_UNIX ? listen_unix(&spec, &a, why) : tcp_listen(&a, why);
 	if (fd < 0)
-		return fail(why, errno, "no socket: %s", strerror(errno));
-	if (listen_at(s, fd, &spec, &a, why) < 0) {
-		int error = errno;
-		close(fd);
-		errno = error;
 		return -1;
-	}
 	struct listener *l = &s->listener[s->nlisteners++];
 	*l = (struct listener){
 	    .fd = fd, .read_only = spec.read_only, .unix_socket = spec.kind == NET_UNIX};
 	if (l->unix_socket)
 		snprintf(l->path, sizeof l->path, "%s", spec.host);
-	else
-		getsockname(fd, (struct sockaddr *)&a.ss, &a.len);
 	snprintf(ready, NET_TEXT, "%s%.250s%s", l->unix_socket ? "" : "tcp:", net_text(&a, text),
 	    l->read_only ? ",ro" : "");
 	return 0;
@@ -290,7 +265,7 @@ const char *srv_waiting(const struct srv_client *c, size_t *n)
 }
 
 static struct srv_client *add(
-    struct srv *s, int fd, const char *peer, bool is_socket, bool read_only)
+    struct srv *s, int in_fd, int out_fd, const char *peer, bool is_socket, bool read_only)
 {
 	struct srv_client *c = calloc(1, sizeof *c);
 	char *in = malloc(s->in_size + 1);
@@ -302,7 +277,8 @@ static struct srv_client *add(
 		return NULL;
 	}
 	c->srv = s;
-	c->fd = fd;
+	c->fd = in_fd;
+	c->out_fd = out_fd;
 	c->socket = is_socket;
 	c->read_only = read_only;
 	c->in = in;
@@ -319,9 +295,9 @@ static struct srv_client *add(
 	return c;
 }
 
-struct srv_client *srv_adopt(struct srv *s, int fd, const char *peer)
+struct srv_client *srv_adopt(struct srv *s, int in, int out, const char *peer)
 {
-	return add(s, fd, peer, false, false);
+	return add(s, in, out, peer, false, false);
 }
 
 void srv_close(struct srv_client *c, const char *why)
@@ -330,17 +306,25 @@ void srv_close(struct srv_client *c, const char *why)
 		return;
 	c->dead = true;
 	c->srv->count--;
-	if (c->srv->calls->closed)
-		c->srv->calls->closed(c->srv->ctx, c, why);
-	close(c->fd);
-	c->fd = -1;
+	snprintf(c->gone, sizeof c->gone, "%s", why);
+	close_fds(c);
+}
+
+static bool awaits(const struct srv_client *c)
+{
+	return c->srv->calls->awaits && c->srv->calls->awaits(c->srv->ctx, c);
+}
+
+static void close_if_done(struct srv_client *c)
+{
+	if (c->finishing && c->nout == 0 && !c->dead && !awaits(c))
+		srv_close(c, "done");
 }
 
 void srv_finish(struct srv_client *c)
 {
 	c->finishing = true;
-	if (c->nout == 0)
-		srv_close(c, "done");
+	close_if_done(c);
 }
 
 void srv_resume(struct srv_client *c)
@@ -350,6 +334,8 @@ void srv_resume(struct srv_client *c)
 
 static ssize_t write_some(const struct srv_client *c, const char *data, size_t n)
 {
+	if (c->out_fd != c->fd)
+		return io_writeall(c->out_fd, data, n) < 0 ? -1 : (ssize_t)n;
 	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT)
 			 : write(c->fd, data, n);
 }
@@ -370,8 +356,7 @@ static void flush(struct srv_client *c)
 		c->nout -= (size_t)k;
 		memmove(c->out, c->out + k, c->nout);
 	}
-	if (c->finishing)
-		srv_close(c, "done");
+	close_if_done(c);
 }
 
 /* Room for n more bytes of output. */
@@ -420,8 +405,20 @@ void srv_send(struct srv_client *c, const void *data, size_t n)
 
 static void take_off(struct srv_client *c, size_t n)
 {
+	c->partial = 0;
 	c->nin -= n;
 	memmove(c->in, c->in + n, c->nin);
+}
+
+static bool takes(const struct srv_client *c)
+{
+	return !c->dead && !c->held && !c->finishing;
+}
+
+static void tell_behind(struct srv_client *c)
+{
+	if (c->held && !c->dead && c->srv->calls->behind)
+		c->srv->calls->behind(c->srv->ctx, c, c->in, c->nin);
 }
 
 /* Hands on one line of length n at the head of the input. false: it was refused for now. */
@@ -438,7 +435,7 @@ static bool hand_on(struct srv_client *c, size_t n, bool cut)
 
 static void hand_lines(struct srv_client *c)
 {
-	for (int k = 0; k < TURN_LINES && !c->dead && !c->held && c->nin > 0; k++) {
+	for (int k = 0; k < TURN_LINES && takes(c) && c->nin > 0; k++) {
 		char *end = memchr(c->in, '\n', c->nin);
 		size_t n = end ? (size_t)(end - c->in) : c->nin;
 		size_t most = c->srv->o.line;
@@ -454,6 +451,7 @@ static void hand_lines(struct srv_client *c)
 			return;
 		if (!hand_on(c, cut ? most : n, cut)) {
 			c->held = true;
+			tell_behind(c);
 			return;
 		}
 		if (c->dead)
@@ -478,7 +476,7 @@ static void hand_bytes(struct srv_client *c)
 /* Whole lines are waiting, and may be handed on. */
 static bool has_lines(const struct srv_client *c)
 {
-	return !c->srv->calls->bytes && !c->dead && !c->held && c->nin > 0 &&
+	return !c->srv->calls->bytes && takes(c) && c->nin > 0 &&
 	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
 }
 
@@ -488,8 +486,7 @@ static void at_end(struct srv_client *c)
 	c->told = true;
 	if (c->srv->calls->ended && c->srv->calls->ended(c->srv->ctx, c))
 		return;
-	if (!c->dead)
-		srv_finish(c);
+	srv_finish(c);
 }
 
 static void read_input(struct srv_client *c)
@@ -508,7 +505,33 @@ static void read_input(struct srv_client *c)
 		}
 		c->nin += (size_t)k;
 		c->heard = tim_mono();
+		tell_behind(c);
 	}
+}
+
+/* A client that is too slow in one of the ways. */
+static void check_times(struct srv_client *c, int64_t now)
+{
+	const struct srv_options *o = &c->srv->o;
+	bool part = takes(c) && c->nin > 0 && !c->srv->calls->bytes && !has_lines(c);
+
+	if (!part)
+		c->partial = 0;
+	else if (c->partial == 0)
+		c->partial = now;
+	if (o->line_time > 0 && c->partial > 0 && now - c->partial >= o->line_time) {
+		if (c->srv->calls->late)
+			c->srv->calls->late(c->srv->ctx, c);
+		srv_finish(c);
+	}
+	if (o->idle > 0 && now - c->heard >= o->idle) {
+		if (awaits(c))
+			c->heard = now;
+		else
+			srv_close(c, "said nothing for too long");
+	}
+	if (o->stall > 0 && c->nout > 0 && now - c->moved >= o->stall)
+		srv_close(c, "does not read its answers");
 }
 
 /* ---- accepting ---- */
@@ -565,7 +588,7 @@ static void accept_one(struct srv *s, const struct listener *l, int fd, const st
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
 	}
-	if (!add(s, fd, peer, true, l->read_only))
+	if (!add(s, fd, fd, peer, true, l->read_only))
 		refuse(s, fd, peer, strerror(errno));
 }
 
@@ -599,6 +622,21 @@ static short wanted(const struct srv_client *c)
 	return events;
 }
 
+/* When check_times() has something to do. */
+static int64_t due_at(const struct srv_client *c, int64_t now)
+{
+	const struct srv_options *o = &c->srv->o;
+	int64_t due = has_lines(c) ? now : INT64_MAX;
+
+	if (o->idle > 0 && c->heard + o->idle < due)
+		due = c->heard + o->idle;
+	if (o->line_time > 0 && c->partial > 0 && c->partial + o->line_time < due)
+		due = c->partial + o->line_time;
+	if (o->stall > 0 && c->nout > 0 && c->moved + o->stall < due)
+		due = c->moved + o->stall;
+	return due;
+}
+
 /* Fills the poll set: the signal, the program's own, listeners, clients. Returns how many. */
 static size_t fill_set(
     struct srv *s, const struct pollfd *extra, size_t n, int64_t now, int64_t *due)
@@ -625,21 +663,18 @@ static size_t fill_set(
 	for (struct srv_client *c = s->first; c; c = c->next) {
 		if (c->dead)
 			continue;
+		/* A pipe that has ended says so for ever. */
+		bool over = c->ended && c->out_fd != c->fd;
 		c->slot = k;
-		s->set[k++] = (struct pollfd){.fd = c->fd, .events = wanted(c)};
-		if (has_lines(c))
-			*due = now;
-		if (s->o.idle > 0 && c->heard + s->o.idle < *due)
-			*due = c->heard + s->o.idle;
-		if (s->o.stall > 0 && c->nout > 0 && c->moved + s->o.stall < *due)
-			*due = c->moved + s->o.stall;
+		s->set[k++] = (struct pollfd){.fd = over ? -1 : c->fd, .events = wanted(c)};
+		int64_t at = due_at(c, now);
+		*due = at < *due ? at : *due;
 	}
 	return k;
 }
 
 static void serve(struct srv_client *c, short revents, int64_t now)
 {
-	const struct srv_options *o = &c->srv->o;
 	bool gone = c->ended && !has_lines(c) && (revents & (POLLHUP | POLLERR));
 
 	if (gone)
@@ -648,29 +683,31 @@ static void serve(struct srv_client *c, short revents, int64_t now)
 		flush(c);
 	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))
 		read_input(c);
+	if (c->finishing)
+		c->nin = 0;
 	if (c->srv->calls->bytes && !c->dead)
 		hand_bytes(c);
 	if (has_lines(c))
 		hand_lines(c);
 	if (!c->dead && c->ended && !c->told && !c->held && !has_lines(c))
 		at_end(c);
-	if (c->dead)
-		return;
-	if (o->idle > 0 && now - c->heard >= o->idle)
-		srv_close(c, "said nothing for too long");
-	else if (o->stall > 0 && c->nout > 0 && now - c->moved >= o->stall)
-		srv_close(c, "does not read its answers");
+	if (!c->dead)
+		check_times(c, now);
 }
 
+/* Tells of those who have gone. */
 static void sweep(struct srv *s)
 {
 	for (struct srv_client **at = &s->first; *at;) {
 		struct srv_client *c = *at;
+		close_if_done(c);
 		if (!c->dead) {
 			at = &c->next;
 			continue;
 		}
 		*at = c->next;
+		if (s->calls->closed)
+			s->calls->closed(s->ctx, c, c->gone);
 		free_client(c);
 	}
 }
@@ -679,6 +716,8 @@ int srv_wait(struct srv *s, struct pollfd *extra, size_t n, int64_t timeout_ns)
 {
 	int64_t now = tim_mono(), due = timeout_ns < 0 ? INT64_MAX : now + timeout_ns;
 
+	/* What the owner has done since the last turn. */
+	sweep(s);
 	for (struct srv_client *c = s->first; c; c = c->next)
 		c->slot = 0;
 	size_t k = fill_set(s, extra, n, now, &due);
@@ -695,9 +734,10 @@ int srv_wait(struct srv *s, struct pollfd *extra, size_t n, int64_t timeout_ns)
 	for (struct srv_client *c = s->first; c; c = c->next)
 		if (!c->dead && c->slot > 0)
 			serve(c, got > 0 ? s->set[c->slot].revents : 0, now);
+	/* Before the next ones come in: a place may have become free. */
+	sweep(s);
 	for (size_t i = 0; got > 0 && i < s->nlisteners; i++)
 		if (s->set[1 + n + i].revents)
 			accept_some(s, &s->listener[i]);
-	sweep(s);
 	return 0;
 }

@@ -1,9 +1,10 @@
-/* tcp.c - stream sockets with deadlines */
+/* tcp.c - stream sockets, TCP and Unix */
 #include "tcp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,76 +12,143 @@
 #include "io.h"
 #include "tim.h"
 
-#define ADDRESSES 8
-#define BACKLOG   16
+#define BACKLOG 64
 
-static void no_delay(int fd)
+static void no_delay(int fd, int family)
 {
 	int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-/* Waits for the end of connect(). 0, or -1 with errno. */
-static int wait_connected(int fd, int64_t until, bool (*stopping)(void))
-{
-	for (;;) {
-		int error = 0;
-		socklen_t n = sizeof error;
-		int64_t now = tim_mono();
-		int got = io_wait_write(fd, until > now ? until - now : 0);
+/* ---- connecting ---- */
 
-		if (got < 0 && errno == EINTR && stopping && !stopping())
+int tcp_find(struct tcp *t, const struct net_spec *to, char why[NET_WHY])
+{
+	*t = (struct tcp){.fd = -1};
+	int n = net_resolve(to, false, t->to, TCP_ADDRESSES, why);
+	t->n = n > 0 ? n : 0;
+	return n > 0 ? 0 : -1;
+}
+
+void tcp_stop(struct tcp *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+}
+
+int tcp_take(struct tcp *t)
+{
+	int fd = t->fd;
+
+	t->fd = -1;
+	return fd;
+}
+
+static const char *reason(int error)
+{
+	return error == ETIMEDOUT   ? "does not answer: is it on, and is this its address?"
+	    : error == ECONNREFUSED ? "Connection refused: nothing listens there"
+				    : strerror(error);
+}
+
+/* The address that is tried next has failed. */
+static void failed(struct tcp *t, int error)
+{
+	tcp_stop(t);
+	t->error = error;
+	t->at++;
+}
+
+/* Connects to the address whose turn it is, or to one after it. */
+static int try_on(struct tcp *t, char why[NET_WHY])
+{
+	for (; t->at < t->n; failed(t, errno)) {
+		const struct net_addr *a = &t->to[t->at];
+		int family = a->ss.ss_family;
+		t->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (t->fd < 0)
 			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			error = ETIMEDOUT;
-		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-			error = errno;
-		errno = error;
-		return error ? -1 : 0;
+		no_delay(t->fd, family);
+		if (connect(t->fd, (const struct sockaddr *)&a->ss, a->len) == 0)
+			return 1;
+		if (errno == EINPROGRESS) {
+			int64_t now = tim_mono();
+			t->due = now + (t->until - now) / (t->n - t->at);
+			return 0;
+		}
 	}
+	snprintf(why, NET_WHY, "%s", reason(t->error));
+	errno = t->error;
+	return -1;
 }
 
-static int connect_to(const struct net_addr *a, int64_t until, bool (*stopping)(void))
+int tcp_begin(struct tcp *t, int64_t until, char why[NET_WHY])
 {
-	int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	tcp_stop(t);
+	t->at = 0;
+	t->until = until;
+	t->error = ETIMEDOUT;
+	return try_on(t, why);
+}
 
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)&a->ss, a->len) == 0 ||
-	    (errno == EINPROGRESS && wait_connected(fd, until, stopping) == 0)) {
-		no_delay(fd);
-		return fd;
+int tcp_go_on(struct tcp *t, short revents, char why[NET_WHY])
+{
+	int error = 0;
+	socklen_t n = sizeof error;
+
+	if (!revents && tim_mono() < t->due)
+		return 0;
+	if (!revents)
+		error = ETIMEDOUT;
+	else if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+		error = errno;
+	if (!error)
+		return 1;
+	failed(t, error);
+	return try_on(t, why);
+}
+
+/* Waits for an attempt to end. 1, or -1. */
+static int wait_for(struct tcp *t, int64_t until, bool (*stopping)(void), char why[NET_WHY])
+{
+	int got = tcp_begin(t, until, why);
+
+	while (got == 0) {
+		int64_t now = tim_mono();
+		int ready = io_wait_write(t->fd, t->due > now ? t->due - now : 0);
+		if (ready >= 0) {
+			got = tcp_go_on(t, ready ? POLLOUT : 0, why);
+		} else if (errno != EINTR || !stopping || stopping()) {
+			int error = errno;
+			snprintf(why, NET_WHY, "%s", error == EINTR ? "stopped" : strerror(error));
+			tcp_stop(t);
+			errno = error;
+			return -1;
+		}
 	}
-	int error = errno;
-	close(fd);
-	errno = error;
-	return -1;
+	return got;
 }
 
 int tcp_connect(const struct net_spec *to, int64_t until, bool (*stopping)(void), char why[NET_WHY])
 {
-	struct net_addr a[ADDRESSES];
-	int n = net_resolve(to, false, a, ADDRESSES, why);
+	struct tcp t;
+	char text[NET_TEXT], what[NET_WHY];
 
-	if (n <= 0)
+	if (tcp_find(&t, to, why) < 0)
 		return -1;
-	for (int i = 0; i < n; i++) {
-		int fd = connect_to(&a[i], until, stopping);
-		if (fd >= 0 || errno == EINTR) /* a signal: no more attempts */
-			return fd;
-	}
+	if (wait_for(&t, until, stopping, what) > 0)
+		return tcp_take(&t);
 	int error = errno;
-	char text[NET_TEXT];
-	snprintf(why, NET_WHY, "%.120s: %s", net_text(&a[n - 1], text),
-	    error == ETIMEDOUT          ? "does not answer: is it on, and is this its address?"
-		: error == ECONNREFUSED ? "nothing listens on this port"
-					: strerror(error));
+	const struct net_addr *last = &t.to[t.at < t.n ? t.at : t.n - 1];
+	snprintf(why, NET_WHY, "%.120s: %.120s", net_text(last, text), what);
 	errno = error;
 	return -1;
 }
+
+/* ---- listening ---- */
 
 int tcp_listen(struct net_addr *at, char why[NET_WHY])
 {
@@ -90,11 +158,17 @@ int tcp_listen(struct net_addr *at, char why[NET_WHY])
 
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&at->ss, at->len) == 0 &&
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&at->ss, at->len) == 0 &&
 	    listen(fd, BACKLOG) == 0 && getsockname(fd, (struct sockaddr *)&at->ss, &at->len) == 0)
 		return fd;
 	int error = errno;
-	snprintf(why, NET_WHY, "%.120s: cannot listen: %s", net_text(at, text), strerror(error));
+	net_text(at, text);
+	if (error == EADDRINUSE)
+		snprintf(why, NET_WHY,
+		    "%.80s: another program listens there (ss -ltnp 'sport = :%u' names it)", text,
+		    net_port(at));
+	else
+		snprintf(why, NET_WHY, "%.80s: cannot listen there: %s", text, strerror(error));
 	if (fd >= 0)
 		close(fd);
 	errno = error;
@@ -106,6 +180,6 @@ int tcp_accept(int fd)
 	int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (got >= 0)
-		no_delay(got);
+		no_delay(got, AF_INET);
 	return got;
 }

@@ -20,7 +20,7 @@
  * a distribution's build has it too. clang knows no optimize attribute, and the sanitizers are not
  * ready when the choice is made. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WIRE_VECTOR __attribute__((optimize("O3"), target_clones("avx2", "default")))
 #else
 #define WIRE_VECTOR

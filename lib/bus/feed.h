@@ -1,11 +1,15 @@
 /*
  * feed.h - sends what waits in a spool to a time-series database, batch by batch, until it is there
  *
- * A batch is BATCH_LINES lines, or what came within a second. A batch that the server refuses is
+ * A batch is FEED_LINES lines, or what came within a second. A batch that the server refuses is
  * split until the refused lines are alone: the good ones are stored, each bad one is counted and
  * told with the server's reason. Sending a line twice is harmless, because every line carries its
  * time. No answer, 429 and 5xx: wait (0.1 s doubling to 30 s, or what the server asks for) and send the
  * same again. 401, 403 and 404 stop the feed until feed_resume().
+ *
+ * Batches go in the order of the spool. While all is well a second one is under way beside the
+ * first, where its times are all later: then it is no matter which of the two the server stores
+ * first. The spool hears of each batch in order, when those before it are done with.
  */
 #ifndef FYKE_FEED_H
 #define FYKE_FEED_H
@@ -32,7 +36,8 @@ enum feed_event {
 typedef void feed_tell(
     void *ctx, enum feed_event event, const char *why, const char *line, size_t n);
 
-/* bytes: the largest batch. NULL: no memory. The influx and the spool stay the caller's. */
+/* bytes: what is taken out of the spool at once, and the largest batch. NULL: no memory. The influx
+ * and the spool stay the caller's; free the feed before them. */
 struct feed *feed_new(struct influx *x, struct spool *s, size_t bytes, feed_tell *tell, void *ctx);
 void feed_free(struct feed *f);
 

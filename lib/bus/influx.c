@@ -26,6 +26,7 @@ struct influx {
 	const struct influx_target *to;
 	CURL *easy;
 	CURLM *multi;
+	bool beside; /* the multi handle is another's */
 	struct curl_slist *headers;
 	struct libdeflate_compressor *gz;
 	char *packed; /* the body, compressed */
@@ -166,28 +167,13 @@ bool influx_is_local(const char *url)
 	    strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
 }
 
-struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY])
+static bool set_options(struct influx *x)
 {
-	if (!good_url(to->url, why))
-		return NULL;
-	struct influx *x = calloc(1, sizeof *x);
-	if (x) {
-		x->to = to;
-		curl_global_init(CURL_GLOBAL_DEFAULT);
-		x->easy = curl_easy_init();
-		x->multi = curl_multi_init();
-		x->gz = libdeflate_alloc_compressor(GZIP_LEVEL);
-	}
-	bool good = x && x->easy && x->multi && x->gz && set_token(x) && add_header(x, "Expect:");
-	if (!good) {
-		snprintf(why, INFLUX_WHY, "no memory");
-		influx_free(x);
-		return NULL;
-	}
+	curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
 	curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIME);
-	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)(to->patience / TIM_MS));
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)(x->to->patience / TIM_MS));
 	curl_easy_setopt(x->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_SIZE);
 	curl_easy_setopt(x->easy, CURLOPT_USERAGENT, "fyke/" FYKE_VERSION);
@@ -196,7 +182,41 @@ struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY])
 	curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
+	return set_token(x) && add_header(x, "Expect:");
+}
+
+/* multi NULL: one of its own. NULL: no memory. */
+static struct influx *new_handle(const struct influx_target *to, CURLM *multi)
+{
+	struct influx *x = calloc(1, sizeof *x);
+
+	if (!x)
+		return NULL;
+	x->to = to;
+	x->beside = multi != NULL;
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	x->easy = curl_easy_init();
+	x->multi = multi ? multi : curl_multi_init();
+	x->gz = libdeflate_alloc_compressor(GZIP_LEVEL);
+	if (x->easy && x->multi && x->gz && set_options(x))
+		return x;
+	influx_free(x);
+	return NULL;
+}
+
+struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY])
+{
+	if (!good_url(to->url, why))
+		return NULL;
+	struct influx *x = new_handle(to, NULL);
+	if (!x)
+		snprintf(why, INFLUX_WHY, "no memory");
 	return x;
+}
+
+struct influx *influx_beside(struct influx *x)
+{
+	return new_handle(x->to, x->multi);
 }
 
 void influx_free(struct influx *x)
@@ -207,7 +227,7 @@ void influx_free(struct influx *x)
 		curl_multi_remove_handle(x->multi, x->easy);
 	if (x->easy)
 		curl_easy_cleanup(x->easy);
-	if (x->multi)
+	if (x->multi && !x->beside)
 		curl_multi_cleanup(x->multi);
 	curl_slist_free_all(x->headers);
 	libdeflate_free_compressor(x->gz);
@@ -422,6 +442,19 @@ static void finish(struct influx *x, CURLcode rc)
 		r->dropped = strtoll(dropped + 8, NULL, 10);
 }
 
+/* A request, of x or of one beside it, is at its end. */
+static void take_end(const CURLMsg *m)
+{
+	CURLcode rc = m->data.result;
+	char *whose = NULL;
+
+	curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &whose);
+	struct influx *x = (struct influx *)(void *)whose;
+	curl_multi_remove_handle(x->multi, x->easy);
+	x->running = false;
+	finish(x, rc);
+}
+
 bool influx_step(struct influx *x)
 {
 	int running, left;
@@ -430,14 +463,9 @@ bool influx_step(struct influx *x)
 	if (!x->running)
 		return true;
 	(void)curl_multi_perform(x->multi, &running);
-	while ((m = curl_multi_info_read(x->multi, &left))) {
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		CURLcode rc = m->data.result;
-		curl_multi_remove_handle(x->multi, x->easy);
-		x->running = false;
-		finish(x, rc);
-	}
+	while ((m = curl_multi_info_read(x->multi, &left)))
+		if (m->msg == CURLMSG_DONE)
+			take_end(m);
 	return !x->running;
 }
 

@@ -1,7 +1,8 @@
 /*
  * influx.h - InfluxDB 1 and 2 and VictoriaMetrics over HTTP: write lines, ask for rows
  *
- * One connection, kept open; one request at a time, which runs while the caller does other things:
+ * One connection, kept open; one request at a time, which runs while the caller does other things
+ * (a second connection runs beside it, influx_beside()):
  *
  *	influx_post(x, lines, n);
  *	while (!influx_step(x))
@@ -40,6 +41,10 @@ struct influx;
 /* The target's strings must outlive it. NULL with why. */
 struct influx *influx_new(const struct influx_target *to, char why[INFLUX_WHY]);
 void influx_free(struct influx *x);
+
+/* A second connection to x's server, whose requests run at the same time: influx_wait() of x waits
+ * for both. Free it before x. NULL: no memory. */
+struct influx *influx_beside(struct influx *x);
 
 /* Nanoseconds in "ns", "us", "ms" or "s"; 0: none of them. */
 int64_t influx_unit(const char *precision);

@@ -389,17 +389,18 @@ long spool_get(struct spool *s, char *buf, size_t size, size_t most, size_t *cou
 	return n;
 }
 
-int spool_ack(struct spool *s)
+int spool_ack(struct spool *s, size_t n, size_t lines)
 {
-	s->state.lines -= s->got_lines;
-	s->got_lines = 0;
-	s->state.bytes -= s->got;
+	n = n < s->got ? n : s->got; /* its file may have been dropped meanwhile */
+	lines = lines < s->got_lines ? lines : s->got_lines;
+	s->got -= n;
+	s->got_lines -= lines;
+	s->state.lines -= lines;
+	s->state.bytes -= n;
 	if (s->mem)
-		s->head = s->state.bytes == 0 ? 0 : s->head + s->got;
-	s->done += (int64_t)s->got;
-	bool file = !s->mem && s->got > 0;
-	s->got = 0;
-	return file ? write_acked(s) : 0;
+		s->head = s->state.bytes == 0 ? 0 : s->head + n;
+	s->done += (int64_t)n;
+	return !s->mem && n > 0 ? write_acked(s) : 0;
 }
 
 const struct spool_state *spool_state(const struct spool *s)

@@ -3,7 +3,7 @@
  *
  * In a folder: every line is in a file before spool_put() returns, so a program that is killed
  * loses nothing that it had put; what the receiver has acknowledged is remembered in `acked`.
- * After a crash at most the batch that was under way is given out again. Files are plain lines,
+ * After a crash what was given out and not acknowledged is given out again. Files are plain lines,
  * 0000000000000001.lp and so on, oldest first, and can be read or sent by hand. A line that a
  * crash has cut is dropped and counted. One program per folder, by a lock.
  *
@@ -32,8 +32,9 @@ int spool_put(struct spool *s, const char *lines, size_t n, size_t count);
  * the bytes (0: none waits) and *count; -1 with errno. A longer line than size is dropped as cut. */
 long spool_get(struct spool *s, char *buf, size_t size, size_t most, size_t *count);
 
-/* What was got last is done with. 0, or -1 with errno: it may come again after a restart. */
-int spool_ack(struct spool *s);
+/* The first n bytes, lines of them, of what was got last are done with; the rest stays got. 0, or -1
+ * with errno: it may come again after a restart. */
+int spool_ack(struct spool *s, size_t n, size_t lines);
 
 struct spool_state {
 	uint64_t lines, bytes; /* waiting, what was got but not acknowledged included */

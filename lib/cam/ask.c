@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "base/srv.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 
 #define USUAL_TCP "tcp:127.0.0.1:7011"
@@ -26,7 +27,7 @@ static int try(struct ask *a, const char *server, int64_t timeout_ns)
 		errno = EINVAL;
 		return -1;
 	}
-	a->fd = net_connect(&spec, timeout_ns, why);
+	a->fd = tcp_connect(&spec, tim_mono() + timeout_ns, NULL, why);
 	if (a->fd >= 0)
 		return 0;
 	snprintf(a->why, sizeof a->why,
@@ -34,9 +35,9 @@ static int try(struct ask *a, const char *server, int64_t timeout_ns)
 	return -1;
 }
 
-int ask_open(struct ask *a, const char *server, int64_t timeout_ns)
+int ask_open(struct ask *a, const struct ask_options *o)
 {
-	const char *env = getenv("FYKE_SEQD");
+	const char *server = o->server, *env = getenv("FYKE_SEQD");
 	char path[NET_TEXT], text[NET_TEXT + 8];
 
 	a->fd = -1;
@@ -44,11 +45,11 @@ int ask_open(struct ask *a, const char *server, int64_t timeout_ns)
 	if (!server && env && *env)
 		server = env;
 	if (server)
-		return try(a, server, timeout_ns);
+		return try(a, server, o->timeout);
 	snprintf(text, sizeof text, "unix:%s", srv_default("seqd", false, path));
-	if (access(path, F_OK) == 0 && try(a, text, timeout_ns) == 0)
+	if (access(path, F_OK) == 0 && try(a, text, o->timeout) == 0)
 		return 0;
-	return try(a, USUAL_TCP, timeout_ns);
+	return try(a, USUAL_TCP, o->timeout);
 }
 
 void ask_close(struct ask *a)
@@ -125,23 +126,52 @@ int ask_parse(const char *line, struct ask_final *f)
 	return 1;
 }
 
-int ask_abort(const char *server, int64_t timeout_ns, char said[ASK_WHY])
+int ask_do(struct ask *a, const char *line, const struct ask_options *o,
+    const struct ask_calls *calls, void *ctx, struct ask_final *f)
 {
-	static struct ask a;
-	struct ask_final f = {.code = 0};
-	char *line = NULL;
 	int got = 0;
 
-	if (ask_open(&a, server, timeout_ns) == 0 && ask_send(&a, "abort") == 0) {
-		int64_t until = tim_mono() + timeout_ns;
-		while ((line = ask_line(&a, until)) && (got = ask_parse(line, &f)) == 0)
-			;
+	if (ask_send(a, line) < 0)
+		return -1;
+	while (got == 0) {
+		char *answer = ask_line(a, tim_mono() + o->timeout);
+		if (!answer && errno == EINTR && calls->go_on(ctx))
+			continue;
+		if (!answer)
+			return -1;
+		got = ask_parse(answer, f);
+		if (got == 0)
+			calls->progress(ctx, answer + 2);
 	}
-	bool done = line && got > 0 && f.tag == CODE_NOTE;
-	if (line && got > 0)
+	if (got > 0)
+		return 0;
+	(void)lost(a, EPROTO, "an answer that is no answer: is that seqd?");
+	return -1;
+}
+
+static void no_progress(void *ctx, const char *text)
+{
+	(void)ctx, (void)text;
+}
+
+/* The Ctrl-C that led here is no reason to stop. */
+static bool go_on(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+int ask_abort(const struct ask_options *o, char said[ASK_WHY])
+{
+	static const struct ask_calls quiet = {.progress = no_progress, .go_on = go_on};
+	static struct ask a;
+	struct ask_final f = {.code = 0};
+
+	bool answered = ask_open(&a, o) == 0 && ask_do(&a, "abort", o, &quiet, NULL, &f) == 0;
+	if (answered)
 		snprintf(said, ASK_WHY, "%.*s", ASK_WHY - 1, f.text);
 	else
 		snprintf(said, ASK_WHY, "the abort did not reach the camera: %.300s", a.why);
 	ask_close(&a);
-	return done ? 0 : -1;
+	return answered && f.tag == CODE_NOTE ? 0 : -1;
 }

@@ -54,6 +54,8 @@ static void take_card(struct blob *b)
 		fail(b, "its header has no end");
 	if (is_key(c, "BITPIX"))
 		b->bitpix = (int)number(c);
+	else if (is_key(c, "NAXIS"))
+		b->naxis = (int)number(c);
 	else if (is_key(c, "NAXIS1"))
 		b->width = axis(number(c));
 	else if (is_key(c, "NAXIS2"))
@@ -67,8 +69,10 @@ static void take_card(struct blob *b)
 static void check_header(struct blob *b)
 {
 	b->in_data = true;
-	if (b->bitpix != 16 || b->bzero < 0 || b->bzero > 65535)
-		fail(b, "its pixels have not 16 bits");
+	if ((b->bitpix != 16 && b->bitpix != 8) || b->bzero < 0 || b->bzero > 65535)
+		fail(b, "its pixels have neither 8 nor 16 bits");
+	else if (b->naxis > 2)
+		fail(b, "it is in colours: set the driver to monochrome");
 	else if (b->width < 1 || b->height < 1)
 		fail(b, "it has no axes");
 	else if ((size_t)b->width * (size_t)b->height > b->room)
@@ -82,11 +86,11 @@ static void byte(struct blob *b, uint8_t c)
 	if (b->in_data) {
 		if (b->n == (size_t)b->width * (size_t)b->height)
 			return; /* the padding of the last block */
-		if (at % 2 == 0) {
+		if (b->bitpix == 16 && at % 2 == 0) {
 			b->half = c;
 			return;
 		}
-		int v = (int16_t)((b->half << 8) | c) + (int)b->bzero;
+		int v = (b->bitpix == 16 ? (int16_t)((b->half << 8) | c) : c) + (int)b->bzero;
 		b->pixels[b->n++] = (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v);
 		return;
 	}

@@ -13,9 +13,9 @@
 struct blob {
 	uint16_t *pixels; /* room for `room` of them, the owner's */
 	size_t room, n;   /* n: pixels so far */
-	int width, height, bitpix;
+	int width, height, bitpix, naxis;
 	double bzero;
-	bool bad;        /* not an image of 16 bits, or larger than the room */
+	bool bad;        /* not an image of 8 or 16 bits, in colours, or larger than the room */
 	const char *why; /* why bad */
 	/* private */
 	uint32_t bits;

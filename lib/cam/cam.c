@@ -38,6 +38,19 @@ void cam_free(struct cam *c)
 	free(c);
 }
 
+int cam_option(struct cam *c, const char *text, char why[CAM_TEXT])
+{
+	size_t n = strcspn(text, "=");
+	char key[64];
+
+	if (!text[n] || n >= sizeof key) {
+		snprintf(why, CAM_TEXT, "%.100s: KEY=VALUE is expected", text);
+		return -1;
+	}
+	snprintf(key, sizeof key, "%.*s", (int)n, text);
+	return c->back->option(c, key, text + n + 1, why);
+}
+
 unsigned cam_did(struct cam *c, const char *call, unsigned code)
 {
 	c->said.call = call;

@@ -81,9 +81,10 @@ struct cam_back {
 	int (*temperature)(struct cam *c, double *celsius);
 	/* Everything of an exposure but its start. */
 	int (*prepare)(struct cam *c, const struct cam_setup *s, struct cam_timing *t);
-	int (*expose)(struct cam *c);
+	/* From here on the image may come into pixels, which has room for n of them. */
+	int (*expose)(struct cam *c, uint16_t *pixels, size_t n);
 	int (*wait)(struct cam *c, int64_t ns, struct cam_progress *p);
-	int (*fetch)(struct cam *c, uint16_t *pixels, size_t n);
+	int (*fetch)(struct cam *c);                   /* after CAM_READY: now it is there, whole */
 	int (*cancel)(struct cam *c);                  /* aborts */
 	int (*addtime)(struct cam *c, double seconds); /* these three may be NULL */
 	int (*hold)(struct cam *c, bool hold);
@@ -107,6 +108,9 @@ struct cam {
 /* Makes a camera of a back end: "sim", "andor", "indi". NULL with errno (EINVAL: no such one). */
 struct cam *cam_new(const char *back);
 void cam_free(struct cam *c); /* does not stop it */
+
+/* An option "KEY=VALUE" of the back end. 0, or -1 with why. */
+int cam_option(struct cam *c, const char *text, char why[CAM_TEXT]);
 
 static inline int cam_columns(const struct cam_frame *f)
 {

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fitsio.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,8 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "base/why.h"
+#include "base/wire.h"
 #include "cam/codes.h"
 #include "cam/night.h"
 
@@ -24,18 +25,7 @@
 #define BLOCK        2880
 #define STEP         (BLOCK * 182) /* bytes at a time: half a MiB stays in a cache */
 
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, PUB_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, PUB_WHY, error, __VA_ARGS__)
 
 /* What cfitsio says, and errno, which tells more when a disk is full. */
 static int fits_fail(char why[PUB_WHY], const char *path, int status, int error)
@@ -116,6 +106,9 @@ static void times(fitsfile *f, const struct image *im, int *status)
 	moment(f, "DATE-OBS", im->begun, "start of the exposure", status);
 	moment(f, "DATE-AVG", im->begun + half, "middle of the exposure", status);
 	text(f, "TIMESYS", "UTC", "of all times here", status);
+	if (im->clock_step != 0)
+		real(
+		    f, "CLKSTEP", im->clock_step, 3, "[s] the clock was set by, meanwhile", status);
 	real(f, "EXPREQ", im->asked, 6, "[s] exposure that was asked for", status);
 	real(f, "EXPTIME", im->exposure, 6, "[s] exposure", status);
 	real(f, "DARKTIME", im->dark_time, 6, "[s] from the start to the read-out", status);
@@ -255,14 +248,6 @@ static char *header_text(const struct image *im, const char *name, size_t *n, ch
 	return all;
 }
 
-/* For loops over pixels: the compiler's best, for the machine at hand. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define FAST __attribute__((optimize("O3"), target_clones("avx2", "default")))
-#else
-#define FAST
-#endif
-
 static uint32_t fold(uint64_t s)
 {
 	while (s >> 32)
@@ -272,7 +257,7 @@ static uint32_t fold(uint64_t s)
 
 /* Ones' complement sum of big-endian 32-bit words: what FITS calls a checksum. n is a multiple of 4,
  * and less than 2^33. */
-FAST static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
+WIRE_VECTOR static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
 {
 	const uint32_t *w = data;
 	uint64_t s = 0;
@@ -283,7 +268,7 @@ FAST static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
 }
 
 /* Unsigned pixels as FITS has them: big-endian, less 32768. */
-FAST static void to_fits(uint16_t *restrict to, const uint16_t *restrict from, size_t n)
+WIRE_VECTOR static void to_fits(uint16_t *restrict to, const uint16_t *restrict from, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		to[i] = htobe16(from[i] ^ 0x8000);

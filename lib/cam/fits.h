@@ -20,13 +20,14 @@ struct image {
 	struct cam_frame frame;
 	const uint16_t *pixels;
 	bool dark;
-	bool ended;       /* by readout or addtime, before its time */
-	double asked;     /* s */
-	double exposure;  /* s of light */
-	double dark_time; /* s from the start to the read-out */
-	double readout;   /* s */
-	int64_t begun;    /* UTC: the shutter opened */
-	double celsius;   /* NAN: not known */
+	bool ended;        /* by readout or addtime, before its time */
+	double asked;      /* s */
+	double exposure;   /* s of light */
+	double dark_time;  /* s from the start to the read-out */
+	double readout;    /* s */
+	int64_t begun;     /* UTC: the shutter opened */
+	double clock_step; /* s by which the clock was set during the exposure */
+	double celsius;    /* NAN: not known */
 	unsigned temp_code;
 	const struct cards *site, *telescope; /* may be NULL */
 	const char *tel_state;                /* OK, STALE, MISSING or NONE */

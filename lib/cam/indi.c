@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/net.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 #include "cam/blob.h"
 #include "cam/codes.h"
@@ -72,9 +72,10 @@ struct indi {
 	char message[CAM_TEXT]; /* the last one */
 	/* of the exposure */
 	struct blob blob;
-	uint16_t *pixels;
+	uint16_t *pixels; /* shoot's, while armed */
 	size_t room;
-	bool armed, image; /* an image is expected; it has come */
+	bool asked, armed,
+	    image; /* an exposure was asked for; has begun: its image may come; it has */
 	double exposure;
 	int64_t begun, idle_at;
 };
@@ -199,6 +200,10 @@ static void end(void *ctx, const char *name)
 		d->is_blob = false;
 	} else if (len > 6 && strcmp(name + len - 6, "Vector") == 0 && d->now) {
 		d->now->updates++;
+		/* An image that comes before this is of an exposure before. */
+		if (d->asked && d->now == &d->p[EXPOSURE] &&
+		    (d->now->state == BUSY || d->now->state == OK))
+			d->armed = true;
 		d->now = NULL;
 	}
 }
@@ -354,6 +359,12 @@ static int set_switch(struct cam *c, struct property *p, const char *element)
 	return 0;
 }
 
+/* No image is expected any more; the rest of one that comes now is dropped. */
+static void disarm(struct indi *d)
+{
+	d->asked = d->armed = d->is_blob = false;
+}
+
 /* ---- life ---- */
 
 static struct indi *own(struct cam *c)
@@ -469,10 +480,10 @@ static int start(struct cam *c)
 	memset(d->p, 0, sizeof d->p);
 	for (int i = 0; i < PROPERTIES; i++)
 		d->p[i].name = names[i];
-	d->armed = d->is_blob = false;
+	disarm(d);
 	d->elem = NULL;
 	d->now = NULL;
-	d->fd = net_connect(&d->server, ANSWER, why);
+	d->fd = tcp_connect(&d->server, tim_mono() + ANSWER, NULL, why);
 	if (d->fd < 0)
 		return cam_fail(c, "connect", DRV_NOCAMERA, "INDI server: %.160s", why);
 	xml_begin(&d->xml, &calls, d);
@@ -565,8 +576,8 @@ static int prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *
 {
 	struct indi *d = c->own;
 	const struct element *e = find_element(&d->p[EXPOSURE], "CCD_EXPOSURE_VALUE", false);
-	size_t need = (size_t)cam_columns(&s->frame) * (size_t)cam_rows(&s->frame);
 
+	disarm(d);
 	if (frame(c, &s->frame) < 0)
 		return -1;
 	if (set_switch(c, &d->p[FRAME_TYPE],
@@ -574,21 +585,13 @@ static int prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *
 		    : s->seconds > 0 ? "FRAME_DARK"
 				     : "FRAME_BIAS") < 0)
 		return -1;
-	if (need > d->room) {
-		free(d->pixels);
-		d->pixels = malloc(need * sizeof *d->pixels);
-		d->room = d->pixels ? need : 0;
-		if (!d->pixels)
-			return cam_fail(
-			    c, "CCD1", DRV_GENERAL_ERRORS, "no memory for %zu pixels", need);
-	}
 	t->exposure = e && s->seconds < e->min ? e->min : s->seconds;
 	t->readout = 0;
 	d->exposure = t->exposure;
 	return 0;
 }
 
-static int expose(struct cam *c)
+static int expose(struct cam *c, uint16_t *pixels, size_t n)
 {
 	static const char *const element[] = {"CCD_EXPOSURE_VALUE"};
 	struct indi *d = c->own;
@@ -597,16 +600,18 @@ static int expose(struct cam *c)
 		return lost(c, "CCD_EXPOSURE");
 	/* A second request would restart the exposure of whoever else is taking one. */
 	if (d->p[EXPOSURE].state == BUSY)
-		return cam_fail(
-		    c, "CCD_EXPOSURE", DRV_ACQUIRING, "another INDI client is exposing");
+		return cam_fail(c, "CCD_EXPOSURE", DRV_ACQUIRING,
+		    "another INDI client is exposing, or the exposure before has not ended");
 	d->image = false;
+	d->pixels = pixels;
+	d->room = n;
 	d->idle_at = 0;
 	d->blob.bad = false;
-	d->armed = true; /* a short one may come with the answer */
+	d->asked = true; /* a short one may come with the answer */
 	d->begun = tim_mono();
 	if (set_numbers(c, &d->p[EXPOSURE], element, &d->exposure, 1, true) == 0)
 		return 0;
-	d->armed = false;
+	disarm(d);
 	return -1;
 }
 
@@ -636,20 +641,19 @@ static int wait_image(struct cam *c, int64_t ns, struct cam_progress *p)
 	return 0;
 }
 
-static int fetch(struct cam *c, uint16_t *pixels, size_t n)
+static int fetch(struct cam *c)
 {
 	struct indi *d = c->own;
 	const struct blob *b = &d->blob;
 
-	d->armed = false;
+	disarm(d);
 	if (b->bad || !blob_whole(b))
 		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS, "the image cannot be used: %s",
 		    b->bad ? b->why : "it is not whole");
-	if (b->n != n)
+	if (b->n != d->room)
 		return cam_fail(c, "CCD1", DRV_P2INVALID,
 		    "the image came as %d x %d: did another INDI client change the binning?",
 		    b->width, b->height);
-	memcpy(pixels, d->pixels, n * sizeof *pixels);
 	(void)cam_did(c, "CCD1", DRV_SUCCESS);
 	return 0;
 }
@@ -659,7 +663,7 @@ static int abort_exposure(struct cam *c)
 	struct indi *d = c->own;
 	struct property *e = &d->p[EXPOSURE];
 
-	d->armed = false;
+	disarm(d);
 	if (set_switch(c, &d->p[ABORT], "ABORT") < 0)
 		return -1;
 	/* The image of a late abort still comes, and is dropped. */
@@ -681,7 +685,6 @@ static void release(struct cam *c)
 		return;
 	if (d->fd >= 0)
 		close(d->fd);
-	free(d->pixels);
 	free(d);
 }
 

@@ -181,10 +181,12 @@ int sdk_prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *t)
 	return 0;
 }
 
-int sdk_expose(struct cam *c)
+int sdk_expose(struct cam *c, uint16_t *pixels, size_t n)
 {
 	struct sdk_state *s = c->own;
 
+	s->pixels = pixels;
+	s->npixels = n;
 	if (!GOOD(c, StartAcquisition))
 		return -1;
 	s->begun = tim_mono();
@@ -216,9 +218,11 @@ int sdk_wait(struct cam *c, int64_t ns, struct cam_progress *p)
 	return 0;
 }
 
-int sdk_fetch(struct cam *c, uint16_t *pixels, size_t n)
+int sdk_fetch(struct cam *c)
 {
-	return GOOD(c, GetAcquiredData16, pixels, (unsigned)n) ? 0 : -1;
+	const struct sdk_state *s = c->own;
+
+	return GOOD(c, GetAcquiredData16, s->pixels, (unsigned)s->npixels) ? 0 : -1;
 }
 
 int sdk_abort(struct cam *c)

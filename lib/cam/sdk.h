@@ -71,6 +71,8 @@ struct sdk_state {
 	int vs_speed, slow, fast, speeds, gains;
 	double exposure;
 	int64_t begun;
+	uint16_t *pixels; /* where the image goes */
+	size_t npixels;
 };
 
 int sdk_start(struct cam *c);
@@ -78,9 +80,9 @@ int sdk_frame(struct cam *c, const struct cam_frame *f);
 int sdk_cool(struct cam *c, bool on, double celsius);
 int sdk_temperature(struct cam *c, double *celsius);
 int sdk_prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *t);
-int sdk_expose(struct cam *c);
+int sdk_expose(struct cam *c, uint16_t *pixels, size_t n);
 int sdk_wait(struct cam *c, int64_t ns, struct cam_progress *p);
-int sdk_fetch(struct cam *c, uint16_t *pixels, size_t n);
+int sdk_fetch(struct cam *c);
 int sdk_abort(struct cam *c);
 int sdk_stop(struct cam *c);
 

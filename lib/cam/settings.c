@@ -254,7 +254,7 @@ static unsigned change_ours(struct settings *s, const struct verb_request *r, ch
 	default:
 		if (*arg)
 			s->mult = verb_int(arg);
-		snprintf(say, VERB_WHY, "%d images", s->mult);
+		snprintf(say, VERB_WHY, "%d image%s", s->mult, s->mult > 1 ? "s" : "");
 	}
 	return SEQ_OK;
 }

@@ -118,7 +118,7 @@ void shoot_control(struct shoot *s, enum shoot_control what, double seconds);
 /* A series ends with the image under way. */
 void shoot_last(struct shoot *s);
 
-/* Whether the camera is on; then cam->info holds. Only right between jobs. */
+/* Whether the camera is on; then cam->info holds. Both only between jobs. */
 bool shoot_is_on(const struct shoot *s);
 
 #endif

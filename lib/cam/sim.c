@@ -627,7 +627,7 @@ static int option(struct cam *c, const char *key, const char *value, char why[CA
 	else if (strcmp(key, "seed") == 0)
 		sim.seed = (uint64_t)fabs(v);
 	else if (strcmp(key, "speed") == 0 && v > 0 && v <= 1e6)
-		sim.speed = v;
+		c->pace = sim.speed = v;
 	else if (strcmp(key, "mhz") == 0 && v > 0 && v <= 1e6)
 		sim.mhz = v;
 	else if (strcmp(key, "temp") == 0 && v >= T_MIN && v <= 50)
@@ -650,7 +650,6 @@ static int start(struct cam *c)
 	char why[CAM_TEXT], one[80];
 
 	set_defaults(c);
-	c->pace = sim.speed;
 	while (sim.nfaults == 0 && more && *more) {
 		size_t n = strcspn(more, ",");
 		snprintf(one, sizeof one, "%.*s", (int)n, more);

@@ -12,11 +12,14 @@
 #include "base/cli.h"
 #include "base/tim.h"
 
-int talker_facility(const char *name)
+int talker_place(struct talker *t)
 {
-	if (strncmp(name, "local", 5) != 0 || name[5] < '0' || name[5] > '7' || name[6])
+	const char *p = t->place ? t->place : "local0";
+
+	if (strncmp(p, "local", 5) != 0 || p[5] < '0' || p[5] > '7' || p[6])
 		return -1;
-	return 16 + name[5] - '0';
+	t->facility = 16 + p[5] - '0';
+	return 0;
 }
 
 const char *talker_where(const struct talker *t)
@@ -56,4 +59,12 @@ int talker_send(const struct talker *t, enum code_tag tag, const char *text)
 	close(fd);
 	errno = error;
 	return sent == n ? 0 : -1;
+}
+
+bool talker_lost(struct talker *t, enum code_tag tag, const char *text)
+{
+	if (talker_send(t, tag, text) == 0 || t->told)
+		return false;
+	t->told = true;
+	return true;
 }

@@ -127,3 +127,36 @@ enum bme680_answer bme680_ask(int fd, struct bme680_lines *in, int64_t deadline,
 		return BME680_LOST;
 	return bme680_next(fd, in, deadline, to);
 }
+
+/* Asks once; a signal that is no stop does not spoil the answer. */
+static enum bme680_answer ask_through(
+    int fd, struct bme680_lines *in, int64_t patience, bool (*stopping)(void), struct bme680 *to)
+{
+	int64_t deadline = tim_mono() + patience;
+	enum bme680_answer a = bme680_ask(fd, in, deadline, to);
+
+	while (a == BME680_STOPPED && !stopping())
+		a = bme680_next(fd, in, deadline, to);
+	return a;
+}
+
+/* What else has come belongs to no question, or to an older one. */
+static void drop_all(int fd)
+{
+	char junk[BME680_LINE];
+
+	while (io_wait(fd, 0) > 0 && read(fd, junk, sizeof junk) > 0)
+		;
+}
+
+enum bme680_answer bme680_read(int fd, struct bme680_lines *in, int64_t patience,
+    bool (*stopping)(void), uint64_t *again, struct bme680 *to)
+{
+	enum bme680_answer a = ask_through(fd, in, patience, stopping, to);
+
+	if (a == BME680_OK || a == BME680_LOST || a == BME680_STOPPED)
+		return a;
+	drop_all(fd);
+	++*again;
+	return ask_through(fd, in, patience, stopping, to);
+}

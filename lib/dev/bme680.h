@@ -9,6 +9,7 @@
 #ifndef FYKE_BME680_H
 #define FYKE_BME680_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,5 +55,10 @@ enum bme680_answer bme680_next(
 
 /* Asks, and waits for the answer. What was in `in` belongs to an older question and is dropped. */
 enum bme680_answer bme680_ask(int fd, struct bme680_lines *in, int64_t deadline, struct bme680 *to);
+
+/* A reading: asks, and after an answer that is none once more (which *again counts), waiting
+ * patience (ns) for each. stopping is asked after a signal. */
+enum bme680_answer bme680_read(int fd, struct bme680_lines *in, int64_t patience,
+    bool (*stopping)(void), uint64_t *again, struct bme680 *to);
 
 #endif

@@ -117,6 +117,20 @@ static enum hvask_end lost(struct hvask *a, const char *why)
 	return HVASK_LOST;
 }
 
+/* Nobody is there: on this machine that would be hvmux. */
+static enum hvask_end not_there(struct hvask *a)
+{
+	const char *peer = dial_text(a->dial), *why = dial_why(a->dial);
+	bool here = strncmp(peer, "tcp:127.", 8) == 0 || strncmp(peer, "unix:", 5) == 0;
+	char text[NET_WHY + 32];
+
+	if (!here || (strncmp(why, "Connection refused", 18) != 0 &&
+			 strncmp(why, "No such file", 12) != 0))
+		return lost(a, why);
+	snprintf(text, sizeof text, "%.100s; is hvmux running?", why);
+	return lost(a, text);
+}
+
 /* One wait. false: a signal asks to stop. */
 static bool pause_until(struct hvask *a, int64_t until, enum dial_event *event)
 {
@@ -136,11 +150,11 @@ static enum hvask_end connect_now(struct hvask *a)
 		struct pollfd p;
 		dial_poll(a->dial, &p); /* no descriptor: it waits before it dials again */
 		if (now >= until || (p.fd < 0 && dial_due(a->dial) > now + PATIENCE))
-			return lost(a, dial_why(a->dial));
+			return not_there(a);
 		if (!pause_until(a, until, &event))
 			return HVASK_STOPPED;
 		if (event == DIAL_LOST)
-			return lost(a, dial_why(a->dial));
+			return not_there(a);
 	}
 	return HVASK_OK;
 }

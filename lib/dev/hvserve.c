@@ -8,15 +8,6 @@
 #include "base/dial.h"
 #include "base/tim.h"
 
-/* A client: srv's handle until it closes, hvmux's until the end of the turn. */
-struct peer {
-	struct peer *next;
-	struct srv_client *srv;
-	struct hvmux_client *mux;
-	bool ended, held;
-	size_t seen; /* bytes waiting behind a line that was kept */
-};
-
 struct hvserve {
 	struct hvmux *mux;
 	struct srv *srv;
@@ -24,7 +15,6 @@ struct hvserve {
 	struct dial *dial[HV_BOARDS];
 	char told[HV_BOARDS][NET_WHY]; /* why each is away; "": it is not */
 	int boards;
-	struct peer *peers;
 	int64_t due; /* of hvmux */
 };
 
@@ -112,72 +102,54 @@ static void step(struct hvserve *h, int board, short revents)
 		hvmux_reply(h->mux, board, line, n, now);
 }
 
-/* ---- to and from the clients ---- */
+/* ---- to and from the clients: hvmux knows them by srv's handles, srv keeps hvmux's ---- */
 
 static void to_client(void *ctx, void *who, const char *text, size_t n)
 {
-	const struct peer *p = who;
-
 	(void)ctx;
-	if (p->srv)
-		srv_send(p->srv, text, n);
+	srv_send(who, text, n);
 }
 
 static void room(void *ctx, void *who)
 {
-	struct peer *p = who;
-
 	(void)ctx;
-	p->held = false;
-	if (p->srv)
-		srv_resume(p->srv);
+	srv_resume(who);
 }
 
 static void opened(void *ctx, struct srv_client *c)
 {
 	struct hvserve *h = ctx;
-	struct peer *p = calloc(1, sizeof *p);
 
-	if (!p || !(p->mux = hvmux_join(h->mux, p, srv_peer(c), srv_read_only(c)))) {
-		free(p);
+	srv_set_data(c, hvmux_join(h->mux, c, srv_peer(c), srv_read_only(c)));
+	if (!srv_data(c))
 		srv_close(c, "no memory");
-		return;
-	}
-	p->srv = c;
-	p->next = h->peers;
-	h->peers = p;
-	srv_set_data(c, p);
 }
 
 static enum srv_take on_line(void *ctx, struct srv_client *c, char *line, size_t n, bool cut)
 {
-	struct peer *p = srv_data(c);
-
 	(void)ctx;
-	if (hvmux_line(p->mux, line, n, cut, tim_mono()))
-		return SRV_TAKEN;
-	p->held = true;
-	p->seen = 0;
-	return SRV_LATER;
+	return hvmux_line(srv_data(c), line, n, cut, tim_mono()) ? SRV_TAKEN : SRV_LATER;
 }
 
-static bool ended(void *ctx, struct srv_client *c)
+static void behind(void *ctx, struct srv_client *c, const char *data, size_t n)
 {
-	struct peer *p = srv_data(c);
-
 	(void)ctx;
-	p->ended = true;
-	return hvmux_waiting(p->mux) > 0;
+	hvmux_ahead(srv_data(c), data, n, tim_mono());
 }
 
-/* hvmux may be in the middle of something: it is told at the end of the turn. */
+static bool awaits(void *ctx, const struct srv_client *c)
+{
+	const struct hvmux_client *mux = srv_data(c);
+
+	(void)ctx;
+	return mux && hvmux_waiting(mux) > 0;
+}
+
 static void closed(void *ctx, struct srv_client *c, const char *why)
 {
-	struct peer *p = srv_data(c);
-
 	(void)ctx, (void)why;
-	if (p)
-		p->srv = NULL;
+	if (srv_data(c))
+		hvmux_leave(srv_data(c));
 }
 
 static void refused(void *ctx, const char *peer, const char *why)
@@ -186,30 +158,6 @@ static void refused(void *ctx, const char *peer, const char *why)
 
 	snprintf(text, sizeof text, "%.90s: not let in: %.120s", peer, why);
 	audit(ctx, text);
-}
-
-/* After a turn: OFFs in what waits, clients that have all their answers, clients that have gone. */
-static void sweep(struct hvserve *h)
-{
-	for (struct peer **at = &h->peers; *at;) {
-		struct peer *p = *at;
-		size_t n;
-		if (p->srv && p->held) {
-			const char *text = srv_waiting(p->srv, &n);
-			if (n != p->seen)
-				hvmux_ahead(p->mux, text, n, tim_mono());
-			p->seen = n;
-		}
-		if (p->srv && p->ended && hvmux_waiting(p->mux) == 0)
-			srv_finish(p->srv);
-		if (p->srv) {
-			at = &p->next;
-			continue;
-		}
-		*at = p->next;
-		hvmux_leave(p->mux);
-		free(p);
-	}
 }
 
 /* ---- the turn ---- */
@@ -237,7 +185,6 @@ int hvserve_turn(struct hvserve *h, int64_t until)
 	for (int i = 0; i < h->boards; i++)
 		step(h, i, p[i].revents);
 	h->due = hvmux_run(h->mux, tim_mono());
-	sweep(h);
 	return 0;
 }
 
@@ -257,7 +204,8 @@ struct hvserve *hvserve_new(const struct hvmux_options *mux, const struct net_sp
 	    .note = note};
 	static const struct srv_calls to_srv = {.opened = opened,
 	    .line = on_line,
-	    .ended = ended,
+	    .behind = behind,
+	    .awaits = awaits,
 	    .closed = closed,
 	    .refused = refused};
 	struct hvserve *h = calloc(1, sizeof *h);
@@ -282,13 +230,8 @@ void hvserve_free(struct hvserve *h)
 {
 	if (!h)
 		return;
-	srv_free(h->srv);
 	hvmux_free(h->mux);
-	while (h->peers) {
-		struct peer *p = h->peers;
-		h->peers = p->next;
-		free(p);
-	}
+	srv_free(h->srv);
 	for (int i = 0; i < h->boards; i++)
 		dial_free(h->dial[i]);
 	free(h);

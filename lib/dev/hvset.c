@@ -51,7 +51,10 @@ static enum hvset_end because(
 {
 	if (end == HVASK_STOPPED)
 		return HVSET_STOPPED;
-	say(h, HVSET_FAIL, w, "%s: %s", what, hvask_why(h->ask));
+	if (end == HVASK_LOST) /* whatever was asked */
+		say(h, HVSET_FAIL, w, "%s", hvask_why(h->ask));
+	else
+		say(h, HVSET_FAIL, w, "%s: %s", what, hvask_why(h->ask));
 	return end == HVASK_LOST ? HVSET_LOST : end == HVASK_REFUSED ? HVSET_REFUSED : HVSET_DEVICE;
 }
 
@@ -583,17 +586,18 @@ enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n)
 	return end;
 }
 
-enum hvset_end hvset_all_off(struct hvset *h, int board)
+enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want, int *n)
 {
 	int first = board < 0 ? 0 : board, last = first, nch;
 	enum hvset_end worst = HVSET_DONE;
 	enum hvask_end end;
 
+	*n = 0;
 	if (board < 0) {
-		int n;
-		if ((end = hvask_boards(h->ask, &n)) != HVASK_OK)
+		int boards;
+		if ((end = hvask_boards(h->ask, &boards)) != HVASK_OK)
 			return because(h, NULL, "how many boards", end);
-		last = n ? n - 1 : 0;
+		last = boards ? boards - 1 : 0;
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
@@ -604,6 +608,8 @@ enum hvset_end hvset_all_off(struct hvset *h, int board)
 			struct hvset_want w = {.board = b, .channel = c, .power = HVSET_OFF};
 			enum hvset_end one = switch_off(h, &w);
 			worst = worst == HVSET_DONE ? one : worst;
+			if (one == HVSET_DONE && *n < HVSET_WANTS)
+				want[(*n)++] = w;
 		}
 	}
 	return worst;

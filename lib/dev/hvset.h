@@ -13,7 +13,7 @@
 
 #include "hvask.h"
 
-#define HVSET_WANTS 64
+#define HVSET_WANTS 256 /* 32 boards of 8 channels */
 
 enum hvset_power { HVSET_KEEP, HVSET_OFF, HVSET_ON };
 
@@ -59,8 +59,9 @@ enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n
  * an OFF. */
 enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n);
 
-/* Switches off every channel of every board (board < 0) or of one. */
-enum hvset_end hvset_all_off(struct hvset *h, int board);
+/* Switches off every channel of every board (board < 0) or of one. want[0..*n), of HVSET_WANTS, are
+ * those that were. */
+enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want, int *n);
 
 /* Clears alarms and trips of a board. */
 enum hvset_end hvset_clear(struct hvset *h, int board);

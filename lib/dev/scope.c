@@ -19,9 +19,7 @@
 #define NEW_SIGNAL  1     /* bits of INR */
 #define NEW_SEGMENT 16
 
-static int fail(struct scope *s, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(struct scope *s, int error, const char *format, ...)
+int scope_fail(struct scope *s, int error, const char *format, ...)
 {
 	va_list ap;
 
@@ -87,7 +85,7 @@ static int identify(struct scope *s)
 		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
 			*p = '?';
 	if (!strcasestr(s->idn, "LECROY"))
-		return fail(s, ENODEV, "%.200s is no LeCroy oscilloscope: it says '%.100s'",
+		return scope_fail(s, ENODEV, "%.200s is no LeCroy oscilloscope: it says '%.100s'",
 		    s->o->at.spec.host, s->idn);
 	return 0;
 }
@@ -96,14 +94,14 @@ static int connect_once(struct scope *s)
 {
 	s->why[0] = '\0';
 	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0)
-		return fail(s, errno, "%.100s: %.500s", s->o->at.spec.host, s->link.why);
+		return scope_fail(s, errno, "%.100s: %.500s", s->o->at.spec.host, s->link.onc.why);
 	/* What an earlier client left in its buffers; not every instrument has this. */
 	(void)vxi11_clear(&s->link, s->o->patience);
 	if (vxi11_is_open(&s->link) && set_format(s) == 0 && identify(s) == 0)
 		return 0;
 	int error = errno;
 	if (!s->why[0])
-		fail(s, error, "%.100s: %.500s", s->o->at.spec.host, s->link.why);
+		scope_fail(s, error, "%.100s: %.500s", s->o->at.spec.host, s->link.onc.why);
 	errno = error;
 	return -1;
 }
@@ -126,8 +124,8 @@ static bool again(struct scope *s, int *try, struct back *b)
 		return false;
 	while (++*try < TRIES) {
 		if (s->o->say)
-			s->o->say(
-			    "%.100s: %.300s; connecting again", s->o->at.spec.host, s->link.why);
+			s->o->say("%.100s: %.300s; connecting again", s->o->at.spec.host,
+			    s->link.onc.why);
 		if (!pause_before(s, b))
 			return false;
 		s->reconnections++;
@@ -145,7 +143,8 @@ int scope_broken(struct scope *s, const char *what)
 
 	if (error == ENODEV) /* another instrument has the address now: why says so */
 		return -1;
-	return fail(s, error, "%.100s: %.60s: %.400s", s->o->at.spec.host, what, s->link.why);
+	return scope_fail(
+	    s, error, "%.100s: %.60s: %.400s", s->o->at.spec.host, what, s->link.onc.why);
 }
 
 int scope_open(struct scope *s, const struct scope_options *o)
@@ -153,7 +152,7 @@ int scope_open(struct scope *s, const struct scope_options *o)
 	struct back b = BACK_INIT;
 
 	*s = (struct scope){.o = o, .link = VXI11_INIT};
-	s->link.stopping = o->stopping;
+	s->link.onc.stopping = o->stopping;
 	for (int try = 1; connect_once(s) < 0; try++) {
 		/* Only a connection that was there and broke is worth another try. */
 		if ((errno != ECONNRESET && errno != EPIPE && errno != EPROTO) || s->link.error ||
@@ -183,8 +182,7 @@ int scope_ask(struct scope *s, const char *question, char answer[SCOPE_TEXT])
 	return 0;
 }
 
-/* A command of ours, which may be sent twice. */
-static int command(struct scope *s, const char *text)
+int scope_command(struct scope *s, const char *text)
 {
 	struct back b = BACK_INIT;
 	int try = 0;
@@ -205,7 +203,7 @@ int scope_ask_number(struct scope *s, const char *question, long *v)
 	const char *digits = answer + strcspn(answer, "0123456789");
 	*v = strtol(digits, &end, 10);
 	if (end == digits)
-		return fail(s, EPROTO, "%.100s: %s: '%.60s' is no number", s->o->at.spec.host,
+		return scope_fail(s, EPROTO, "%.100s: %s: '%.60s' is no number", s->o->at.spec.host,
 		    question, answer);
 	return 0;
 }
@@ -259,29 +257,9 @@ int scope_traces_on(struct scope *s, struct scope_trace t[SCOPE_TRACES])
 
 /* ---- acquiring ---- */
 
-int scope_segments(struct scope *s, int64_t n)
-{
-	char text[48], answer[SCOPE_TEXT];
-	bool good;
-
-	if (n > 1)
-		snprintf(text, sizeof text, "SEQ ON,%lld", (long long)n);
-	else
-		snprintf(text, sizeof text, "SEQ OFF");
-	if (command(s, text) < 0 || scope_ask(s, "SEQ?", answer) < 0)
-		return -1;
-	const char *have = scope_without_header(answer, "SEQ");
-	if (n > 1)
-		good = scope_compare(text + 4, have) == SCOPE_SET_SAME;
-	else
-		good = strncasecmp(have, "OFF", 3) == 0;
-	return good ? 0
-		    : fail(s, EPROTO, "%s: the oscilloscope has 'SEQ %.60s' instead", text, have);
-}
-
 int scope_stop(struct scope *s)
 {
-	return command(s, "STOP");
+	return scope_command(s, "STOP");
 }
 
 int scope_arm(struct scope *s)
@@ -291,7 +269,7 @@ int scope_arm(struct scope *s)
 	/* Reading INR clears it: what it says later is of this acquisition. */
 	if (scope_stop(s) < 0 || scope_ask_number(s, "INR?", &old) < 0)
 		return -1;
-	return command(s, "ARM");
+	return scope_command(s, "ARM");
 }
 
 /* What has happened since the last look. INR tells it once: when the connection broke meanwhile,
@@ -326,7 +304,7 @@ static int look_until(struct scope *s, int64_t until, long *events)
 			s->o->progress(NULL, 0, 0);
 		(void)tim_sleep_until(now + LOOK_EVERY < until ? now + LOOK_EVERY : until);
 		if (s->o->stopping && s->o->stopping())
-			return fail(s, EINTR, "stopped");
+			return scope_fail(s, EINTR, "stopped");
 	}
 }
 
@@ -396,7 +374,7 @@ static int fetch(struct scope *s, struct scope_trace *t)
 	if (!bad)
 		bad = lecroy_decode(&t->l, t->reply.data + t->start, t->n);
 	if (bad)
-		return fail(s, EPROTO, "%.100s: the waveform of %s: %s", s->o->at.spec.host,
+		return scope_fail(s, EPROTO, "%.100s: the waveform of %s: %s", s->o->at.spec.host,
 		    t->name, lecroy_text(bad));
 	return 0;
 }
@@ -422,12 +400,12 @@ int scope_fetch(struct scope *s, struct scope_trace *t, int n)
 			return -1;
 	for (int i = 1; i < n; i++)
 		if (!lecroy_same_trigger(&t[0].l, &t[i].l))
-			return fail(s, EPROTO,
+			return scope_fail(s, EPROTO,
 			    "%s is of another trigger than %s: does another program, or somebody "
 			    "at the front panel, start the oscilloscope?",
 			    t[i].name, t[0].name);
 	if (s->before.n > 0 && lecroy_same_trigger(&t[0].l, &s->last))
-		return fail(
+		return scope_fail(
 		    s, EPROTO, "%.100s: gave the acquisition before once more", s->o->at.spec.host);
 	s->fetched = true;
 	return 0;

@@ -55,8 +55,13 @@ void scope_close(struct scope *s);
 int scope_ask(struct scope *s, const char *question, char answer[SCOPE_TEXT]);
 int scope_ask_number(struct scope *s, const char *question, long *v);
 
-/* Writes why the connection failed; -1 with its errno. */
+/* A command that may be sent twice. */
+int scope_command(struct scope *s, const char *text);
+
+/* Write why; -1 with errno: that of the connection, or error. */
 int scope_broken(struct scope *s, const char *what);
+int scope_fail(struct scope *s, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* One command of the user's, read back where it can be. */
 enum scope_set {

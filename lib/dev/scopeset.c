@@ -4,25 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ADAPTED 4 /* bit of the status byte: a value was out of range */
-
-static int fail(struct scope *s, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(struct scope *s, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(s->why, sizeof s->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
 
 /* A number with a unit as LeCroy writes them; without one it is in V, S and so on. */
 static bool to_number(const char *text, size_t n, double *v)
@@ -119,9 +105,28 @@ const char *scope_without_header(const char *answer, const char *header)
 	return strncasecmp(answer, header, n) == 0 && answer[n] == ' ' ? answer + n + 1 : answer;
 }
 
+/* Asks for what `text`, a command of which `header` is the first word, has set. */
+static enum scope_set read_back(
+    struct scope *s, const char *text, const char *header, char back[SCOPE_TEXT])
+{
+	char question[72];
+
+	snprintf(question, sizeof question, "%s?", header);
+	if (scope_ask(s, question, back) < 0) {
+		if (errno == ETIMEDOUT && vxi11_is_open(&s->link))
+			scope_fail(s, EPROTO,
+			    "%.60s: the oscilloscope does not know it: %s has no answer", text,
+			    question);
+		return SCOPE_SET_FAILED;
+	}
+	const char *value = scope_without_header(back, header);
+	memmove(back, value, strlen(value) + 1);
+	return scope_compare(text + strlen(header) + 1, back);
+}
+
 enum scope_set scope_set(struct scope *s, const char *text, char back[SCOPE_TEXT])
 {
-	char header[64], question[72];
+	char header[64];
 	size_t n = strcspn(text, " ");
 	long status;
 
@@ -129,7 +134,7 @@ enum scope_set scope_set(struct scope *s, const char *text, char back[SCOPE_TEXT
 	if (strchr(text, '?'))
 		return scope_ask(s, text, back) < 0 ? SCOPE_SET_FAILED : SCOPE_SET_ANSWER;
 	if (n >= sizeof header)
-		return (enum scope_set)fail(s, EPROTO, "'%.60s...' is no command", text);
+		return (enum scope_set)scope_fail(s, EPROTO, "'%.60s...' is no command", text);
 	memcpy(header, text, n);
 	header[n] = '\0';
 	/* Not sent twice: it could be STO. */
@@ -139,18 +144,24 @@ enum scope_set scope_set(struct scope *s, const char *text, char back[SCOPE_TEXT
 		return SCOPE_SET_DONE;
 	if (scope_ask_number(s, "*STB?", &status) < 0)
 		return SCOPE_SET_FAILED;
-	snprintf(question, sizeof question, "%s?", header);
-	if (scope_ask(s, question, back) < 0) {
-		if (errno == ETIMEDOUT && vxi11_is_open(&s->link))
-			fail(s, EPROTO,
-			    "%.60s: the oscilloscope does not know it: %s has no answer", text,
-			    question);
-		return SCOPE_SET_FAILED;
-	}
-	memmove(back, scope_without_header(back, header),
-	    strlen(scope_without_header(back, header)) + 1);
-	enum scope_set result = scope_compare(text + n + 1, back);
+	enum scope_set result = read_back(s, text, header, back);
 	return result == SCOPE_SET_OTHER && (status & ADAPTED) ? SCOPE_SET_ADAPTED : result;
+}
+
+int scope_segments(struct scope *s, int64_t n)
+{
+	char text[48], back[SCOPE_TEXT];
+
+	if (n > 1)
+		snprintf(text, sizeof text, "SEQ ON,%lld", (long long)n);
+	else
+		snprintf(text, sizeof text, "SEQ OFF");
+	if (scope_command(s, text) < 0)
+		return -1;
+	enum scope_set got = read_back(s, text, "SEQ", back);
+	if (got == SCOPE_SET_SAME || got == SCOPE_SET_FAILED)
+		return got == SCOPE_SET_SAME ? 0 : -1;
+	return scope_fail(s, EPROTO, "%s: the oscilloscope has 'SEQ %.60s' instead", text, back);
 }
 
 /* ---- a file of them ---- */

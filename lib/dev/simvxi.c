@@ -2,19 +2,20 @@
 #include "dev/simvxi.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/oncwire.h"
 #include "base/tcp.h"
 #include "base/tim.h"
 
 /* Numbers of RFC 5531, RFC 1833 and the VXI-11 specification 1.0. */
 #define CORE        0x0607AF
 #define ASYNC       0x0607B0
-#define PORTMAPPER  100000
 #define CLIENTS     16
 #define RECORD_MOST (1 << 20)
 #define MAX_RECV    4096 /* bytes that it takes in one device_write */
@@ -49,72 +50,6 @@ struct simvxi {
 	uint32_t links;
 	int64_t calls;
 };
-
-/* ---- words ---- */
-
-struct words {
-	const uint8_t *p;
-	size_t left;
-	bool bad;
-};
-
-static uint32_t word(struct words *w)
-{
-	if (w->left < 4) {
-		w->bad = true;
-		return 0;
-	}
-	uint32_t v =
-	    (uint32_t)w->p[0] << 24 | (uint32_t)w->p[1] << 16 | (uint32_t)w->p[2] << 8 | w->p[3];
-	w->p += 4;
-	w->left -= 4;
-	return v;
-}
-
-/* Bytes with their length before and padding to 4 behind. */
-static const uint8_t *counted(struct words *w, uint32_t *n)
-{
-	*n = word(w);
-	if (w->bad || *n > w->left || ((size_t)*n + 3) / 4 * 4 > w->left) {
-		w->bad = true;
-		*n = 0;
-		return NULL;
-	}
-	const uint8_t *p = w->p;
-	size_t padded = ((size_t)*n + 3) / 4 * 4;
-	w->p += padded;
-	w->left -= padded;
-	return p;
-}
-
-static void put_word(uint8_t *to, uint32_t v)
-{
-	to[0] = (uint8_t)(v >> 24);
-	to[1] = (uint8_t)(v >> 16);
-	to[2] = (uint8_t)(v >> 8);
-	to[3] = (uint8_t)v;
-}
-
-/* A reply that was accepted and succeeded (status 0), or not: words of result and then bytes. */
-static uint8_t *make_reply(uint32_t xid, uint32_t status, const uint32_t *result, size_t n,
-    const uint8_t *bytes, size_t nbytes, size_t *size)
-{
-	size_t padded = (nbytes + 3) / 4 * 4;
-	uint8_t *b = calloc(1, 4 + 24 + 4 * n + padded);
-
-	if (!b)
-		return NULL;
-	put_word(b + 4, xid);
-	put_word(b + 8, 1);
-	put_word(b + 24, status);
-	for (size_t i = 0; i < n; i++)
-		put_word(b + 28 + 4 * i, result[i]);
-	if (nbytes)
-		memcpy(b + 28 + 4 * n, bytes, nbytes);
-	*size = 4 + 24 + 4 * n + padded;
-	put_word(b, 0x80000000u | (uint32_t)(*size - 4));
-	return b;
-}
 
 /* ---- replying ---- */
 
@@ -178,7 +113,7 @@ static void send_reply(struct simvxi *v, struct client *c, uint8_t *b, size_t n)
 		if (strikes(v, c, SIMVXI_GARBAGE))
 			spoil(v, b + 4, n - 4);
 		else
-			put_word(b, 0xffffffffu);
+			oncwire_put(b, 0xffffffffu);
 		queue(c, b, n);
 	} else {
 		if (strikes(v, c, SIMVXI_STALE)) {
@@ -196,7 +131,7 @@ static void send_words(
     struct simvxi *v, struct client *c, uint32_t xid, const uint32_t *result, size_t n)
 {
 	size_t size;
-	uint8_t *b = make_reply(xid, 0, result, n, NULL, 0, &size);
+	uint8_t *b = oncwire_reply(xid, 0, result, n, NULL, 0, &size);
 
 	send_reply(v, c, b, size);
 }
@@ -216,7 +151,7 @@ static void send_data(struct simvxi *v, struct client *c)
 	if (strikes(v, c, SIMVXI_MORE) && n > c->request)
 		now = n;
 	uint32_t result[] = {0, reason, (uint32_t)now};
-	uint8_t *b = make_reply(c->read_xid, 0, result, 3, bytes, now, &size);
+	uint8_t *b = oncwire_reply(c->read_xid, 0, result, 3, bytes, now, &size);
 	if (!strikes(v, c, SIMVXI_NO_END) || now < n)
 		simscope_taken(v->scope, now);
 	send_reply(v, c, b, size);
@@ -243,11 +178,11 @@ static void try_read(struct simvxi *v, struct client *c, int64_t now)
 	send_words(v, c, c->read_xid, result, 3);
 }
 
-static void do_read(struct simvxi *v, struct client *c, uint32_t xid, struct words *w)
+static void do_read(struct simvxi *v, struct client *c, uint32_t xid, struct oncwire *w)
 {
-	word(w); /* link */
-	c->request = word(w);
-	int64_t wait = word(w);
+	oncwire_word(w); /* link */
+	c->request = oncwire_word(w);
+	int64_t wait = oncwire_word(w);
 	c->read_xid = xid;
 	c->read_until = tim_mono() + wait * TIM_MS;
 	c->reading = true;
@@ -255,29 +190,29 @@ static void do_read(struct simvxi *v, struct client *c, uint32_t xid, struct wor
 	try_read(v, c, tim_mono());
 }
 
-static void do_write(struct simvxi *v, struct client *c, uint32_t xid, struct words *w)
+static void do_write(struct simvxi *v, struct client *c, uint32_t xid, struct oncwire *w)
 {
 	uint32_t n;
 
-	word(w); /* link */
-	word(w); /* io_timeout */
-	word(w); /* lock_timeout */
-	uint32_t flags = word(w);
-	const uint8_t *bytes = counted(w, &n);
+	oncwire_word(w); /* link */
+	oncwire_word(w); /* io_timeout */
+	oncwire_word(w); /* lock_timeout */
+	uint32_t flags = oncwire_word(w);
+	const uint8_t *bytes = oncwire_counted(w, &n);
 	uint32_t result[] = {w->bad || n > MAX_RECV ? 5 : 0, n};
 	if (bytes && result[0] == 0)
 		simscope_hear(v->scope, bytes, n, flags & 8, tim_mono());
 	send_words(v, c, xid, result, 2);
 }
 
-static void do_create(struct simvxi *v, struct client *c, uint32_t xid, struct words *w)
+static void do_create(struct simvxi *v, struct client *c, uint32_t xid, struct oncwire *w)
 {
 	uint32_t n;
 
-	word(w); /* client */
-	word(w); /* lock */
-	word(w); /* lock_timeout */
-	const uint8_t *name = counted(w, &n);
+	oncwire_word(w); /* client */
+	oncwire_word(w); /* lock */
+	oncwire_word(w); /* lock_timeout */
+	const uint8_t *name = oncwire_counted(w, &n);
 	bool known = name && n == 5 && memcmp(name, "inst0", 5) == 0;
 	uint32_t result[] = {0, 0, v->async_port, MAX_RECV};
 	if (!known || strikes(v, c, SIMVXI_FULL))
@@ -288,17 +223,17 @@ static void do_create(struct simvxi *v, struct client *c, uint32_t xid, struct w
 }
 
 static void core_call(
-    struct simvxi *v, struct client *c, uint32_t xid, uint32_t procedure, struct words *w)
+    struct simvxi *v, struct client *c, uint32_t xid, uint32_t procedure, struct oncwire *w)
 {
 	uint32_t result[] = {0, 0};
-	struct words look = *w;
+	struct oncwire look = *w;
 
 	if (strikes(v, c, SIMVXI_ERROR)) {
 		uint32_t error[] = {17, 0, 0, 0};
 		send_words(v, c, xid, error, procedure == 10 ? 4 : procedure == 12 ? 3 : 2);
 		return;
 	}
-	if (procedure != 10 && (c->link == 0 || word(&look) != c->link)) {
+	if (procedure != 10 && (c->link == 0 || oncwire_word(&look) != c->link)) {
 		uint32_t bad[] = {4, 0, 0};
 		send_words(v, c, xid, bad, procedure == 12 ? 3 : 2);
 		return;
@@ -329,9 +264,9 @@ static void core_call(
 	send_words(v, c, xid, result, 1);
 }
 
-static void abort_call(struct simvxi *v, struct client *c, uint32_t xid, struct words *w)
+static void abort_call(struct simvxi *v, struct client *c, uint32_t xid, struct oncwire *w)
 {
-	uint32_t link = word(w), result = 4;
+	uint32_t link = oncwire_word(w), result = 4;
 
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *k = &v->client[i];
@@ -344,54 +279,36 @@ static void abort_call(struct simvxi *v, struct client *c, uint32_t xid, struct 
 	send_words(v, c, xid, &result, 1);
 }
 
-static uint32_t port_of(const struct simvxi *v, struct words *w)
-{
-	uint32_t program = word(w), version = word(w), protocol = word(w);
-
-	if (version != 1 || protocol != 6)
-		return 0;
-	return program == CORE ? v->core_port : program == ASYNC ? v->async_port : 0;
-}
-
 /* One call: the head of RFC 5531, and then by program and procedure. NULL client: by UDP, and the
  * reply is returned. */
 static uint8_t *call(
     struct simvxi *v, struct client *c, const uint8_t *bytes, size_t n, size_t *size)
 {
-	struct words w = {.p = bytes, .left = n};
-	uint32_t xid = word(&w), direction = word(&w), rpc = word(&w), program = word(&w);
-	uint32_t version = word(&w), procedure = word(&w), skip;
+	struct oncwire w = {.p = bytes, .left = n};
+	struct oncwire_call k;
 
-	word(&w);
-	counted(&w, &skip); /* credentials */
-	word(&w);
-	counted(&w, &skip); /* verifier */
-	if (w.bad || direction != 0 || rpc != 2)
+	if (oncwire_call(&w, &k) < 0)
 		return NULL;
 	v->o.tally->in++;
 	enum kind kind = c ? c->kind : TO_PORTMAPPER;
-	bool mapper = kind == TO_PORTMAPPER && program == PORTMAPPER;
-	if (mapper && version != 2) {
-		uint32_t range[] = {2, 2};
-		return make_reply(xid, 2, range, 2, NULL, 0, size);
+	if (kind == TO_PORTMAPPER && k.program == ONCWIRE_PORTMAPPER) {
+		const struct oncwire_port ports[] = {
+		    {CORE, 1, IPPROTO_TCP, v->core_port}, {ASYNC, 1, IPPROTO_TCP, v->async_port}};
+		return oncwire_mapper(&k, &w, ports, 2, size);
 	}
-	if (mapper && procedure <= 3) {
-		uint32_t port = procedure == 3 ? port_of(v, &w) : 0;
-		return make_reply(xid, 0, &port, procedure == 3, NULL, 0, size);
-	}
-	if (c && kind == TO_CORE && program == CORE && version == 1) {
+	if (c && kind == TO_CORE && k.program == CORE && k.version == 1) {
 		c->call = ++v->calls;
 		if (strikes(v, c, SIMVXI_DENY))
-			return make_reply(xid, 1, NULL, 0, NULL, 0, size);
-		core_call(v, c, xid, procedure, &w);
+			return oncwire_reply(k.xid, 1, NULL, 0, NULL, 0, size);
+		core_call(v, c, k.xid, k.procedure, &w);
 		return NULL;
 	}
-	if (c && kind == TO_ASYNC && program == ASYNC && version == 1 && procedure == 1) {
-		abort_call(v, c, xid, &w);
+	if (c && kind == TO_ASYNC && k.program == ASYNC && k.version == 1 && k.procedure == 1) {
+		abort_call(v, c, k.xid, &w);
 		return NULL;
 	}
-	return make_reply(
-	    xid, program == PORTMAPPER || program == CORE ? 3 : 1, NULL, 0, NULL, 0, size);
+	return oncwire_reply(k.xid, k.program == ONCWIRE_PORTMAPPER || k.program == CORE ? 3 : 1,
+	    NULL, 0, NULL, 0, size);
 }
 
 /* ---- descriptors ---- */
@@ -399,8 +316,8 @@ static uint8_t *call(
 static void take_records(struct simvxi *v, struct client *c)
 {
 	while (c->nin >= 4 && !c->gone && !c->reading) {
-		struct words w = {.p = c->in, .left = 4};
-		uint32_t mark = word(&w);
+		struct oncwire w = {.p = c->in, .left = 4};
+		uint32_t mark = oncwire_word(&w);
 		size_t n = mark & 0x7fffffff, size;
 		if (!(mark & 0x80000000u) || n > RECORD_MOST) {
 			c->gone = true; /* no client of ours sends fragments */

@@ -15,8 +15,7 @@
 #include <stdint.h>
 
 #include "base/net.h"
-
-#define VXI11_WHY 512
+#include "base/onc.h"
 
 enum vxi11_error {
 	VXI11_OK = 0,
@@ -51,23 +50,24 @@ struct vxi11 {
 	int fd, abort_fd; /* -1: closed */
 	int32_t link;
 	unsigned abort_port;
-	size_t max_recv;        /* bytes that the instrument takes in one write */
-	int error;              /* what the instrument said when the last call failed; 0: nothing */
-	bool (*stopping)(void); /* asked after a signal: end now? NULL: always */
-	char why[VXI11_WHY];    /* one sentence after -1 */
+	size_t max_recv; /* bytes that the instrument takes in one write */
+	int error;       /* what the instrument said when the last call failed; 0: nothing */
 	const struct vxi11_at *at;
-	uint32_t xid;  /* private from here on */
-	bool in_reply; /* a reply has begun to come */
-	uint8_t *out, *in;
-	size_t nout, nin, in_size;
+	struct onc onc; /* its stopping() and why[] are the user's */
 };
 
+#define VXI11_WRITE_MOST 65536                    /* bytes of one write */
+#define VXI11_REPLY_MOST (4 * 1024 * 1024 + 1024) /* bytes of one reply */
 #define VXI11_INIT                                                                                 \
 	{                                                                                          \
-		.fd = -1, .abort_fd = -1                                                           \
+		.fd = -1, .abort_fd = -1,                                                          \
+		.onc = {.peer = "the instrument",                                                  \
+			.service = "VXI-11",                                                       \
+			.out_most = VXI11_WRITE_MOST + 1024,                                       \
+			.in_most = VXI11_REPLY_MOST }                                              \
 	}
 
-/* Every patience is how long one call may take, in ns. They return 0, or -1 with errno and why:
+/* Every patience is how long one call may take, in ns. They return 0, or -1 with errno and onc.why:
  * EINTR stopped; ETIMEDOUT no answer in time; EPROTO what came is no VXI-11, or the instrument
  * reported v->error; others from the network. After a failure of the connection it is closed
  * (vxi11_is_open() is false); after an error of the instrument it goes on. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "file/cdf.h"
 
 #define BLOCK_MAX  (16u << 20)
+#define TRIES      5          /* at a header, where signals interrupt them */
 #define WRITE_BACK (8u << 20) /* bytes after which the kernel is asked to begin writing out */
 #define AHEAD_MIN  (1u << 20) /* disk that is asked for ahead of the data: a quarter of the file */
 #define AHEAD_MAX  (64u << 20)
@@ -30,6 +32,7 @@ struct cdf {
 	uint64_t written, committed; /* records in the file, and safe */
 	uint64_t pushed;             /* offset up to which write-back was begun */
 	uint64_t reserved; /* offset up to which disk was asked for; UINT64_MAX: not to be had */
+	const struct cdf_att *retext; /* a text that has changed since the last commit, or NULL */
 };
 
 /* ---- byte order ---- */
@@ -107,34 +110,46 @@ static int put_tables(int nc, const struct cdf_head *h)
 	return bad ? bad : put_atts(nc, NC_GLOBAL, &h->atts);
 }
 
-/* Has libnetcdf write the header. The path is our own new file under its temporary name: this is
- * the one place where it may be truncated. Records begin at a page, so that the marker and the
- * records never share one. */
-static int write_header(const struct cdf_head *h, const char *path, char why[CDF_WHY])
+/* Has libnetcdf make a file with the header. Records begin at a page, so that the marker and the
+ * records never share one. Returns the library's status. */
+static int make_header(const struct cdf_head *h, const char *path)
 {
 	int nc, mode = NC_CLOBBER | (h->kind == CDF_2 ? NC_64BIT_OFFSET : NC_64BIT_DATA);
 	int bad = nc_create(path, mode, &nc);
 
-	if (bad) {
-		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
-		return -1;
-	}
+	if (bad)
+		return bad;
 	bad = put_tables(nc, h);
 	if (!bad)
 		bad = nc_set_fill(nc, NC_NOFILL, &mode);
 	if (!bad)
 		bad = nc__enddef(nc, 0, 8, 0, 4096);
-	if (!bad)
-		bad = nc_sync(nc);
 	if (bad) {
-		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
 		nc_abort(nc);
+		return bad;
+	}
+	return nc_close(nc);
+}
+
+/* The same in memory: on a disk the library would give up when a signal interrupts a write, and
+ * take the file away. Returns a descriptor, or -1 with a sentence. */
+static int header_in_memory(const struct cdf_head *h, char why[CDF_WHY])
+{
+	char path[32];
+	int fd = memfd_create("header", MFD_CLOEXEC), bad = EINTR;
+
+	if (fd < 0) {
+		snprintf(why, CDF_WHY, "no memory for a header: %s", strerror(errno));
 		return -1;
 	}
-	bad = nc_close(nc);
-	if (bad)
-		snprintf(why, CDF_WHY, "%s: %s", path, nc_strerror(bad));
-	return bad ? -1 : 0;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	for (int tries = 0; bad == EINTR && tries < TRIES; tries++)
+		bad = make_header(h, path);
+	if (!bad)
+		return fd;
+	snprintf(why, CDF_WHY, "making the header: %s", nc_strerror(bad));
+	close(fd);
+	return -1;
 }
 
 /* Whether the header in the file says what h says; takes the places of the variables from it. */
@@ -152,10 +167,62 @@ static bool take_places(struct cdf_head *h, const struct cdf_head *got)
 			return false;
 		h->var[v].begin = got->var[v].begin;
 	}
+	for (int a = 0; a < h->atts.n && a < got->atts.n; a++)
+		h->atts.att[a].begin = got->atts.att[a].begin;
 	h->length = got->length;
 	h->first = got->first;
 	h->recsize = got->recsize;
 	return true;
+}
+
+/* Writes all n bytes at an offset, going on after short writes; the count written. */
+static size_t write_all(int fd, const uint8_t *bytes, size_t n, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t w = pwrite(fd, bytes + done, n - done, (off_t)(at + done));
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w == 0)
+			errno = EIO;
+		if (w <= 0)
+			break;
+		done += (size_t)w;
+	}
+	return done;
+}
+
+/* The header as the library made it, and a file as long as that one: variables without the record
+ * dimension are zeros. */
+static int copy_header(int from, size_t length, int fd)
+{
+	struct stat st;
+	uint8_t *bytes = malloc(length);
+	int bad = !bytes || fstat(from, &st) < 0 ||
+	    pread(from, bytes, length, 0) != (ssize_t)length ||
+	    write_all(fd, bytes, length, 0) != length || ftruncate(fd, st.st_size) < 0;
+
+	free(bytes);
+	return bad ? -1 : 0;
+}
+
+/* Writes the header, and takes the places of its variables from it. 0, or -1 with a sentence or
+ * errno. */
+static int write_header(struct cdf_head *h, int fd, char why[CDF_WHY])
+{
+	int from = header_in_memory(h, why);
+	struct cdf_head *got = from < 0 ? NULL : cdf_scan(from, why);
+	bool same = got && take_places(h, got);
+	int bad = same ? copy_header(from, (size_t)h->length, fd) : -1, error = errno;
+
+	if (got && !same)
+		snprintf(why, CDF_WHY, "libnetcdf made another header than it was told");
+	cdf_head_free(got);
+	if (from >= 0)
+		close(from);
+	errno = error;
+	return bad;
 }
 
 /* ---- creating ---- */
@@ -205,8 +272,10 @@ static int make_room(struct cdf *f, size_t block)
 
 static struct cdf *give_up(struct cdf *f, const char *path, char why[CDF_WHY])
 {
-	if (!why[0])
-		snprintf(why, CDF_WHY, "%s: %s", path, strerror(errno));
+	char reason[CDF_WHY];
+
+	snprintf(reason, sizeof reason, "%s", why[0] ? why : strerror(errno));
+	snprintf(why, CDF_WHY, "%.300s: %.200s", path, reason);
 	cdf_free(f);
 	return NULL;
 }
@@ -226,25 +295,14 @@ struct cdf *cdf_create(
 	f->fd = fd;
 	f->marker = marker;
 	if (h->bad) {
-		snprintf(
-		    why, CDF_WHY, "%s: too much for one file's header, or out of memory", path);
+		snprintf(why, CDF_WHY, "too much for one file's header, or out of memory");
 		return give_up(f, path, why);
 	}
-	if (write_header(h, path, why) < 0)
-		return give_up(f, path, why);
-	struct cdf_head *got = cdf_scan(fd, why);
-	if (!got)
-		return give_up(f, path, why);
-	bool same = take_places(h, got);
-	cdf_head_free(got);
-	if (!same) {
-		snprintf(why, CDF_WHY, "%s: libnetcdf wrote another header than it was told", path);
-		return give_up(f, path, why);
-	}
-	/* The block writes below say where they go: no O_APPEND. */
+	/* The writes below say where they go: no O_APPEND. */
 	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) < 0 || keep_fixed(f) < 0 ||
-	    make_room(f, block) < 0 || fsync(fd) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) < 0 ||
+	    write_header(h, fd, why) < 0 || keep_fixed(f) < 0 || make_room(f, block) < 0 ||
+	    fsync(fd) < 0)
 		return give_up(f, path, why);
 	f->pushed = h->first;
 	return f;
@@ -262,24 +320,6 @@ void cdf_free(struct cdf *f)
 }
 
 /* ---- writing ---- */
-
-/* Writes all n bytes at an offset, going on after short writes; the count written. */
-static size_t write_all(int fd, const uint8_t *bytes, size_t n, uint64_t at)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t w = pwrite(fd, bytes + done, n - done, (off_t)(at + done));
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w == 0)
-			errno = EIO;
-		if (w <= 0)
-			break;
-		done += (size_t)w;
-	}
-	return done;
-}
 
 /* Write-back begun early keeps the fsync of a commit short; it promises nothing. */
 static void push(struct cdf *f, uint64_t end)
@@ -401,10 +441,30 @@ static int write_marker(struct cdf *f)
 	return flush_fixed(f);
 }
 
+void cdf_retext(struct cdf *f, const char *name, const char *text)
+{
+	const struct cdf_att *a = cdf_att(f->head, CDF_GLOBAL, name);
+
+	if (!a || a->type != CDF_CHAR || a->n != strlen(text) || memcmp(a->data, text, a->n) == 0)
+		return;
+	memcpy(a->data, text, a->n);
+	f->retext = a;
+}
+
+static int flush_text(struct cdf *f)
+{
+	const struct cdf_att *a = f->retext;
+
+	if (a && write_all(f->fd, a->data, a->n, a->begin) != a->n)
+		return -1;
+	f->retext = NULL;
+	return 0;
+}
+
 /* Whether there is nothing that a commit could make safe. */
 static bool nothing_new(const struct cdf *f)
 {
-	return f->gathered == 0 && f->written == f->committed &&
+	return f->gathered == 0 && !f->retext && f->written == f->committed &&
 	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
 }
 
@@ -414,7 +474,7 @@ int cdf_commit(struct cdf *f)
 		return 0;
 	int bad = flush_rows(f), error = errno;
 
-	if ((f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+	if (flush_text(f) < 0 || (f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
 		return -1;
 	if (write_count(f) < 0 || fsync(f->fd) < 0)
 		return -1;

@@ -57,8 +57,9 @@ size_t cdf_size(enum cdf_type t); /* bytes of a value; 0: no such type */
 struct cdf_att {
 	char name[CDF_NAME];
 	enum cdf_type type;
-	size_t n;   /* values */
-	void *data; /* in host order; text has a NUL after it */
+	size_t n;       /* values */
+	void *data;     /* in host order; text has a NUL after it */
+	uint64_t begin; /* offset of the values in the file, once the header is written or read */
 };
 
 struct cdf_atts {
@@ -130,9 +131,9 @@ const struct cdf_att *cdf_att(const struct cdf_head *h, int var, const char *nam
 
 struct cdf;
 
-/* Has libnetcdf write the header of h into the empty file at path, which fd (read, write) has
- * open too, and syncs it. h is the file's from now on, also after a failure; fd stays the
- * caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least one
+/* Has libnetcdf make the header of h, writes it into the empty file that fd (read, write) has open,
+ * and syncs it; path is for messages. h is the file's from now on, also after a failure; fd stays
+ * the caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least one
  * record). marker: index of an I64 or I32 variable without
  * dimensions, or -1. NULL with a sentence. */
 struct cdf *cdf_create(
@@ -149,6 +150,10 @@ size_t cdf_offset(const struct cdf *f, int var);
 /* The memory of a variable without the record dimension (0 at first): it reaches the file at the
  * next commit. NULL when it is not kept in memory (files without records). */
 void *cdf_fixed(struct cdf *f, int var);
+
+/* Changes a global text attribute to another text of the same length, which goes into the file with
+ * the next commit (one such attribute a file). Nothing happens when there is none of that length. */
+void cdf_retext(struct cdf *f, const char *name, const char *text);
 
 /* Writes n bytes at `at` in a variable without the record dimension. 0, or -1 with errno. */
 int cdf_write_at(struct cdf *f, int var, uint64_t at, const void *bytes, size_t n);

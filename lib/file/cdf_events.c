@@ -173,7 +173,7 @@ static int open_file(struct cdf_events *e, int64_t first, uint32_t run)
 
 	if (!h)
 		return -1;
-	int dims[2] = {0, cdf_dim(h, "source", e->card->nsrc)};
+	int dims[2] = {0, cdf_field_dim(h, e->card->source_name, e->card->nsrc)};
 	e->i64 = cdf_classic(CDF_I64, e->run.o->classic);
 	e->u32 = cdf_classic(CDF_U32, e->run.o->classic);
 	define(e, h, dims, &p);
@@ -282,7 +282,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	e->loss[FILL_VALUES].n += same;
 	put_sources(e, &v, row);
 	put_numbers(e, &v, rec, v.flags | (same ? FLAG_FILL : 0), row);
-	cdf_row_done(e->run.f);
+	cdf_run_row_done(&e->run, rec->time);
 	e->began = true;
 	e->again = false;
 	e->tally->held--;

@@ -105,20 +105,18 @@ static void put_attributes(
 		    f->spare, f->count);
 }
 
-/* The dimension of a field's elements. Fields share one; but where the file itself has a dimension
- * of that name and another length, the card's gets a name of its own. */
-static int axis_of(struct cdf_head *h, const struct card_field *cf)
+int cdf_field_dim(struct cdf_head *h, const char *wanted, uint64_t len)
 {
 	char name[CDF_NAME];
 
 	for (int own = 0;; own++) {
-		snprintf(name, sizeof name, "%s%s", own ? "card_" : "", cf->axis);
+		snprintf(name, sizeof name, "%s%s", own ? "card_" : "", wanted);
 		int d = 0;
 		while (d < h->ndims && strcmp(h->dim[d].name, name) != 0)
 			d++;
 		if (d == h->ndims)
-			return cdf_dim(h, name, cf->count);
-		if (h->dim[d].len == cf->count || own)
+			return cdf_dim(h, name, len);
+		if (h->dim[d].len == len || own)
 			return d;
 	}
 }
@@ -137,7 +135,7 @@ int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card 
 		h->bad = true;
 	memcpy(all, dims, (size_t)ndims * sizeof *all);
 	if (cf->count > 1)
-		all[ndims++] = axis_of(h, cf);
+		all[ndims++] = cdf_field_dim(h, cf->axis, cf->count);
 	/* The card's author does not know what else stands in the file. */
 	snprintf(
 	    name, sizeof name, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "", cf->variable);

@@ -28,6 +28,10 @@ struct cdf_field {
 /* Where a variable of an integer kind goes in classic types: I64 and U64 become F64, and so on. */
 enum cdf_type cdf_classic(enum cdf_type t, bool classic);
 
+/* A dimension that a card names: it is made when it is not there; where the file itself has one of
+ * that name and another length, the card's gets a name of its own. */
+int cdf_field_dim(struct cdf_head *h, const char *wanted, uint64_t len);
+
 /* Defines the variable of a field: dims are those before the field's axis, which is made when it
  * is not there. absent: records can be missing, so a fill value is needed. 0, or -1 when the
  * head went bad. */

@@ -268,7 +268,7 @@ const struct cdf_att *cdf_att(const struct cdf_head *h, int var, const char *nam
 /* ---- reading ---- */
 
 struct reader {
-	const uint8_t *at, *end;
+	const uint8_t *start, *at, *end;
 	bool wide;  /* CDF-5: counts of 8 bytes */
 	bool *more; /* set when something stands behind the end */
 	struct cdf_head *h;
@@ -382,6 +382,7 @@ static bool take_att(struct reader *r, int var)
 		return refuse(r, "out of memory");
 	struct cdf_atts *a = atts_of(r->h, var);
 	cdf_swap(a->att[a->n - 1].data, (size_t)n, size);
+	a->att[a->n - 1].begin = (uint64_t)(at - r->start);
 	return true;
 }
 
@@ -492,7 +493,8 @@ struct cdf_head *cdf_parse(
     const void *bytes, size_t n, uint64_t size, bool *more, char why[CDF_WHY])
 {
 	const uint8_t *magic = bytes;
-	struct reader r = {.at = bytes, .end = (const uint8_t *)bytes + n, .more = more};
+	struct reader r = {
+	    .start = bytes, .at = bytes, .end = (const uint8_t *)bytes + n, .more = more};
 	int nvars;
 
 	*more = false;

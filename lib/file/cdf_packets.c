@@ -260,7 +260,7 @@ static int emit(void *ctx, const struct cdf_item *item)
 		return -1;
 	s->run.last = utc;
 	put_row(s, item, utc, row);
-	cdf_row_done(s->run.f);
+	cdf_run_row_done(&s->run, item->arrival);
 	s->of->tally->held--;
 	s->of->tally->out++;
 	return 0;

@@ -18,7 +18,6 @@
 #define BLOCK_MAX  (1u << 20) /* bytes of rows for one write: they stay in the cache */
 #define BLOCKS_MAX (8u << 20) /* and in all files together */
 #define LOSS_NAME  48         /* letters of a name in the loss table */
-#define NO_TIME    -1e10      /* s: 317 years before the data, where every calendar still reaches */
 
 static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct cdf_run *r, const char *format, ...)
@@ -82,6 +81,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "inputs", "%s, first datum %s", r->o->input, when);
 	cdf_text(h, CDF_GLOBAL, "date_created", "%s", when);
 	cdf_text(h, CDF_GLOBAL, "time_coverage_start", "%s", when);
+	cdf_text(h, CDF_GLOBAL, "time_coverage_end", "%s", when); /* until the first commit */
 	cdf_text(
 	    h, CDF_GLOBAL, "comment", "only the first frames_written records are whole and safe");
 	cdf_number(h, CDF_GLOBAL, "run", run <= INT32_MAX ? CDF_I32 : CDF_F64, run);
@@ -124,7 +124,6 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 	    h, "anchor_clock", i64, anchor, "device clock at the first datum of each segment");
 	cdf_text(h, r->anchor_clock, "units", "ns");
 	r->anchor_time = fixed_var(h, "anchor_time", CDF_F64, anchor, "UTC of anchor_clock");
-	cdf_number(h, r->anchor_time, "_FillValue", CDF_F64, NO_TIME);
 	r->anchor_first = fixed_var(h, "anchor_first", i64, anchor,
 	    "index of the segment's first record in this file; -1: no such segment");
 }
@@ -250,14 +249,12 @@ static void fill_tables(struct cdf_run *r)
 {
 	enum cdf_type i64 = cdf_classic(CDF_I64, r->o->classic);
 	char *name = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "loss_name"));
-	uint8_t *first = cdf_fixed(r->f, r->anchor_first), *time = cdf_fixed(r->f, r->anchor_time);
+	uint8_t *first = cdf_fixed(r->f, r->anchor_first);
 
 	for (int i = 0; i < loss_rows(r); i++)
 		strncpy(name + (size_t)i * LOSS_NAME, r->loss[i].name, LOSS_NAME);
-	for (size_t k = 0; k < CDF_ANCHORS; k++) {
+	for (size_t k = 0; k < CDF_ANCHORS; k++)
 		cdf_put_int(first + k * cdf_size(i64), i64, -1);
-		cdf_put_real(time + 8 * k, NO_TIME);
-	}
 }
 
 static void put_losses(struct cdf_run *r)
@@ -309,6 +306,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	}
 	fill_tables(r);
 	r->open = true;
+	r->end = first;
 	/* A file that begins within a segment keeps the segment's anchor. */
 	if (r->segment >= 0)
 		put_anchor(r, 0);
@@ -354,11 +352,21 @@ uint8_t *cdf_run_row(struct cdf_run *r)
 	return row;
 }
 
+void cdf_run_row_done(struct cdf_run *r, int64_t arrival)
+{
+	cdf_row_done(r->f);
+	r->end = arrival > r->end ? arrival : r->end;
+}
+
 int cdf_run_commit(struct cdf_run *r)
 {
+	char when[TIM_TEXT];
+
 	if (!r->open)
 		return 0;
 	put_losses(r);
+	tim_text(r->end, 9, when);
+	cdf_retext(r->f, "time_coverage_end", when);
 	return cdf_commit(r->f) == 0 ? 0 : cannot_write(r);
 }
 

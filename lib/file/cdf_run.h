@@ -51,6 +51,7 @@ struct cdf_run {
 	struct cdf *f;
 	int64_t day;   /* midnight before the first datum: what time counts from */
 	int64_t until; /* when the next file begins; INT64_MAX: never */
+	int64_t end;   /* the latest arrival in the file */
 
 	int64_t segment;      /* of the stream, from 0; -1 before the first */
 	int64_t clock0, utc0; /* its anchor */
@@ -84,8 +85,9 @@ int64_t cdf_run_utc(const struct cdf_run *r, int64_t clock, int64_t arrival);
 /* Seconds since the file's day, as the variable time counts. */
 double cdf_run_seconds(const struct cdf_run *r, int64_t utc);
 
-/* Room for the next row, or NULL with errno. */
+/* Room for the next row, or NULL with errno; cdf_run_row_done() counts it in. */
 uint8_t *cdf_run_row(struct cdf_run *r);
+void cdf_run_row_done(struct cdf_run *r, int64_t arrival);
 
 /* Makes safe what was added. 0, or -1 with errno and why. */
 int cdf_run_commit(struct cdf_run *r);

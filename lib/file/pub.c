@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +13,12 @@
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 #include "file/pub.h"
 
 #define NAMES_MAX 10000 /* -1, -2 ... that are tried before a folder is called crowded */
 
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char why[PUB_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, PUB_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, PUB_WHY, error, __VA_ARGS__)
 
 /* The last part of a path, and the folder before it into dir. */
 static const char *split(const char *path, char dir[PUB_PATH])

@@ -79,6 +79,13 @@ int hk_text(int column)
 	return !strcmp(hk_columns[column].name, "pointing_file_name");
 }
 
+void hk_blank(struct hk_row *row)
+{
+	memset(row, 0, sizeof *row);
+	for (int i = 0; i < HK_COLUMNS; i++)
+		row->v[i] = NAN;
+}
+
 /* ---- reading ---- */
 
 struct line {
@@ -165,9 +172,7 @@ static bool read_row(struct line l, const struct layout *as, struct hk_row *r)
 	char text[128];
 	struct line f;
 
-	memset(r, 0, sizeof *r);
-	for (int i = 0; i < HK_COLUMNS; i++)
-		r->v[i] = NAN;
+	hk_blank(r);
 	for (int i = -1; next_field(&l, &f); i++) {
 		size_t n = (size_t)(f.end - f.at);
 		if (n >= sizeof text || i >= as->n)
@@ -232,6 +237,12 @@ size_t hk_header(char *to, size_t size)
 	return add(to, size, n, "\n");
 }
 
+/* Seconds since 1970, for which ten digits are too few. */
+static bool is_date(int column)
+{
+	return !strcmp(hk_columns[column].name, "rot_time");
+}
+
 size_t hk_line(const struct hk_row *r, char *to, size_t size)
 {
 	char when[TIM_TEXT];
@@ -247,7 +258,7 @@ size_t hk_line(const struct hk_row *r, char *to, size_t size)
 			for (const char *c = r->text[hk_text(i)]; *c; c++)
 				n = add(to, size, n, "%c", (unsigned char)*c < 0x20 ? ' ' : *c);
 		} else if (!isnan(r->v[i])) {
-			n = add(to, size, n, "%.10g", r->v[i]);
+			n = add(to, size, n, is_date(i) ? "%.3f" : "%.10g", r->v[i]);
 		}
 	}
 	return add(to, size, n, "\n");

@@ -34,6 +34,8 @@ struct hk_row {
 	char text[2][HK_TEXT]; /* source_name, pointing_file_name */
 };
 
+void hk_blank(struct hk_row *row); /* no time, no values */
+
 struct hk_minute {
 	int n;
 	struct hk_row row[HK_ROWS];

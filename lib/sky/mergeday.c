@@ -26,7 +26,8 @@
 #define LOOK      (2 * TIM_S) /* between two looks for late files */
 #define STILL     (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
 #define STILL_NFS (10 * TIM_S)
-#define EXTRA     16 /* minutes of the log around an hour that count as its evidence */
+#define EXTRA     16             /* minutes of the log around an hour that count as its evidence */
+#define AFTER_DAY (30 * TIM_MIN) /* behind midnight a night is over, whatever came of it */
 
 struct hour_state {
 	bool closed;       /* its file is final as far as is known */
@@ -53,6 +54,8 @@ struct mergeday {
 	int from, to; /* minutes of the day */
 	int next;     /* the next to merge */
 	bool begun;   /* a minute has been merged */
+	bool live;    /* begun while the day lasted */
+	bool over;    /* and it is over: nothing more is waited for */
 	struct hour_state h[HOURS];
 	struct growth growth;
 	bool raw[DAY];  /* minutes with a raw file, as of the last look */
@@ -179,6 +182,7 @@ static void set_up(struct mergeday *d)
 	d->from = d->o.start >= 0 ? d->o.start : 0;
 	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
 	d->next = d->from;
+	d->live = tim_now() < (d->first + DAY) * TIM_MIN;
 	d->growth.minute = d->asked = -1;
 }
 
@@ -372,13 +376,17 @@ static void tell_hour(struct mergeday *d, int hour)
 	char name[32];
 	static const char *const verdict[] = {"", ", checks good", ", CHECKS SUSPECT"};
 
+	char clock[128];
 	hour_name(d->first / 60 + hour, name);
-	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE,
-	    "%s: %d minutes, clock %s%.3f s by %d edges, rms %.1f ms%s%s", name,
-	    __builtin_popcountll(r->minutes),
-	    r->clock.n ? "" : "not known: ", clock_offset(&r->clock, 3600.0 * hour + 1800),
-	    r->clock.matched, r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "",
-	    verdict[r->verdict]);
+	if (r->clock.n)
+		snprintf(clock, sizeof clock, "clock %.3f s by %d edges, rms %.1f ms%s",
+		    clock_offset(&r->clock, 3600.0 * hour + 1800), r->clock.matched,
+		    r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "");
+	else
+		snprintf(clock, sizeof clock, "%s",
+		    d->o.sync ? "clock not known: no edges" : "clock not corrected");
+	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE, "%s: %d minutes, %s%s",
+	    name, __builtin_popcountll(r->minutes), clock, verdict[r->verdict]);
 }
 
 /* Goes on with the compression of finished hours; wait: until all are done. A failure leaves the
@@ -525,17 +533,22 @@ static bool next_day_settled(struct mergeday *d)
 	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
 }
 
+static bool no_more(const struct mergeday *d)
+{
+	return d->o.end >= 0 || d->over;
+}
+
 /* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
 static bool settled(struct mergeday *d, int hour)
 {
 	int after = hour * 60 + 60 + MERGE_AFTER, last = last_raw(d, hour * 60);
 
-	if (d->o.end < 0 && last < after && last < DAY - 1)
+	if (!no_more(d) && last < after && last < DAY - 1)
 		return false;
 	for (int m = hour * 60; m < after && m < DAY; m++)
 		if (!ready(d, m))
 			return false;
-	return d->o.end >= 0 || hour < HOURS - 1 || next_day_settled(d);
+	return no_more(d) || hour < HOURS - 1 || next_day_settled(d);
 }
 
 static bool any_of_hour(struct mergeday *d, int hour)
@@ -620,9 +633,22 @@ static bool all_closed(struct mergeday *d)
 	return true;
 }
 
+/* A night that is followed live ends with its day, though the DAS was stopped before. */
+static void end_with_day(struct mergeday *d)
+{
+	int64_t late = d->o.wait > AFTER_DAY ? d->o.wait : AFTER_DAY;
+
+	if (!d->live || no_more(d) || has_raw(d, DAY - 1) ||
+	    tim_now() < (d->first + DAY) * TIM_MIN + late)
+		return;
+	say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
+	d->over = true;
+}
+
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
 	stream_list(d->stream, d->raw);
+	end_with_day(d);
 	if (compress(d, false) < 0)
 		return MERGEDAY_ERROR;
 	enum mergeday_state s = close_one(d);
@@ -635,8 +661,7 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 		if (late)
 			return late < 0 ? MERGEDAY_ERROR : MERGEDAY_WORKED;
 	}
-	bool over = d->o.end >= 0 || has_raw(d, DAY - 1);
-	if (over && all_closed(d))
+	if ((no_more(d) || has_raw(d, DAY - 1)) && all_closed(d))
 		return MERGEDAY_DONE;
 	if (d->next <= d->to)
 		s = grow(d);

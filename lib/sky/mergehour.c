@@ -369,11 +369,11 @@ static bool same_source(const struct hk_row *a, const struct hk_row *b)
 	return !strcmp(a->text[0], b->text[0]);
 }
 
-static double dut1_of(const struct merge_setup *m, const struct hk_row *row)
+static double dut1_of(const struct merge_hour *r, const struct hk_row *row)
 {
 	double dut1 = row ? row->v[hk_find("ut1_minus_utc")] : (double)NAN;
 
-	return isfinite(dut1) && fabs(dut1) < 1 ? dut1 : m->cal->dut1;
+	return isfinite(dut1) && fabs(dut1) < 1 ? dut1 : r->dut1;
 }
 
 static int put_sources(struct minute_work *w, const struct hk_row *row, const bool *have)
@@ -390,7 +390,7 @@ static int put_sources(struct minute_work *w, const struct hk_row *row, const bo
 		if (last >= 0 && same_source(&row[k], &row[last])) {
 			ra[k] = ra[last];
 			dec[k] = dec[last];
-		} else if (coord_moment(&at, mid, dut1_of(w->m, &row[k])) == 0) {
+		} else if (coord_moment(&at, mid, dut1_of(w->r, &row[k])) == 0) {
 			apparent_source(&at, w->m, &row[k], &ra[k], &dec[k]);
 		}
 		last = k;
@@ -432,7 +432,7 @@ static int put_rows(struct minute_work *w, const struct hk_row *row, const bool 
 static void expect_lst(struct minute_work *w, const struct hk_row *row)
 {
 	struct coord_moment a, b;
-	double dut1 = dut1_of(w->m, row);
+	double dut1 = dut1_of(w->r, row);
 	int64_t t0 = w->m->day * TIM_DAY + (int64_t)(w->t[0] * 1e9);
 
 	w->lst_known = coord_moment(&a, t0, dut1) == 0 && coord_moment(&b, t0 + TIM_MIN, dut1) == 0;
@@ -754,18 +754,23 @@ static int write_all(struct minute_work *w, uint64_t minutes)
 	    put_states(w->file, w->m, minutes);
 }
 
-/* Housekeeping of the hour that has UT1-UTC is the best source (bolocam.md, 11.4). */
-static const char *dut1_source(const struct merge_setup *m, int64_t hour)
+/* Housekeeping of the hour that has UT1-UTC is the best source (bolocam.md, 11.4); it changes by 1 ms
+ * a day. */
+static void find_dut1(const struct merge_setup *m, int64_t hour, struct merge_hour *r)
 {
 	int column = hk_find("ut1_minus_utc");
 
 	for (int k = 0; k < 60 && m->have_enc; k++) {
 		const struct hk_minute *h = stream_enc(m->stream, hour * 60 + k);
 		for (int i = 0; h && i < h->n; i++)
-			if (isfinite(h->row[i].v[column]))
-				return "housekeeping";
+			if (isfinite(h->row[i].v[column]) && fabs(h->row[i].v[column]) < 1) {
+				r->dut1 = h->row[i].v[column];
+				r->dut1_source = "housekeeping";
+				return;
+			}
 	}
-	return m->cal->have_dut1 ? "calspec" : "none";
+	r->dut1 = m->cal->dut1;
+	r->dut1_source = m->cal->have_dut1 ? "calspec" : "none";
 }
 
 static int explain(const struct merge_setup *m, struct hour *file, char why[HOUR_WHY])
@@ -785,7 +790,7 @@ int mergehour_build(const struct merge_setup *m, int64_t hour, uint64_t minutes,
 	r->hour = hour;
 	r->minutes = minutes;
 	r->provisional = provisional;
-	r->dut1_source = dut1_source(m, hour);
+	find_dut1(m, hour, r);
 	struct hour_spec spec = {.cal = m->cal,
 	    .hour = hour,
 	    .format = m->format,

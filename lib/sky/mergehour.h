@@ -40,6 +40,7 @@ struct merge_hour {
 	double lst, lst_slope, lst_rms, azel_rms, azel_max;
 	enum hour_verdict verdict;
 	const char *dut1_source;
+	double dut1;          /* s, where a minute's housekeeping has none */
 	unsigned quality[60]; /* as minute_quality */
 	struct stream_file input[60][STREAM_KINDS];
 };

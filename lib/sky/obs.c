@@ -15,6 +15,7 @@
 
 #include "base/tim.h"
 #include "file/cdf.h"
+#include "file/cdf_classic.h"
 #include "file/pub.h"
 #include "sky/obs.h"
 
@@ -23,13 +24,14 @@
 #define BLOCK    (1 << 20)
 #define RATE_MAX 10000
 #define TEXT_MAX 256
+#define EDGE_MAX 4096 /* of the clock, in an hour */
 
 struct hour {
 	char path[4096];
-	int fd;
+	int fd;   /* of the file, or of a classic one made of it that lacks the samples */
+	int full; /* of one that has them; the same as fd for a classic file; -1: not made yet */
 	struct cdf_head *head;
 	int64_t start; /* seconds since 1970 */
-	int64_t size;
 };
 
 struct obs_hours {
@@ -62,10 +64,20 @@ struct obs_hours *obs_new(void)
 	return calloc(1, sizeof(struct obs_hours));
 }
 
+/* A netCDF-4 hour's samples take 200 MB of temporary disk: not longer than they are needed. */
+static void drop_full(struct hour *h)
+{
+	if (h->full >= 0 && h->full != h->fd) {
+		close(h->full);
+		h->full = -1;
+	}
+}
+
 void obs_free(struct obs_hours *o)
 {
 	for (int i = 0; o && i < o->n; i++) {
 		cdf_head_free(o->hour[i].head);
+		drop_full(&o->hour[i]);
 		close(o->hour[i].fd);
 	}
 	free(o);
@@ -98,7 +110,8 @@ static int read_rows(struct obs_hours *o, const struct hour *h, const struct cdf
     int64_t row, int64_t n, void *to)
 {
 	size_t bytes = row_bytes(h->head, v), want = (size_t)n * bytes;
-	ssize_t got = pread(h->fd, to, want, (off_t)(v->begin + (uint64_t)row * bytes));
+	int fd = h->full >= 0 ? h->full : h->fd;
+	ssize_t got = pread(fd, to, want, (off_t)(v->begin + (uint64_t)row * bytes));
 
 	if (got == (ssize_t)want)
 		return 0;
@@ -156,43 +169,75 @@ static const char *judge(struct obs_hours *o, struct hour *h)
 	return NULL;
 }
 
+/* Opens an hour; a netCDF-4 one becomes classic, without its samples yet. */
+static int open_hour(struct obs_hours *o, struct hour *h)
+{
+	char reason[CDF_WHY];
+	struct stat st;
+
+	h->fd = open(h->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (h->fd < 0 || fstat(h->fd, &st) < 0)
+		return fail(o, errno, "%s: %s", h->path, strerror(errno));
+	h->full = h->fd;
+	if (S_ISREG(st.st_mode) && cdf_is_nc4(h->fd)) {
+		close(h->fd);
+		h->full = -1;
+		h->fd = cdf_classic(h->path, "time", reason);
+		if (h->fd < 0)
+			return fail(o, errno, "%s: %s", h->path, reason);
+	}
+	const char *bad = NULL;
+	if (!(h->head = cdf_scan(h->fd, reason)))
+		bad = reason;
+	else
+		bad = judge(o, h);
+	return bad ? fail(o, EINVAL, "%s: %s", h->path, bad) : 0;
+}
+
 int obs_add(struct obs_hours *o, const char *path)
 {
-	struct hour h = {.fd = -1};
-	struct stat st;
-	char reason[CDF_WHY], magic[4];
+	struct hour h = {.fd = -1, .full = -1};
 
 	if (o->n == OBS_HOURS)
 		return fail(o, EINVAL, "%d hours at a time are enough", OBS_HOURS);
 	if (strlen(path) >= sizeof h.path)
 		return fail(o, ENAMETOOLONG, "%.64s...: the path is too long", path);
 	strcpy(h.path, path);
-	h.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (h.fd < 0 || fstat(h.fd, &st) < 0) {
-		fail(o, errno, "%s: %s", path, strerror(errno));
+	if (open_hour(o, &h) < 0) {
+		int error = errno;
+		cdf_head_free(h.head);
 		if (h.fd >= 0)
 			close(h.fd);
-		return -1;
-	}
-	h.size = st.st_size;
-	const char *bad = NULL;
-	if (pread(h.fd, magic, 4, 0) == 4 && !memcmp(magic, "\x89HDF", 4))
-		bad = "is netCDF-4: make it classic first (nccopy -k cdf2 IN OUT)";
-	else if (!(h.head = cdf_scan(h.fd, reason)))
-		bad = reason;
-	else
-		bad = judge(o, &h);
-	if (bad) {
-		fail(o, EINVAL, "%s: %s", path, bad);
-		cdf_head_free(h.head);
-		close(h.fd);
-		errno = EINVAL;
+		errno = error;
 		return -1;
 	}
 	int at = o->n++;
 	for (; at > 0 && o->hour[at - 1].start > h.start; at--)
 		o->hour[at] = o->hour[at - 1];
 	o->hour[at] = h;
+	return 0;
+}
+
+/* The samples of the hours of a cut. */
+static int open_full(struct obs_hours *o, int first, int last)
+{
+	char reason[CDF_WHY];
+
+	for (int i = 0; i < o->n; i++) {
+		struct hour *h = &o->hour[i];
+		if (i < first || i > last) {
+			drop_full(h);
+			continue;
+		}
+		if (h->full >= 0)
+			continue;
+		h->full = cdf_classic(h->path, NULL, reason);
+		if (h->full < 0)
+			return fail(o, errno, "%s: %s", h->path, reason);
+		struct stat a, b;
+		if (fstat(h->fd, &a) < 0 || fstat(h->full, &b) < 0 || a.st_size != b.st_size)
+			return fail(o, EINVAL, "%s: has changed meanwhile", h->path);
+	}
 	return 0;
 }
 
@@ -313,6 +358,7 @@ int obs_path(const struct obs *x, const char *dir, char *path, int size)
 struct cut {
 	int64_t from, to; /* seconds */
 	int first, last;  /* hours */
+	int edges;        /* of the clock */
 };
 
 /* The hours without a hole around x, and its margin as far as they reach. */
@@ -336,6 +382,49 @@ static void make_cut(const struct obs_hours *o, const struct obs *x, int64_t mar
 	c->to = to < end ? to : end;
 }
 
+/* ---- the clock's edges ---- */
+
+static bool by_edge(const struct cdf_head *d, const struct cdf_var *v)
+{
+	return v->ndims == 1 && !v->record && !strcmp(d->dim[v->dim[0]].name, "edge");
+}
+
+/* Which of an hour's edges lie in the cut, in order; -1 with a sentence. */
+static int pick_edges(
+    struct obs_hours *o, const struct hour *h, const struct cut *c, int pick[EDGE_MAX])
+{
+	static double at[EDGE_MAX];
+	const struct cdf_var *t = variable(h, "edge_time");
+	int n = 0;
+
+	if (!t || t->type != CDF_F64 || !by_edge(h->head, t) || t->count > EDGE_MAX)
+		return 0;
+	if (read_rows(o, h, t, 0, (int64_t)t->count, at) < 0)
+		return -1;
+	cdf_swap(at, (size_t)t->count, sizeof *at);
+	for (int i = 0; i < (int)t->count; i++)
+		if (at[i] >= 0 && at[i] < HOUR && (double)h->start + at[i] >= (double)c->from &&
+		    (double)h->start + at[i] < (double)c->to)
+			pick[n++] = i;
+	return n;
+}
+
+static int count_edges(struct obs_hours *o, struct cut *c)
+{
+	int pick[EDGE_MAX];
+
+	c->edges = 0;
+	for (int k = c->first; k <= c->last; k++) {
+		int n = pick_edges(o, &o->hour[k], c, pick);
+		if (n < 0)
+			return -1;
+		c->edges += n;
+	}
+	return 0;
+}
+
+/* ---- the header ---- */
+
 static void copy_atts(struct cdf_head *d, int var, const struct cdf_atts *atts)
 {
 	for (int i = 0; i < atts->n; i++) {
@@ -351,11 +440,11 @@ static void copy_atts(struct cdf_head *d, int var, const struct cdf_atts *atts)
 }
 
 /* Scalars that hold for the hour as a whole would be wrong in a slice, as would tables of its
- * minutes, clock pieces and edges. Everything by the sample, second or bolometer stays. */
-static bool kept(const struct cdf_head *d, const struct cdf_var *v)
+ * minutes and clock pieces. Everything by the sample, second, bolometer or edge stays. */
+static bool kept(const struct cdf_head *d, const struct cdf_var *v, const struct cut *c)
 {
 	static const char *const scalars[] = {"sample_interval", "frames_written", "obs_mode"};
-	static const char *const tables[] = {"minute", "clock_piece", "edge"};
+	static const char *const tables[] = {"minute", "clock_piece"};
 
 	for (size_t i = 0; v->ndims == 0 && i < sizeof scalars / sizeof *scalars; i++)
 		if (!strcmp(v->name, scalars[i]))
@@ -363,7 +452,7 @@ static bool kept(const struct cdf_head *d, const struct cdf_var *v)
 	for (size_t i = 0; v->ndims > 0 && i < sizeof tables / sizeof *tables; i++)
 		if (!strcmp(d->dim[v->dim[0]].name, tables[i]))
 			return false;
-	return v->ndims > 0 && !v->record;
+	return v->ndims > 0 && !v->record && (c->edges > 0 || !by_edge(d, v));
 }
 
 static int define_dim(struct cdf_head *d, const struct cdf_dim *dim, const struct cut *c, int rate)
@@ -372,8 +461,13 @@ static int define_dim(struct cdf_head *d, const struct cdf_dim *dim, const struc
 		if (!strcmp(d->dim[i].name, dim->name))
 			return i;
 	bool time = !strcmp(dim->name, "time"), second = !strcmp(dim->name, "onehertz");
+	bool edge = !strcmp(dim->name, "edge");
 	uint64_t n = (uint64_t)(c->to - c->from);
-	return cdf_dim(d, dim->name, time ? n * (uint64_t)rate : second ? n : dim->len);
+	return cdf_dim(d, dim->name,
+	    time         ? n * (uint64_t)rate
+		: second ? n
+		: edge   ? (uint64_t)c->edges
+			 : dim->len);
 }
 
 static void describe(
@@ -411,7 +505,7 @@ static struct cdf_head *define(const struct obs_hours *o, const struct obs *x, c
 	for (int i = 0; d && i < a->nvars; i++) {
 		const struct cdf_var *v = &a->var[i];
 		int dim[CDF_RANK];
-		if (!kept(a, v))
+		if (!kept(a, v, c))
 			continue;
 		for (int k = 0; k < v->ndims; k++)
 			dim[k] = define_dim(d, &a->dim[v->dim[k]], c, o->rate);
@@ -494,6 +588,37 @@ static int copy_hour(struct obs_hours *o, struct cdf *f, int v, const struct cut
 	return 0;
 }
 
+/* The edges of all hours, in order; edge_time counts from where the slice's time does. */
+static int copy_edges(struct obs_hours *o, struct cdf *f, int v, const struct cut *c)
+{
+	const struct cdf_var *to = &cdf_head(f)->var[v];
+	size_t size = cdf_size(to->type);
+	uint64_t at = 0;
+	int pick[EDGE_MAX];
+
+	for (int k = c->first; k <= c->last; k++) {
+		const struct hour *h = &o->hour[k];
+		const struct cdf_var *b = variable(h, to->name);
+		int n = pick_edges(o, h, c, pick);
+		if (n < 0)
+			return -1;
+		if (n > 0 && (!b || b->type != to->type || !by_edge(h->head, b)))
+			return fail(o, EINVAL,
+			    "%s: %s differs from that of %s: slice them one by one", h->path,
+			    to->name, o->hour[c->first].path);
+		double later = (double)(h->start - o->hour[c->first].start);
+		for (int i = 0; i < n; i++, at += size) {
+			if (read_rows(o, h, b, pick[i], 1, o->block) < 0)
+				return -1;
+			if (!strcmp(to->name, "edge_time"))
+				shift(o->block, 1, later);
+			if (cdf_write_at(f, v, at, o->block, size) < 0)
+				return fail(o, errno, "%s", strerror(errno));
+		}
+	}
+	return 0;
+}
+
 /* What the slice has once: scalars, and tables by the bolometer. */
 static int copy_once(struct obs_hours *o, struct cdf *f, int v, const struct cut *c)
 {
@@ -521,7 +646,9 @@ static int fill(struct obs_hours *o, struct cdf *f, const struct cut *c)
 	int bad = 0;
 
 	for (int v = 0; v < d->nvars && !bad; v++) {
-		if (!along(d, &d->var[v]))
+		if (by_edge(d, &d->var[v]))
+			bad = copy_edges(o, f, v, c);
+		else if (!along(d, &d->var[v]))
 			bad = copy_once(o, f, v, c);
 		else
 			for (int k = c->first; k <= c->last && !bad; k++)
@@ -570,7 +697,7 @@ int obs_slice(
 	struct cut c;
 
 	make_cut(o, x, margin, &c);
-	if (make_folder(o, path) < 0)
+	if (open_full(o, c.first, c.last) < 0 || count_edges(o, &c) < 0 || make_folder(o, path) < 0)
 		return -1;
 	if (pub_begin(&pub, path, overwrite) < 0)
 		return fail(o, errno, "%s", pub.why);

@@ -287,6 +287,7 @@ static ssize_t fetch(
 	}
 	ssize_t n = read_file(s, path, to, f->size);
 	if (n < 0 && s->o.fixnfs) { /* never stop for one bad minute */
+		s->why[0] = '\0';
 		f->present = false;
 		return 0;
 	}
@@ -617,6 +618,20 @@ const struct stream_log *stream_log(struct stream *s, int64_t minute)
 
 /* ---- housekeeping ---- */
 
+/* Rows of another minute, or of another day under this name, are bad ones. How many are good. */
+static int keep_minute(struct hk_minute *h, int64_t minute)
+{
+	int n = 0;
+
+	for (int i = 0; i < h->n; i++) {
+		if (h->row[i].time / TIM_MIN == minute || h->row[i].leap)
+			h->row[n++] = h->row[i];
+		else
+			h->bad++;
+	}
+	return h->n = n;
+}
+
 const struct hk_minute *stream_enc(struct stream *s, int64_t minute)
 {
 	struct stream_minute *m = stream_minute(s, minute);
@@ -633,6 +648,10 @@ const struct hk_minute *stream_enc(struct stream *s, int64_t minute)
 		return NULL;
 	}
 	if (hk_read((const char *)s->text, (size_t)n, &s->enc, why) < 0) {
+		m->bits |= STREAM_ENC_MISSING | STREAM_ENC_BAD;
+		return NULL;
+	}
+	if (keep_minute(&s->enc, minute) == 0) {
 		m->bits |= STREAM_ENC_MISSING | STREAM_ENC_BAD;
 		return NULL;
 	}

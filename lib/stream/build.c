@@ -159,6 +159,8 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	b->shelf_room = (unsigned)most(most((int64_t)(ASIDE_BYTES / c->nsrc / c->record),
 					   2 * (int64_t)(CARD_RECORD_MAX / c->record)),
 	    EVIDENCE + 1);
+	if (o->aside_max)
+		b->shelf_room = (unsigned)most(o->aside_max, EVIDENCE + 1);
 	if (b->o.open_max == 0)
 		b->o.open_max = (uint32_t)least(most((int64_t)(ARENA_BYTES / size), 16), OPEN_MAX);
 	if (get_memory(b) < 0) {
@@ -557,6 +559,7 @@ static int put_alone(struct build *b, uint64_t i, const struct record *r)
 		return 0;
 	switch (place(b, r)) {
 	case PLACE_LATE:
+		line_doubt(b, r->s);
 		build_lose_late(b, r->s, r->time);
 		return 0;
 	case PLACE_ASIDE:
@@ -710,6 +713,11 @@ int build_add(struct build *b, const struct pkt *p)
 
 /* ---- the end ---- */
 
+void build_dropped(struct build *b, uint64_t all)
+{
+	b->n.dropped = all > b->n.dropped ? all : b->n.dropped;
+}
+
 int build_flush(struct build *b)
 {
 	sender_report(b);
@@ -747,7 +755,8 @@ void build_tally(const struct build *b, struct tally *t)
 	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
 	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
 	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
-	    {"dropped before", n->dropped}, {"other traffic", n->foreign}};
+	    {"sources restarted alone", n->alone}, {"dropped before", n->dropped},
+	    {"other traffic", n->foreign}};
 
 	t->in = n->in;
 	t->out = n->out;

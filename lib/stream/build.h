@@ -16,8 +16,9 @@
  *   arrival stamps.
  * 6 A record whose time is out of line (far behind what has left, or ahead by more than hold +
  *   window and not explained by its arrival) is set aside until the same source's next ones tell:
- *   back in line, and it was late or a stray; going on in the new line, and when more sources do so
- *   than still keep to the old one, the clock was restarted: everything open leaves, a new segment
+ *   back in line, and it was late or a stray; going on in the new line while the others keep to the
+ *   old one, and it was restarted alone: strays; and when more sources go on in the new line than
+ *   still keep to the old one, the clock was restarted: everything open leaves, a new segment
  *   begins, and what was set aside comes first in it. Nothing of it is lost. Where sequence numbers
  *   fit the old line, the records may be late: then it takes sixteen datagrams in a row.
  * 7 The only clock is the arrival stamps. A stamp that steps back by more than a second moves the
@@ -36,7 +37,8 @@
 struct build_options {
 	int64_t window, hold; /* ns; the window fits an event's offsets: at most 2 s */
 	uint32_t run;
-	uint32_t open_max; /* events open at once; 0: from 64 MiB */
+	uint32_t open_max;  /* events open at once; 0: from 64 MiB */
+	uint32_t aside_max; /* records of a source set aside at once; 0: from 16 MiB for all */
 	/* nsrc flags: sources that make an event complete, others are unknown; NULL: all of them. */
 	const uint8_t *expected;
 	/* Senders that are sources 0, 1, ... whatever the card says; naddress 0: the card's rule. */
@@ -54,7 +56,8 @@ struct build_count {
 	uint64_t gaps, missing; /* sequence jumps, and numbers still missing in them */
 	uint64_t reordered;     /* came after a later one of the same source, still in time */
 	uint64_t restarts;      /* segments begun after the first */
-	uint64_t dropped;       /* sum of the packets' drop counts */
+	uint64_t alone;         /* sources that were restarted while the others went on */
+	uint64_t dropped;       /* sum of the packets' drop counts, or what build_dropped() said */
 	uint64_t foreign;       /* other traffic: no UDP; not counted as in */
 };
 
@@ -93,6 +96,9 @@ int64_t build_due(const struct build *b);
 /* First arrival of the oldest thing that is still held, TIM_NONE when nothing is: no event that
  * comes later has an earlier time. */
 int64_t build_oldest(const struct build *b);
+
+/* The receiver has lost so many datagrams in all, those after the last packet too. */
+void build_dropped(struct build *b, uint64_t all);
 
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);

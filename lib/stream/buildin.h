@@ -22,6 +22,7 @@
 #define STRANGERS_MAX 64
 #define RESTARTS_SAID 8
 #define EVIDENCE      16    /* datagrams in a row that are no late ones, though their numbers fit */
+#define ALONE         4     /* ... with numbers that do not fit, when no other source does it */
 #define STEP_BACK     TIM_S /* arrival stamps may be out of order by this much */
 #define STEP_LIMIT    (10 * TIM_MIN) /* the longest pause between two records that is normal */
 #define AGREE         (10 * TIM_S)   /* clocks of sources that were restarted together */
@@ -60,6 +61,8 @@ struct shelf { /* what a source has set aside: a ring of records */
 	unsigned first, n;
 	unsigned datagrams; /* that went on in the new line, one after the other */
 	bool fits;          /* all of them fit the old line by their sequence numbers */
+	bool noted;         /* it was said that the source was restarted alone */
+	bool back;          /* the first one lies before what the source had sent in the old line */
 	uint8_t *bytes;
 	struct aside at[];
 };
@@ -237,6 +240,8 @@ bool line_sequence_restarted(const struct build *b, const struct record *r);
 int line_set_aside(struct build *b, const struct record *r);
 /* The source is back in line: what it had set aside were strays, or came late. */
 void line_dissolve(struct build *b, unsigned s);
+/* A record of the source came late: what it has set aside may be late too. */
+void line_doubt(struct build *b, unsigned s);
 int line_end(struct build *b); /* decides on what is still set aside */
 void line_free_shelf(struct shelf *f);
 

@@ -260,22 +260,6 @@ void card_extract(const struct card *c, int field, const uint8_t *rec, void *to)
 
 /* ---- finding cards ---- */
 
-/* The folder at `rel` from the one that holds the running program: so an installation may be moved,
- * and the tree is tried as it was built. */
-static bool beside_program(const char *rel, char path[CARD_PATH])
-{
-	ssize_t n = readlink("/proc/self/exe", path, CARD_PATH - 1);
-
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	char *slash = strrchr(path, '/');
-	if (!slash || (size_t)(slash - path) + strlen(rel) + 2 > CARD_PATH)
-		return false;
-	strcpy(slash + 1, rel);
-	return true;
-}
-
 /* The folders of the card path, in order; calls each one until it returns other than 0. */
 static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 {
@@ -300,9 +284,9 @@ static int folders(int (*try)(void *ctx, const char *folder), void *ctx)
 		if (n < CARD_PATH)
 			stop = try(ctx, path);
 	}
-	if (!stop && beside_program("../share/fyke/cards", path))
+	if (!stop && io_beside("../share/fyke/cards", path, sizeof path) == 0)
 		stop = try(ctx, path);
-	if (!stop && beside_program("../../etc/cards", path))
+	if (!stop && io_beside("../../etc/cards", path, sizeof path) == 0)
 		stop = try(ctx, path);
 	return stop;
 }

@@ -4,8 +4,8 @@
  * A card says how long a record is, who sent it (source number), when (device clock), which one
  * in a row (sequence), and which values it holds. Nothing else in fyke knows an instrument.
  *
- * cardtext.c reads and checks the text: whatever a struct card says about offsets, counts and
- * strides stays inside the record. card.c finds cards and takes records apart.
+ * cardtext.c, cardvalue.c and cardcheck.c read and check the text: whatever a struct card says about
+ * offsets, counts and strides stays inside the record. card.c finds cards and takes records apart.
  */
 #ifndef FYKE_CARD_H
 #define FYKE_CARD_H
@@ -98,6 +98,8 @@ struct card {
 	uint32_t modulo;       /* 0: none */
 	uint32_t address_byte; /* which byte of the address, from 0, or CARD_BYTE_LAST */
 	uint32_t first, nsrc;
+	char source_name
+	    [64];         /* what a source is called: the netCDF dimension, "source" if not said */
 	int source_field; /* index, for CARD_BY_FIELD, else -1 */
 
 	int clock_field;               /* -1: none, the arrival time is the clock */

@@ -112,6 +112,13 @@ static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
 	return t >= lo && t <= hi;
 }
 
+/* Whether a source was restarted while the others went on: it has gone back behind what it had sent
+ * itself, and goes on there. Late ones would not come alone, one after the other. */
+static bool restarted_alone(const struct shelf *f)
+{
+	return f->back && f->datagrams >= (f->fits ? EVIDENCE : ALONE);
+}
+
 /* The oldest record that a source has set aside came late, or was a stray. */
 static void shelf_lose(struct build *b, unsigned s)
 {
@@ -119,8 +126,9 @@ static void shelf_lose(struct build *b, unsigned s)
 	struct shelf *f = src->shelf;
 	uint8_t *bytes;
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
-	bool old = (b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
-	    (b->n.restarts && within(b, a->time, b->before_lo, b->before_hi));
+	bool old = !restarted_alone(f) &&
+	    ((b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
+		(b->n.restarts && within(b, a->time, b->before_lo, b->before_hi)));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -163,6 +171,29 @@ static void say_stray(struct build *b, unsigned s, int64_t t)
 	    s, seconds(distance(t, b->front)), t > b->front ? "ahead of" : "behind");
 }
 
+void line_doubt(struct build *b, unsigned s)
+{
+	if (b->src[s].shelf)
+		b->src[s].shelf->back = false;
+}
+
+/* Says and counts, when it becomes clear, that a source was restarted alone. */
+static void note_restart(struct build *b, unsigned s, int64_t raw)
+{
+	struct source *src = &b->src[s];
+
+	if (!restarted_alone(src->shelf) || src->shelf->noted)
+		return;
+	src->shelf->noted = true;
+	b->n.alone++;
+	if (!src->said_stray)
+		build_sayf(b,
+		    "source %u was restarted alone: its clock is at %.3f s, that of the others at "
+		    "%.3f s: its records are counted as strays until they agree",
+		    s, seconds(raw), seconds(b->front));
+	src->said_stray = true;
+}
+
 /* Puts a record aside. 0, or -1 without memory. */
 static int set_aside(struct build *b, const struct record *r)
 {
@@ -182,6 +213,9 @@ static int set_aside(struct build *b, const struct record *r)
 	if (f->n == 0) {
 		f->datagrams = 1;
 		f->fits = true;
+		f->noted = false;
+		f->back = b->src[r->s].newest != NO_TIME &&
+		    (r->time <= b->src[r->s].newest || line_sequence_restarted(b, r));
 	}
 	f->fits &= line_explained(b, r);
 	if (f->n == b->shelf_room) {
@@ -372,6 +406,7 @@ int line_set_aside(struct build *b, const struct record *r)
 	struct vote v = count_votes(b, r->s);
 	if (wins(b, &v, false))
 		return change_line(b, &v);
+	note_restart(b, r->s, r->raw);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/conf.h"
 #include "base/io.h"
 #include "base/tally.h"
 #include "base/tim.h"
@@ -496,7 +497,7 @@ const char *rec_bad_text(enum rec_bad bad)
 	    [REC_BAD_FIELD] = "bad field (want key=value, neither of them empty)",
 	    [REC_BAD_NUMBER] = "bad value (want 1.5, 1i, true or \"text\")",
 	    [REC_NOT_FINITE] = "number out of range",
-	    [REC_BAD_STRING] = "string without its end, or over 64 KiB",
+	    [REC_BAD_STRING] = "string without its end, with more behind it, or over 64 KiB",
 	    [REC_BAD_TIME] = "bad time (want whole nanoseconds since 1970)",
 	    [REC_RESERVED] = "'time' cannot be the name of a tag or field",
 	};
@@ -755,4 +756,42 @@ enum rec_bad rec_check(const char *line, size_t n, struct rec_seen *seen)
 	}
 	seen->body = (size_t)(p - line);
 	return check_time(p, end, seen);
+}
+
+/* A number as check_value() takes it, with its suffix. */
+static bool read_number(struct span s, double *v)
+{
+	char text[64];
+
+	if (s.n > 0 && strchr("iu", s.at[s.n - 1]))
+		s.n--;
+	if (s.n >= sizeof text)
+		return false;
+	memcpy(text, s.at, s.n);
+	text[s.n] = '\0';
+	return conf_real(text, v) == 0;
+}
+
+bool rec_number(const char *line, const struct rec_seen *seen, const char *key, double *v)
+{
+	struct rec_seen ignored;
+	const char *end = line + seen->body, *p = skip_spaces(line, end);
+
+	(void)take(&p, end, COMMA | SPACE);
+	if (check_tags(&p, end) != REC_OK)
+		return false;
+	p = skip_spaces(p, end);
+	while (p < end) {
+		struct span field = {p, 0};
+		if (check_field(&p, end, &ignored) != REC_OK)
+			return false;
+		field.n = (size_t)(p - field.at);
+		p += p < end;
+		struct span k = take(&field.at, field.at + field.n, EQUALS);
+		if (!is_word(k, key))
+			continue;
+		struct span value = {k.at + k.n + 1, field.n - k.n - 1};
+		return read_number(value, v);
+	}
+	return false;
 }

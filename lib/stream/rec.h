@@ -143,7 +143,12 @@ struct rec_seen {
 	bool strings; /* a field is text: VictoriaMetrics stores 0 for it */
 };
 
-/* One line without its newline. Accepts what InfluxDB 1.6 stores, and suffix u. */
+/* One line without its newline. Accepts what InfluxDB 1.6 stores, and suffix u; but not what it
+ * mangles: of v="a"b it stores a". */
 enum rec_bad rec_check(const char *line, size_t n, struct rec_seen *seen);
+
+/* The number in field key (a plain name) of a line that rec_check() took; false leaves v alone: there
+ * is no such field, or it is no number. */
+bool rec_number(const char *line, const struct rec_seen *seen, const char *key, double *v);
 
 #endif

@@ -12,11 +12,13 @@
 #include "stream/build.h"
 #include "stream/evt.h"
 
+#define RECORD 20
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const char text[] =
-    "[card]\nname=f\nbyteorder=little\nrecord=100\nwindow=3ms\nhold=50ms\n"
-    "[source]\nby=address\nfirst=1\ncount=64\n[clock]\nfield=t\nunit=1us\nwidth=24\n"
+    "[card]\nname=f\nbyteorder=little\nrecord=20\nwindow=3ms\nhold=50ms\n"
+    "[source]\nby=address\nfirst=1\ncount=4\n[clock]\nfield=t\nunit=1us\nwidth=24\n"
     "[sequence]\nfield=n\nwidth=8\n[field t]\nat=0 u32\n[field n]\nat=4 u8\n[field v]\nat=8 u32 "
     "2\n";
 
@@ -46,12 +48,13 @@ static void say(void *ctx, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct build_options o = {.window = 3 * TIM_MS, .hold = 50 * TIM_MS, .open_max = 20};
+	struct build_options o = {
+	    .window = 3 * TIM_MS, .hold = 50 * TIM_MS, .open_max = 20, .aside_max = 24};
 	struct tally t = {.unit = "records"};
 	char why[CARD_WHY];
 	int64_t arrival = 0;
 	uint32_t clock[4] = {0};
-	uint8_t seq[4] = {0}, payload[400];
+	uint8_t seq[4] = {0}, payload[4 * RECORD];
 
 	static struct card *c;
 
@@ -69,13 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		memset(payload, data[7], sizeof payload);
 		for (unsigned k = 0; k < 4; k++) {
 			uint32_t at = clock[s] + k * 1000;
-			memcpy(payload + 100 * k, &at, 4);
-			payload[100 * k + 4] = (uint8_t)(seq[s] + k);
+			memcpy(payload + RECORD * k, &at, 4);
+			payload[RECORD * k + 4] = (uint8_t)(seq[s] + k);
 		}
 		struct pkt p = {.time = arrival,
 		    .src = {.family = 4, .addr = {127, 0, 0, (uint8_t)(kind == 7 ? 99 : s + 1)}},
 		    .data = payload,
-		    .len = kind == 6 ? data[6] * 1u : 100u * (1 + (kind & 3)),
+		    .len =
+			kind == 6 ? data[6] % (sizeof payload + 1) : 1u * RECORD * (1 + (kind & 3)),
 		    .dropped = kind == 5};
 		if (build_add(b, &p) < 0 || (kind == 4 && build_time(b, arrival + 1) < 0))
 			abort();

@@ -80,6 +80,7 @@ static void chec(void)
 	ok(fabs(c->field[f].scale - 0.03815 * 2.0) < 1e-12, "a count is 0.0763 mV");
 	is_str(c->field[f].unit, "mV", "millivolts");
 	is_str(c->field[f].axis, "pixel", "over pixels");
+	is_str(c->source_name, "module", "of modules");
 	is_int(c->field[f].has_fill, 0, "every pixel is in the record: no fill value");
 
 	is_int(card_source(c, &p, targetc), 0, ".100 is module 0");
@@ -338,6 +339,7 @@ static void values(void)
 	is_int(c->field[field(c, "real")].scaled, 1, "an offset alone is a calibration");
 	ok(c->field[field(c, "real")].scale == 1, "with scale 1");
 	is_str(c->field[field(c, "rest")].axis, "rest_element", "an axis has a name in any case");
+	is_str(c->source_name, "source", "and so have the sources");
 	card_free(c);
 }
 
@@ -638,6 +640,13 @@ static const struct {
 	"x.card:14: b: the axis a has the name of [field a]"},
     {CARD "[field b]\nat = 0 u8 2\naxis = n\n[field c]\nat = 0 u8 3\naxis = n\n",
 	"x.card:16: c: axis n has 3 elements here and 2 in [field b]"},
+    {CARD "[field b]\nat = 0 u8 2\naxis = n\n[source]\nname = n\n",
+	"x.card:16: [source] name = n: [field b] or its axis has this name"},
+    {CARD "[source]\nname = a\n",
+	"x.card:13: [source] name = a: [field a] or its axis has this name"},
+    {CARD "[source]\nname = the one\n",
+	"x.card:13: 'the one' is no name: a letter or _, then letters, digits and _ . + -, at most "
+	"40"},
     {CARD "[clock]\nunit = 1ns\n", "x.card:13: [clock] needs field = NAME, or no other key"},
     {CARD "[clock]\nfield = a\n",
 	"x.card:13: [clock] needs unit = 3.90625ns or rate = 256 MHz, one of them"},

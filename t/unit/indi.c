@@ -71,24 +71,16 @@ static int feed(const char *xml)
 	return xml_feed(&x, xml, strlen(xml));
 }
 
-static void images(void)
+/* 36 cards in base64, 3,840 characters of it. */
+static size_t header64(const char *const *cards, size_t n, char *code)
 {
-	/* A header of 36 cards and 2 x 2 pixels -32768, -32767, 0, 32767, all typed; base64 by hand of
-	 * the pixels: 80 00 80 01 00 00 7f ff. */
-	static const char pixels64[] = "gACAAQAAf/8=";
-	static const char *const cards[] = {"SIMPLE  =                    T",
-	    "BITPIX  =                   16", "NAXIS   =                    2",
-	    "NAXIS1  =                    2", "NAXIS2  =                    2",
-	    "BZERO   =                32768", "BSCALE  =                    1", "END"};
 	static const char digits[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char head[2881], code[4000];
-	uint16_t px[4];
-	struct blob b;
+	char head[2881];
 	size_t k = 0;
 
 	memset(head, ' ', sizeof head);
-	for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
+	for (size_t i = 0; i < n; i++)
 		memcpy(head + i * 80, cards[i], strlen(cards[i]));
 	for (size_t i = 0; i < 2880; i += 3) {
 		unsigned v = (unsigned)(unsigned char)head[i] << 16 |
@@ -98,6 +90,24 @@ static void images(void)
 		code[k++] = digits[v >> 6 & 63];
 		code[k++] = digits[v & 63];
 	}
+	return k;
+}
+
+static void images(void)
+{
+	/* 2 x 2 pixels -32768, -32767, 0, 32767, all typed; base64 by hand of 80 00 80 01 00 00 7f ff,
+	 * and of 00 01 80 ff. */
+	static const char pixels64[] = "gACAAQAAf/8=", bytes64[] = "AAGA/w==";
+	static const char *cards[] = {"SIMPLE  =                    T",
+	    "BITPIX  =                   16", "NAXIS   =                    2",
+	    "NAXIS1  =                    2", "NAXIS2  =                    2",
+	    "BZERO   =                32768", "BSCALE  =                    1", "END"};
+	const size_t ncards = sizeof cards / sizeof *cards;
+	char code[4000];
+	uint16_t px[4];
+	struct blob b;
+	size_t k = header64(cards, ncards, code);
+
 	blob_begin(&b, px, 4);
 	for (size_t i = 0; i < k; i += 7)
 		blob_feed(&b, code + i, k - i < 7 ? k - i : 7);
@@ -114,6 +124,20 @@ static void images(void)
 	for (int i = 0; i < 10; i++)
 		blob_feed(&b, "AAAAAAAAAAAA", 12);
 	ok(b.bad, "what is no FITS is refused");
+
+	cards[1] = "BITPIX  =                    8";
+	cards[5] = "BZERO   =                    0";
+	k = header64(cards, ncards, code);
+	blob_begin(&b, px, 4);
+	blob_feed(&b, code, k);
+	blob_feed(&b, bytes64, strlen(bytes64));
+	ok(blob_whole(&b) && px[0] == 0 && px[1] == 1 && px[2] == 128 && px[3] == 255,
+	    "one of 8 bits, as webcams have");
+	cards[2] = "NAXIS   =                    3";
+	k = header64(cards, ncards, code);
+	blob_begin(&b, px, 4);
+	blob_feed(&b, code, k);
+	ok(b.bad, "one in colours is refused: its first colour is not the image");
 }
 
 int main(void)

@@ -47,14 +47,19 @@ static void in_order(const char *path, const char *words)
 	is_int(get(s, 30, &n), 0, words);
 	is_int(n, 30, "as many as asked for");
 	is_int(get(s, 30, &n), 0, "the same again while nothing is acknowledged");
-	is_int(spool_ack(s), 0, "acknowledged");
+	is_int(spool_ack(s, SIZE_MAX, SIZE_MAX), 0, "acknowledged");
 	is_int(get(s, 1000, &n), 30, "then the next");
 	is_int(n, 70, "all of them");
 	put(s, 100, 110);
 	is_int(spool_state(s)->lines, 80, "what was given out still waits");
-	spool_ack(s);
+	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(get(s, 1000, &n), 100, "what came meanwhile");
-	spool_ack(s);
+	is_int(spool_ack(s, 4 * 13, 4), 0, "four of them are acknowledged");
+	is_int(spool_state(s)->lines, 6, "six wait");
+	is_int(spool_ack(s, 13, 1), 0, "and one more");
+	is_int(get(s, 1000, &n), 105, "the others come again");
+	is_int(n, 5, "only these");
+	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(get(s, 1000, &n), -1, "nothing more");
 	is_int(spool_state(s)->lines + spool_state(s)->bytes, 0, "empty");
 	spool_close(s);
@@ -67,7 +72,7 @@ static void crash(void)
 
 	put(s, 0, 50);
 	get(s, 20, &n);
-	spool_ack(s);
+	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	get(s, 20, &n);
 	/* kill -9: nothing is closed; the lock goes with the process, so a copy of the folder serves */
 	char copy[64], command[200];
@@ -82,11 +87,11 @@ static void crash(void)
 	is_int(get(t, 1000, &n), 20, "the batch that was under way comes again");
 	ok(spool_state(t)->old, "marked as from an earlier run");
 	is_int(n, 30, "only the whole lines");
-	spool_ack(t);
+	spool_ack(t, SIZE_MAX, SIZE_MAX);
 	is_int(get(t, 1000, &n), 50, "then the new ones");
 	ok(!spool_state(t)->old, "which are not");
 	is_int(spool_state(t)->cut, 1, "the line that was cut is counted");
-	spool_ack(t);
+	spool_ack(t, SIZE_MAX, SIZE_MAX);
 	spool_close(t);
 	t = open_spool(copy, 1 << 20);
 	is_int(spool_state(t)->found, 0, "nothing is left, and no old mark hides what is new");
@@ -96,7 +101,7 @@ static void crash(void)
 	spool_close(t);
 	ok(spool_open(dir, 1 << 20, why) == NULL, "a second program is kept out");
 	ok(strstr(why, "another program") != NULL, why);
-	while (spool_ack(s) == 0 && get(s, 1000, &n) >= 0)
+	while (spool_ack(s, SIZE_MAX, SIZE_MAX) == 0 && get(s, 1000, &n) >= 0)
 		;
 	spool_close(s);
 	snprintf(command, sizeof command, "rm -rf %s", copy);
@@ -112,7 +117,7 @@ static void limits(void)
 	is_int(spool_put(s, "m v=000007 1\n", 13, 1), -1, "memory that is full takes no more");
 	is_int(errno, EAGAIN, "for now");
 	get(s, 2, &n);
-	spool_ack(s);
+	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(spool_put(s, "m v=000007 1\n", 13, 1), 0, "but does when there is room");
 	is_int(get(s, 100, &n), 2, "in order");
 	is_int(n, 6, "none lost");
@@ -125,13 +130,13 @@ static void limits(void)
 	const struct spool_state *st = spool_state(s);
 	ok(st->bytes <= 8000, "a folder keeps to its size");
 	is_int(st->lines + st->full, 2000, "and counts what it drops");
-	spool_ack(s);
+	spool_ack(s, SIZE_MAX, SIZE_MAX);
 	is_int(st->lines + st->full, 1990, "what was given out before is not among it");
 	int first = get(s, 10000, &n);
 	is_int(first, 10, "the file that lines were given out of stays");
 	uint64_t lines = st->lines, got = 0;
 	int last = first - 1, bad = 0;
-	for (; (first = get(s, 10000, &n)) >= 0; spool_ack(s)) {
+	for (; (first = get(s, 10000, &n)) >= 0; spool_ack(s, SIZE_MAX, SIZE_MAX)) {
 		bad += first != last + 1;
 		last = first + (int)n - 1;
 		got += n;

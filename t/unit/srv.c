@@ -16,7 +16,7 @@ static char dir[] = "/tmp/fyke-srv.XXXXXX";
 static char said[4096]; /* what was told, in order */
 static struct srv *srv;
 static struct srv_client *last;
-static bool keep, later;
+static bool keep, later, waits;
 
 static void note(const char *what, const char *text)
 {
@@ -63,7 +63,36 @@ static void refused(void *ctx, const char *peer, const char *why)
 	note("refused:", why);
 }
 
-static const struct srv_calls calls = {opened, on_line, ended, closed, refused, NULL};
+static bool awaits(void *ctx, const struct srv_client *c)
+{
+	(void)ctx, (void)c;
+	return waits;
+}
+
+static void behind(void *ctx, struct srv_client *c, const char *data, size_t n)
+{
+	char text[64];
+
+	(void)ctx, (void)c;
+	snprintf(text, sizeof text, "%.*s", (int)n, data);
+	note("behind:", text);
+}
+
+static void late(void *ctx, struct srv_client *c)
+{
+	(void)ctx;
+	note("", "late");
+	srv_send(c, "late\n", 5);
+}
+
+static const struct srv_calls calls = {.opened = opened,
+    .line = on_line,
+    .ended = ended,
+    .closed = closed,
+    .refused = refused,
+    .awaits = awaits,
+    .behind = behind,
+    .late = late};
 
 static void turns(int n)
 {
@@ -109,7 +138,7 @@ static void fresh(struct srv_options o)
 	srv_free(srv);
 	srv = srv_new(&o, &calls, NULL);
 	*said = '\0';
-	keep = later = false;
+	keep = later = waits = false;
 	ok(srv_listen(srv, &a, ready, why) == 0 && srv_listen(srv, &b, ready, why) == 0,
 	    "a server listens");
 	ok(strstr(ready, "/b,ro") != NULL, "and says where, and that it is read-only");
@@ -194,11 +223,15 @@ static void lines(void)
 	is_str(said, "cut:endlessendlessendles|after|", "a line without end costs one cut line");
 	*said = '\0';
 	later = true;
-	say(fd, "held\nagain\n");
+	say(fd, "held\n");
+	turns(3);
+	say(fd, "again\n");
 	turns(3);
 	size_t n;
 	ok(strncmp(srv_waiting(last, &n), "held\nagain\n", 11) == 0 && n == 11,
 	    "a refused line waits, and what comes after it can be seen");
+	is_str(said, "behind:held\n|behind:held\nagain\n|", "whenever there is more of it");
+	*said = '\0';
 	later = false;
 	srv_resume(last);
 	until_said("again|");
@@ -235,11 +268,12 @@ static void bounds(void)
 	turns(2);
 	char big[500] = {0};
 	struct srv_client *c = last;
-	for (int i = 0; i < 4000 && last; i++)
+	for (int i = 0; i < 4000; i++)
 		srv_send(c, big, sizeof big);
+	is_str(said, "", "nobody is told of an end in the middle of sending");
+	turns(1);
 	ok(strstr(said, "closed:does not read its answers|") != NULL,
 	    "one that reads nothing is closed, once its answers would need too much memory");
-	turns(1);
 	close(fd[0]);
 
 	o.idle = 50 * TIM_MS;
@@ -247,6 +281,26 @@ static void bounds(void)
 	fd[0] = call("a");
 	until_said("closed");
 	is_str(said, "closed:said nothing for too long|", "one that says nothing is closed");
+	close(fd[0]);
+	fresh(o);
+	waits = true;
+	fd[0] = call("a");
+	for (int64_t end = tim_mono() + 100 * TIM_MS; tim_mono() < end;)
+		turns(1);
+	is_str(said, "", "but not while it waits for an answer");
+	waits = false;
+	until_said("closed");
+	close(fd[0]);
+
+	o = usual;
+	o.line_time = 50 * TIM_MS;
+	fresh(o);
+	fd[0] = call("a");
+	say(fd[0], "whole\nhal");
+	until_said("closed");
+	is_str(said, "whole|late|closed:done|",
+	    "one that does not end its line is told so, and closed");
+	is_int(read(fd[0], buf, sizeof buf), 5, "it has the word");
 	close(fd[0]);
 
 	o = usual;
@@ -263,6 +317,56 @@ static void bounds(void)
 	turns(2);
 	is_int(read(fd[0], buf, sizeof buf), 0, "and then the end");
 	close(fd[0]);
+
+	fresh(o);
+	waits = true;
+	fd[0] = call("a");
+	say(fd[0], "question\n");
+	shutdown(fd[0], SHUT_WR);
+	until_said("ended");
+	turns(3);
+	is_str(said, "question|ended|", "one whose answer is awaited stays");
+	waits = false;
+	until_said("closed");
+	is_str(said, "question|ended|closed:done|", "until it is there");
+	close(fd[0]);
+
+	fresh(usual);
+	fd[0] = call("a");
+	turns(2);
+	waits = true;
+	srv_finish(last);
+	say(fd[0], "more\n");
+	turns(3);
+	is_str(said, "", "who is about to be closed is not heard any more");
+	waits = false;
+	until_said("closed");
+	close(fd[0]);
+}
+
+/* Standard input and output of a program as a client. */
+static void pair(void)
+{
+	int in[2], out[2];
+	char buf[64];
+
+	fresh(usual);
+	if (pipe(in) < 0 || pipe(out) < 0)
+		return;
+	ok(srv_adopt(srv, in[0], out[1], "pair") != NULL, "a pair of pipes is a client");
+	say(in[1], "one\necho\n");
+	until_said("echo|");
+	is_str(said, "one|echo|", "its lines come in by one");
+	is_int(read(out[0], buf, sizeof buf), 5, "and answers go out by the other");
+	waits = true;
+	close(in[1]);
+	until_said("ended");
+	turns(3);
+	is_str(said, "one|echo|ended|", "a writer that has gone is not a reader that has gone");
+	waits = false;
+	until_said("closed");
+	is_int(read(out[0], buf, sizeof buf), 0, "then it is closed");
+	close(out[0]);
 }
 
 /* Steps d and the server until the event, at most 5 s. */
@@ -333,6 +437,7 @@ int main(void)
 	sockets();
 	lines();
 	bounds();
+	pair();
 	dialling();
 	srv_free(srv);
 	rmdir(dir);

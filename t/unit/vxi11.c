@@ -172,10 +172,10 @@ static void one_reply(const uint32_t *reply, int error, int device, bool open, c
 	pid_t pid = begin(steps, 2);
 	int got = vxi11_open(&v, &at, PATIENCE);
 	int rc = got == 0 ? read_100(&d) : 0, e = errno;
-	ok(rc == -1 && e == error && v.error == device && vxi11_is_open(&v) == open && v.why[0],
+	ok(rc == -1 && e == error && v.error == device && vxi11_is_open(&v) == open && v.onc.why[0],
 	    text);
 	if (rc == 0 || e != error || v.error != device)
-		printf("# rc %d, %s, device %d: %s\n", rc, strerror(e), v.error, v.why);
+		printf("# rc %d, %s, device %d: %s\n", rc, strerror(e), v.error, v.onc.why);
 	free(d.data);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
