@@ -33,7 +33,10 @@ static const struct cli_option options[] = {
 	0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "evstat",
+enum { MISSED };
+static struct tally tally = {.unit = "records", .lost = {{"missed", 0}}};
+
+static struct cli_program program = {.name = "evstat",
     .args = "URL | FILE...",
     .about = "a live view of a stream, or of running programs",
     .options = options,
@@ -154,6 +157,13 @@ static void show(void)
 		cli_error("standard output: %s", strerror(errno));
 }
 
+static void count(void)
+{
+	tally.out = view.records;
+	tally.lost[MISSED].n = view.missed;
+	tally.in = tally.out + view.missed;
+}
+
 static void turn(int64_t until)
 {
 	int64_t wait = until - tim_mono(), key = screen ? KEY_WAIT : wait;
@@ -168,6 +178,7 @@ static void turn(int64_t until)
 	if (screen)
 		for (int c; (c = screen_key(screen)) >= 0;)
 			over |= c == 'q' || c == 'Q' || c == 4;
+	count();
 	cli_tick();
 }
 
@@ -218,6 +229,8 @@ static void open_source(void)
 			cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
 		cli_filter(in_fd);
 	}
+	if (hear || in)
+		program.tally = &tally;
 	if (!json && isatty(STDOUT_FILENO))
 		screen = screen_open(STDOUT_FILENO);
 }
