@@ -8,7 +8,7 @@ simdet --quiet -c chec -n 1000 -o run.pcapng
 evbuild --quiet -c chec --run=7 -o run.events run.pcapng
 
 cat >chain.py <<'P'
-import atexit, os, random, socket, struct, subprocess, sys, threading, time
+import atexit, json, os, random, socket, struct, subprocess, sys, threading, time
 from pcapng import *
 
 rnd = random.Random(1)
@@ -89,6 +89,19 @@ def nats(*commands):
             pass
 
 
+def ask(subject, request=b""):
+    """JetStream's own interface: a request and its answer."""
+    with socket.create_connection(("127.0.0.1", PORT)) as s:
+        s.settimeout(20)
+        f = s.makefile("rwb")
+        f.readline()
+        f.write(b'CONNECT {"verbose":false}\r\nSUB me 1\r\nPUB %s me %d\r\n%s\r\n' % (subject.encode(), len(request), request))
+        f.flush()
+        while not (line := f.readline()).startswith(b"MSG"):
+            assert line, "no answer"
+        return json.loads(f.read(int(line.split()[-1])))
+
+
 def memory(p):
     return int(next(l for l in open(f"/proc/{p.pid}/status") if l.startswith("VmRSS")).split()[1])
 
@@ -159,6 +172,26 @@ def strangers():
     b.wait()
 
 
+def kept():
+    """A consumer that delivers nothing more, though there is more: here because somebody changed it. On a
+    cluster one may do so by itself."""
+    b = broker()
+    assert start("evpub", URL, "run.events").wait(30) == 0
+    sub = start("evsub", URL, "-n", "2000", "-o", "kept.events", stderr=subprocess.PIPE)
+    until("the first run", lambda: os.path.exists("kept.events") and os.path.getsize("kept.events") >= len(raw))
+    name, = ask("$JS.API.CONSUMER.NAMES.RUNS")["consumers"]
+    config = ask("$JS.API.CONSUMER.INFO.RUNS." + name)["config"]
+    config["filter_subject"] = "camera.nothing"
+    answer = ask("$JS.API.CONSUMER.DURABLE.CREATE.RUNS." + name, json.dumps({"stream_name": "RUNS", "config": config}).encode())
+    assert "error" not in answer, answer
+    assert start("evpub", URL, "next.events").wait(30) == 0
+    err = sub.communicate(timeout=60)[1].decode()
+    assert sub.returncode == 0 and "2000 records in, 2000 out, 0 lost; streams 2" in err, (sub.returncode, err)
+    assert events("kept.events") == 2 * events("run.events"), "each event once, in order"
+    b.terminate()
+    b.wait()
+
+
 globals()[sys.argv[1]](*map(int, sys.argv[2:]))
 P
 evbuild --quiet -c chec --run=9 -o next.events run.pcapng
@@ -167,4 +200,6 @@ ok "the broker bounces $times times: the chain is whole, everything is stored on
 ok "no broker: the chain is whole, and evpub ends with 3" -- py chain.py away
 ok "wrong credentials: the chain is whole, and evpub ends with 4" -- py chain.py refused
 ok "strangers write into the stream: the run is whole" -- py chain.py strangers
+rm -rf store
+ok "a broker that keeps back what it has: it is asked for one by one" -- py chain.py kept
 done_testing

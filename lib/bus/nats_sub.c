@@ -21,6 +21,7 @@
 #define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
 #define FETCH_MS  250
 #define LOOK_EACH (2 * TIM_S) /* while nothing comes: is there something? */
+#define ASK_TIMES 8           /* of three nodes, one may be behind */
 #define NAME_TEXT 160
 
 struct nsub {
@@ -34,6 +35,7 @@ struct nsub {
 	uint64_t next;        /* the first one that we can be owed, 0: not known */
 	uint64_t owed;        /* one that the broker had when we looked last, 0: none */
 	int64_t looked;       /* tim_mono() then, or when something came */
+	bool directly;        /* the consumer is given up: messages are asked for one by one */
 	char name[NAME_TEXT]; /* of the consumer */
 	bool lasting;         /* it is durable= */
 };
@@ -60,6 +62,7 @@ static void forget(struct nsub *s)
 	s->last = s->header = NULL;
 	natsSubscription_Destroy(s->sub);
 	s->sub = NULL;
+	s->directly = false;
 }
 
 static void lost(struct nsub *s, const char *what)
@@ -220,24 +223,40 @@ static int hand_out(struct nsub *s, const uint8_t **message, size_t *n)
 
 	natsMsg_Destroy(s->last);
 	s->last = s->list.Msgs[s->at++];
-	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK) {
+	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK)
 		s->sequence = meta->Sequence.Stream;
-		s->next = s->sequence + 1;
-		jsMsgMetaData_Destroy(meta);
-	}
+	else if (s->directly)
+		s->sequence = natsMsg_GetSequence(s->last);
+	jsMsgMetaData_Destroy(meta);
+	s->next = s->sequence + 1;
 	*message = (const uint8_t *)natsMsg_GetData(s->last);
 	*n = (size_t)natsMsg_GetDataLength(s->last);
 	return 1;
+}
+
+/* The next message, past the consumer; NULL: there is none. Any node may answer, also one that does
+ * not have it yet. */
+static natsMsg *next_message(struct nsub *s)
+{
+	char subject[sizeof s->conn.u->subject + 4];
+	jsDirectGetMsgOptions o;
+	natsMsg *m = NULL;
+
+	snprintf(subject, sizeof subject, "%s.>", s->conn.u->subject);
+	jsDirectGetMsgOptions_Init(&o);
+	o.Sequence = s->next;
+	o.NextBySubject = subject;
+	for (int i = 0; i < ASK_TIMES; i++)
+		if (js_DirectGetMsg(&m, s->conn.js, s->conn.u->stream, NULL, &o) == NATS_OK)
+			return m;
+	return NULL;
 }
 
 /* Whether the broker keeps back what it has. A consumer of Debian's 2.9 that comes to lead on a node
  * which has just begun to catch up delivers what that node had then, and nothing more. */
 static bool kept_back(struct nsub *s)
 {
-	char subject[sizeof s->conn.u->subject + 4];
 	int64_t now = tim_mono();
-	jsDirectGetMsgOptions o;
-	natsMsg *m = NULL;
 
 	if (s->next == 0 || now - s->looked < LOOK_EACH)
 		return false;
@@ -245,14 +264,26 @@ static bool kept_back(struct nsub *s)
 	/* It was there at the last look, and there was time to deliver it. */
 	if (s->owed >= s->next)
 		return true;
-	snprintf(subject, sizeof subject, "%s.>", s->conn.u->subject);
-	jsDirectGetMsgOptions_Init(&o);
-	o.Sequence = s->next;
-	o.NextBySubject = subject;
-	if (js_DirectGetMsg(&m, s->conn.js, s->conn.u->stream, NULL, &o) == NATS_OK)
-		s->owed = natsMsg_GetSequence(m);
+	natsMsg *m = next_message(s);
+	s->owed = m ? natsMsg_GetSequence(m) : 0;
 	natsMsg_Destroy(m);
 	return false;
+}
+
+/* What a consumer keeps back, until there is no more; then another consumer. */
+static int fetch_directly(struct nsub *s)
+{
+	natsMsg *m = next_message(s);
+
+	s->list.Msgs = m ? malloc(sizeof m) : NULL;
+	if (s->list.Msgs) {
+		s->list.Msgs[0] = m;
+		s->list.Count = 1;
+		return 0;
+	}
+	natsMsg_Destroy(m);
+	lost(s, "the broker did not deliver what it has; it was asked for one by one");
+	return 0;
 }
 
 static int fetch(struct nsub *s, int64_t timeout_ns)
@@ -264,13 +295,14 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 	free(s->list.Msgs);
 	s->list = (natsMsgList){NULL, 0};
 	s->at = 0;
+	if (s->directly)
+		return fetch_directly(s);
 	natsStatus st = natsSubscription_Fetch(
 	    &s->list, s->sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
 	if (s->list.Count > 0)
 		s->looked = tim_mono();
 	if (st == NATS_OK || st == NATS_TIMEOUT) {
-		if (s->list.Count == 0 && kept_back(s))
-			lost(s, "the broker does not deliver what it has");
+		s->directly = s->list.Count == 0 && kept_back(s);
 		return 0;
 	}
 	if (natsConnection_Status(s->conn.nc) == NATS_CONN_STATUS_CONNECTED && code == 0 &&
