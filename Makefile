@@ -67,7 +67,7 @@ USES_writelog := libtirpc libserialport
 USES_telinfo := libtirpc
 USES_encsrc := libtirpc libserialport
 
-SRC_cfitsio := lib/cam/fits.c lib/cam/shoot.c lib/cam/seq.c
+SRC_cfitsio := lib/cam/fits.c $(wildcard lib/cam/shoot*.c lib/cam/seq*.c)
 USES_seqd := cfitsio
 USES_seq := cfitsio
 USES_fits := cfitsio

@@ -12,7 +12,7 @@
 
 #include "base/cli.h"
 #include "base/tim.h"
-#include "bus/ask.h"
+#include "bus/query.h"
 #include "bus/influx.h"
 #include "stream/rec.h"
 
@@ -47,7 +47,7 @@ static const struct cli_program program = {.name = "influxget",
     .options = options,
     .tally = &tally};
 
-static struct ask ask;
+static struct query query;
 static struct influx *influx;
 static struct influx_target target;
 static char token[INFLUX_TOKEN];
@@ -83,23 +83,23 @@ static void read_options(void)
 		cli_die(EXIT_USAGE, "--format: '%.32s' is not tsv or json", form);
 	if (token_file && influx_token(token_file, token, why) < 0)
 		cli_die(EXIT_USAGE, "--token-file: %s", why);
-	ask = (struct ask){.db = db,
+	query = (struct query){.db = db,
 	    .bucket = bucket,
 	    .org = org,
 	    .name = measurement,
 	    .mean = mean,
 	    .every = every};
-	ask.from = moment("from", from_text, now);
-	ask.to = moment("to", to_text, now);
-	if (ask.from >= ask.to)
+	query.from = moment("from", from_text, now);
+	query.to = moment("to", to_text, now);
+	if (query.from >= query.to)
 		cli_die(EXIT_USAGE, "--from=%s is not before --to=%s", from_text, to_text);
 	for (size_t i = 0; i < tags.n; i++)
-		if (rec_tags_add(&ask.tags, tags.item[i]) < 0)
+		if (rec_tags_add(&query.tags, tags.item[i]) < 0)
 			cli_die(EXIT_USAGE, "--tag: '%.100s' is not KEY=VALUE", tags.item[i]);
-	if (fields.n > ASK_FIELDS)
-		cli_die(EXIT_USAGE, "more than %d fields", ASK_FIELDS);
+	if (fields.n > QUERY_FIELDS)
+		cli_die(EXIT_USAGE, "more than %d fields", QUERY_FIELDS);
 	for (size_t i = 0; i < fields.n; i++)
-		ask.field[ask.nfields++] = fields.item[i];
+		query.field[query.nfields++] = fields.item[i];
 	target = (struct influx_target){.url = url,
 	    .db = db,
 	    .bucket = bucket,
@@ -126,7 +126,7 @@ static int show(void *ctx, const struct rec *r)
 
 static int take(void *ctx, const char *data, size_t n)
 {
-	return ask_feed(ctx, data, n);
+	return query_feed(ctx, data, n);
 }
 
 /* The start of an answer that should be short. */
@@ -175,15 +175,15 @@ static enum cli_exit status_of(const struct influx_result *r)
 	return code[r->is];
 }
 
-static enum ask_kind what_server(void)
+static enum query_kind what_server(void)
 {
 	if (bucket)
-		return ASK_V2;
+		return QUERY_V2;
 	struct head h = {.n = 0};
 	const struct influx_result *r = request("ping", NULL, NULL, "*/*", keep_head, &h);
 	if (r->is == INFLUX_LATER)
 		exit(cli_end(status_of(r)));
-	return influx_is_victoria(influx) ? ASK_VICTORIA : ASK_V1;
+	return influx_is_victoria(influx) ? QUERY_VICTORIA : QUERY_V1;
 }
 
 /* InfluxDB 1 answers in CSV with nothing at all where JSON would say "database not found". */
@@ -205,44 +205,45 @@ static enum cli_exit why_nothing(const char *path)
 
 static enum cli_exit run(void)
 {
-	static const char *const accept[] = {
-	    [ASK_V1] = "application/csv", [ASK_V2] = "application/csv", [ASK_VICTORIA] = "*/*"};
-	enum ask_kind kind = what_server();
-	char text[ASK_TEXT], path[3 * ASK_TEXT + 256];
+	static const char *const accept[] = {[QUERY_V1] = "application/csv",
+	    [QUERY_V2] = "application/csv",
+	    [QUERY_VICTORIA] = "*/*"};
+	enum query_kind kind = what_server();
+	char text[QUERY_TEXT], path[3 * QUERY_TEXT + 256];
 
-	if (ask_text(&ask, kind, text) < 0)
+	if (query_text(&query, kind, text) < 0)
 		cli_die(EXIT_USAGE, "the query is too long, or a name holds a control character");
 	char *q = influx_escape(text), *where = influx_escape(bucket ? org ? org : "" : db);
-	struct ask_reader *reader = ask_reader_new(&ask, kind, show, NULL);
+	struct query_reader *reader = query_reader_new(&query, kind, show, NULL);
 	if (!q || !where || !reader)
 		cli_die(EXIT_SYSTEM, "no memory");
-	if (kind == ASK_V1)
+	if (kind == QUERY_V1)
 		snprintf(path, sizeof path, "query?db=%s&epoch=ns&q=%s", where, q);
-	else if (kind == ASK_V2)
+	else if (kind == QUERY_V2)
 		snprintf(path, sizeof path, "api/v2/query?org=%s", where);
 	else
 		snprintf(path, sizeof path, "api/v1/export?match%%5B%%5D=%s&start=%.3f&end=%.3f", q,
-		    (double)ask.from / 1e9, (double)(ask.to - TIM_MS) / 1e9);
-	const struct influx_result *r = request(
-	    path, kind == ASK_V2 ? text : NULL, "application/vnd.flux", accept[kind], take, reader);
-	bool whole = r->is == INFLUX_STORED && ask_end(reader) == 0;
+		    (double)query.from / 1e9, (double)(query.to - TIM_MS) / 1e9);
+	const struct influx_result *r = request(path, kind == QUERY_V2 ? text : NULL,
+	    "application/vnd.flux", accept[kind], take, reader);
+	bool whole = r->is == INFLUX_STORED && query_end(reader) == 0;
 	enum cli_exit code = EXIT_DONE;
 	if (write_error == EPIPE) {
 		cli_pipe_gone();
 	} else if (write_error) {
 		cli_error("standard output: %s", strerror(write_error));
 		code = EXIT_SYSTEM;
-	} else if (!whole && *ask_why(reader)) {
-		cli_error("%s: %s", url, ask_why(reader));
+	} else if (!whole && *query_why(reader)) {
+		cli_error("%s: %s", url, query_why(reader));
 		code = EXIT_DATA;
 	} else if (!whole) {
 		code = status_of(r);
-	} else if (tally.in == 0 && kind == ASK_V1) {
+	} else if (tally.in == 0 && kind == QUERY_V1) {
 		code = why_nothing(path);
 	} else if (tally.in == 0) {
 		cli_warn("no rows of '%s' in that time", measurement);
 	}
-	ask_reader_free(reader);
+	query_reader_free(reader);
 	free(q);
 	free(where);
 	return code;

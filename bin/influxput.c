@@ -226,22 +226,21 @@ static void run(void)
 static enum cli_exit verdict(void)
 {
 	const struct feed_state *f = feed_state(carry.feed);
-	bool on_disk = spool_dir != NULL;
 
 	count();
 	if (influx_is_victoria(influx) && intake_state(carry.intake)->strings)
 		cli_warn("VictoriaMetrics stores text as 0: send numbers");
-	uint64_t left = tally.held, kept = on_disk ? spool_state(carry.spool)->lines : 0;
-	tally.lost[LOST_UNSENT].n = left - kept;
-	tally.held = kept;
+	uint64_t left = tally.held, unsent = spool_dir ? carry_unput(&carry) : left;
+	tally.lost[LOST_UNSENT].n = unsent;
+	tally.held = left - unsent;
 	if (f->denied)
 		cli_error("%s: %s%s", url, f->why,
 		    strstr(f->why, "404 page not found") ? " (InfluxDB 1 wants --db, 2 --bucket)"
 							 : "");
 	else if (left > 0)
 		cli_error("%s: %s", url, *f->why ? f->why : "stopped before all was stored");
-	if (kept > 0)
-		cli_warn("%llu lines wait in %s for the next start", (unsigned long long)kept,
+	if (tally.held > 0)
+		cli_warn("%llu lines wait in %s for the next start", (unsigned long long)tally.held,
 		    spool_dir);
 	if (f->denied)
 		return EXIT_REFUSED;

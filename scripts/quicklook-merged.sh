@@ -181,6 +181,7 @@ off=$(awk '{ a = $2 < 0 ? -$2 : $2; if (a > m) m = a } END { printf "%.4g", (m >
 [ -s "$tmp/edges" ] || echo "NaN NaN" >"$tmp/edges"
 height='*:*'
 [ -s "$tmp/elevation" ] || { height=0:90; echo "NaN NaN" >"$tmp/elevation"; }
+tics=$(awk '{ if (NR == 1 || $2 < a) a = $2; if (NR == 1 || $2 > b) b = $2 } END { print (b - a > 20 ? 10 : "autofreq") }' "$tmp/elevation")
 clock_form='%H:%M'
 [ "$seconds" -gt 600 ] || clock_form='%H:%M:%S'
 {
@@ -199,8 +200,8 @@ set label 2 '$(quoted "$about")' at screen 0.03,0.945 font 'DejaVu Sans,11' tc '
 set label 4 '$(quoted "$weather")' at screen 0.97,0.972 right font 'DejaVu Sans,11' tc '#555555'
 set label 20 '■ good' at screen 0.69,0.882 font 'DejaVu Sans,9' tc '#7fb87f'
 set label 21 '■ clock not sure' at screen 0.727,0.882 font 'DejaVu Sans,9' tc '#c79f1c'
-set label 22 '■ no pointing or housekeeping' at screen 0.793,0.882 font 'DejaVu Sans,9' tc '#d06a1c'
-set label 23 '■ no data' at screen 0.931,0.882 font 'DejaVu Sans,9' tc '#c0302a'
+set label 22 '■ no pointing or housekeeping' at screen 0.797,0.882 font 'DejaVu Sans,9' tc '#d06a1c'
+set label 23 '■ no data' at screen 0.935,0.882 font 'DejaVu Sans,9' tc '#c0302a'
 
 # observations, and what is wrong
 set xdata time; set timefmt '%s'; set format x ''; set xrange ['$from':'$to']
@@ -230,14 +231,14 @@ EOF
 	panel 0.06 0.62 0.285 0.39 "elevation, degrees"
 	cat <<EOF
 unset arrow; do for [i = 69:90] { unset label i }
-set border 3 lc '#555555'; set grid lc '#e4e4e4'; set ytics nomirror autofreq; set yrange [$height]; set offsets 0,0,1,1
+set border 3 lc '#555555'; set grid lc '#e4e4e4'; set ytics nomirror $tics; set yrange [$height]; set offsets 0,0,1,1
 set xdata time; set format x ''; set xrange ['$from':'$to']
 plot '$tmp/elevation' using 1:2 with lines lw 1.5 lc '#1f5a99'
 EOF
 	panel 0.06 0.62 0.075 0.245 "clock: edges that DAS and telescope saw, ms off the model$(
 		[ ! -s "$tmp/unsure" ] || echo " (shaded: time not sure)")"
 	cat <<EOF
-set offsets 0,0,0,0; set format x '$clock_form'; set yrange [-$off:$off]; set xlabel 'UTC' offset 0,0.5
+set offsets 0,0,0,0; set ytics nomirror autofreq; set format x '$clock_form'; set yrange [-$off:$off]; set xlabel 'UTC' offset 0,0.5
 EOF
 	n=0
 	while read -r a b; do

@@ -21,7 +21,7 @@ hvset -s "127.0.0.1:$port" -c 2 -v 100 -i 2 >/dev/null 2>&1
 direct '$BD:00,CMD:SET,CH:2,PAR:RUP,VAL:500' '$BD:00,CMD:SET,CH:2,PAR:IMRANGE,VAL:LOW' >/dev/null
 hvset -s "127.0.0.1:$port" -c 2 --on --wait >/dev/null 2>&1
 : >journal
-ok "two periods" -- hv -n 2 --every=100ms --label=0.2=mesh
+ok "two periods" -- hv -n 2 --every=100ms --max-loss=100 --label=0.2=mesh
 is "$(grep -c '^hv,board=0,channel=[0-3]' out)" 8 "have each channel twice"
 like out '^hv,board=0,channel=2,name=mesh vmon=100.0,imon=0.100,imrange="LOW",vset=100.0,iset=2.00,stat=1i,state="ON",on=1i,rup=0i,rdw=0i,ovc=0i,ovv=0i,unv=0i,maxv=0i,trip=0i,ovp=0i,ovt=0i,dis=0i,kill=0i,ilk=0i,nocal=0i [0-9]{19}$' \
     "with all values, the range and decimals of the current, and STAT as named bits"

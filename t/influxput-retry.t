@@ -81,6 +81,32 @@ like err '60000 lines in, 60000 out, 0 lost' "and all is stored"
 is "$(look 'len({l for x in r for l in x["lines"]})')" 60000 "no line was left out"
 finish "$stub" TERM
 
+cat >one.py <<'END'
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *a): pass
+    def do_POST(self):
+        open("stored", "ab").write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204); self.send_header("Content-Length", "0"); self.end_headers()
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+print(f"one: ready http://127.0.0.1:{s.server_port}", file=sys.stderr, flush=True); s.serve_forever()
+END
+rm -f stored
+start one /usr/bin/python3 one.py
+ok "a server that serves one connection" -- influxput -u "$address" --db t --patience=1s more
+like err '60000 lines in, 60000 out, 0 lost; requests 1[2-5]' "is not kept waiting by a second one twice"
+is "$(sort -u stored | wc -l)" 60000 "it has all"
+finish "$pid" TERM
+
+# ---- the end in the middle of a batch ----
+stub_start '[[400, {}, "{\"error\":\"unable to parse\"}"], [204, {}, ""], [401, {}, ""]]'
+head -n 4 many >four
+exits 4 "a half is stored, then the token has run out" -- influxput -u "$url" --db t --spool=half four
+like err '4 lines in, 2 out, 2 held, 0 lost' "what was stored and what waits is the whole"
+like err '2 lines wait in half' "and said"
+finish "$stub" TERM
+
 # ---- busy, broken, slow ----
 stub_start '[[503, {}, "busy"], [500, {}, ""], "reset", [429, {"Retry-After": "1"}, ""], [204, {}, ""]]'
 ok "503, 500, a connection cut, 429, then good" -- influxput -u "$url" --db t one

@@ -24,7 +24,8 @@ print(*(n for i, n in enumerate(names) if v[:][$1] >> i & 1))"; }
 
 for name in raw_050621_0482 0621/0482 enc_050621_0482; do
 	case $name in raw*) kind='raw file' ;; enc*) kind=housekeeping ;; *) kind='pointing log' ;; esac
-	for how in stale short size; do
+	case $kind in raw*) hows='stale short size' ;; h*) hows=short ;; *) hows=stale ;; esac
+	for how in $hows; do
 		rm -f hours/*.nc
 		ok "-fixnfs: $kind, $how, three times" -- faulty $how 3 $name -fixnfs
 		[ -e mark ]; tap $? "... which happened"

@@ -1,9 +1,10 @@
 # remerge.t - many nights by GNU parallel: what is done is not done again, what fails is named and tried again
 . "${0%/*}/lib.sh"
 need parallel flock /usr/bin/python3
+umask 022 # a configuration that others may write is refused
 mkdir stub raw hdr enc merged home
 PATH=$tmp/stub:$top/scripts:$PATH
-HOME=$tmp/home # parallel keeps files there
+HOME=/nonexistent
 export HOME
 grep -E '^(set|line|trck_das|lst|ra |dec |rotangle|source_|obsn)' "$top/etc/bolocam.cal" >small.cal
 printf '[paths]\nrawdir=%s/raw\nheaderdir=%s/hdr\nencdir=%s/enc\nmerged=%s/merged\ncalspec=%s/small.cal\n[merge]\nff=4\nwait=0\n' \

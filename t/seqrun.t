@@ -83,6 +83,24 @@ is "$(cat lacking)" "" "every command is there as stancam.NAME, and by its short
 tap $? "short names are not in bin"
 is "$("$bin/seqterm" sh -c 'command -v status')" "$tmp/root/opt/fyke/lib/fyke/seq/status" "seqterm has them first in PATH"
 is "$(printf 'command -v xbin\n' | SHELL=/bin/sh "$bin/seqterm")" "$tmp/root/opt/fyke/lib/fyke/seq/xbin" "in a shell as well"
+mkdir tidy
+is "$(printf 'command -v xbin\n' | TMPDIR=$tmp/tidy SHELL=/bin/bash "$bin/seqterm")" "$tmp/root/opt/fyke/lib/fyke/seq/xbin" "in bash"
+TMPDIR=$tmp/tidy SHELL=/bin/bash HOME=$tmp "$py" -c '
+import os, pty
+said = [b"PATH=/bin:/usr/bin\n", b"command -v xbin; exit\n"]
+open(os.environ["HOME"] + "/.bashrc", "wb").write(said[0])
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv("'"$bin"'/seqterm", ["seqterm"])
+os.write(fd, said[1])
+try:
+    while (text := os.read(fd, 1000)):
+        print(text.decode(), end="")
+except OSError:
+    pass
+' >bash.txt
+like bash.txt "root/opt/fyke/lib/fyke/seq/xbin" "on a terminal too, where .bashrc sets PATH anew"
+is "$(ls tidy)" "" "and nothing is left behind"
 seqd_on; d=$pid
 is "$("$bin/seqterm" xbin 2 2>&1 | grep -c '^\[NOTE\]: DRV_SUCCESS: All parameters accepted')" 1 "seqterm xbin 2"
 share=$tmp/root/opt/fyke/share/fyke/seq

@@ -2,6 +2,7 @@
 . "${0%/*}/lib.sh"
 need flock /usr/bin/python3
 # The scripts before everything; a writelog that only says what it was told stands for the real one.
+umask 022 # a configuration that others may write is refused
 mkdir stub
 PATH=$tmp/stub:$top/scripts:$PATH
 LD_PRELOAD=$FYKE_BUILD/t/shim-adjtimex.so ADJ_STATE=0 ADJ_STATUS=0x2001 ADJ_OFFSET=0

@@ -70,6 +70,10 @@ done
 writelog -o c "$@" --source=rotator:unix:nowhere.sock --source=file:nowhere --source=file:odd -n 5 2>c.err &
 wrong=$!
 echo "obsnumber twelve" >odd
+# One whose record stands still.
+telescope frozen --rpc-fault=frozen
+mkdir k
+writelog -o k --source="$at" --skew=2s -n 7 2>k.err & frozen=$!
 # A telescope whose time is another, found by its portmapper.
 start past simtel -o hdr --speed=1 --serve-rpc=0 --portmapper=0 --quiet
 mapper=$(sed -n 's/.*ready portmapper:.*:\([0-9]*\)$/\1/p' past.err)
@@ -126,7 +130,7 @@ is "$(column j rot_gear_count | sort -u) $(column j rotangle | sort -u | cut -c 
 # ---- silence ----
 ends "$flaky"; is "$status" 0 "a telescope that is silent for a while"
 is "$(holes b)" "11 rows, 0 wrong" "makes no hole in the rows"
-is "$(grep -c 'no answer in time; rows go on without it' b.err) $(grep -c 'speaks again; [1-7] rows are without it' b.err)" "1 1" "and is told once when it begins, once when it is over" || diag <b.err
+is "$(grep -cE '(no answer in time|says nothing); rows go on without it' b.err) $(grep -c 'speaks again; [1-7] rows are without it' b.err)" "1 1" "and is told once when it begins, once when it is over" || diag <b.err
 [ "$(full b lst)" -lt 11 ] && [ "$(full b lst)" -ge 5 ]
 tap $? "its rows are empty meanwhile: $(full b lst) of 11 have values"
 ends "$wrong"; is "$status" 0 "sources with every fault"
@@ -144,6 +148,10 @@ done
 
 
 # ---- the telescope's own time ----
+ends "$frozen"
+like k.err 'what it says is of .*more than 2s \(--skew\) from this machine.s time; it stands still' "a record that stands still is found"
+[ "$(full k lst)" -ge 1 ] && [ "$(full k lst)" -le 4 ]
+tap $? "and taken no longer: $(full k lst) of 7 rows have values"
 ends "$anytime"; is "$status" 0 "with --skew=0 any time will do"
 is "$(column g tai_minus_utc | sort -u)" 32 "by UDP, found by the portmapper"
 ends "$old"

@@ -174,6 +174,10 @@ static int bind_unix(int fd, const struct net_spec *at, const struct net_addr *a
 		return fail(why, error,
 		    "unix:%.100s: another program listens there, or the file is no socket",
 		    at->host);
+	if (error == ENOENT)
+		return fail(why, error,
+		    "unix:%.100s: its folder is not there: make it, or name another place",
+		    at->host);
 	return fail(why, error, "unix:%.100s: cannot listen there: %s", at->host, strerror(error));
 }
 

@@ -13,6 +13,7 @@
 #define PIECES      (64 + BATCHES) /* halving 2^63 lines leaves fewer than 64 */
 #define LANES       2              /* requests under way */
 #define RESUME_TIME (30 * TIM_S)
+#define ALONE_TIME  (5 * TIM_MIN) /* after the second connection has failed */
 #define TOGETHER    512 /* lines of one moment that a cut between two batches does not part */
 
 /* Some of the lines that were taken out of the spool. */
@@ -38,7 +39,8 @@ struct feed {
 		bool busy;
 		size_t piece; /* which */
 	} lane[LANES];
-	bool good; /* the last answer to the piece on top was good */
+	bool good;           /* the last answer to the piece on top was good */
+	int64_t alone_until; /* tim_mono(): no second connection before */
 	struct back back;
 	int64_t since; /* tim_mono() when lines began to wait; 0: none does */
 	struct feed_state state;
@@ -108,8 +110,8 @@ static int64_t time_of(const char *line, size_t n)
 	return n > 0 && line[n - 1] == '-' ? -(int64_t)v : (int64_t)v;
 }
 
-/* Cuts the next piece off n bytes: at most `most` lines, and no two of them that lines of the same
- * moment stand on both sides, so that the next piece may go beside it. */
+/* Cuts the next piece off n bytes: at most `most` lines. It ends where the time changes, so that the
+ * next piece may go beside it. */
 static struct piece cut(const char *batch, size_t at, size_t n, size_t most)
 {
 	struct piece p = {.at = at, .first = INT64_MAX, .last = INT64_MIN}, whole = p;
@@ -231,8 +233,9 @@ static bool may_follow(const struct feed *f)
 {
 	const struct piece *first = &f->piece[f->pieces - 1], *next = first - 1;
 
-	return f->pieces >= 2 && f->good && first->state == FLYING && next->state == WAITING &&
-	    !first->alone && !next->alone && next->n > 0 && first->last < next->first;
+	return f->pieces >= 2 && f->good && tim_mono() >= f->alone_until &&
+	    first->state == FLYING && next->state == WAITING && !first->alone && !next->alone &&
+	    next->n > 0 && first->last < next->first;
 }
 
 /* ---- answers ---- */
@@ -352,11 +355,15 @@ static void take_answers(struct feed *f)
 			f->state.busy = true;
 			continue;
 		}
+		const struct influx_result *r = influx_result(l->x);
 		l->busy = false;
+		/* There are servers that serve one connection, and let the second wait for ever. */
+		if (i > 0 && r->is == INFLUX_LATER)
+			f->alone_until = tim_mono() + ALONE_TIME;
 		if (l->piece + 1 == f->pieces)
-			judge(f, influx_result(l->x));
+			judge(f, r);
 		else
-			judge_ahead(&f->piece[l->piece], influx_result(l->x));
+			judge_ahead(&f->piece[l->piece], r);
 	}
 }
 

@@ -204,6 +204,9 @@ struct spool *spool_open(const char *dir, int64_t max, char why[SPOOL_WHY])
 	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir < 0)
 		return fail(s, why, dir, strerror(errno));
+	/* The lock of an earlier run may be there, though no file can be made any more. */
+	if (faccessat(s->dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return fail(s, why, dir, strerror(errno));
 	s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock < 0)
 		return fail(s, why, dir, strerror(errno));

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,15 +12,18 @@
 #include "base/conf.h"
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
+
+#define fail(why, ...) why_fail(why, CARDS_WHY, errno, __VA_ARGS__)
 
 /* Keywords that seqd writes itself, or that would change what a file means. */
-static const char *const ours[] = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND",
-    "BSCALE", "BZERO", "BLANK", "END", "COMMENT", "HISTORY", "CONTINUE", "DATE", "DATE-OBS",
-    "DATE-AVG", "TIMESYS", "FILENAME", "OBJECT", "IMAGETYP", "EXPTIME", "EXPREQ", "DARKTIME",
-    "TM_START", "TM_END", "CCDTEMP", "SET-TEMP", "TEMPSTAT", "XBINNING", "YBINNING", "DETXBIN",
-    "DETYBIN", "DETWIN1", "LTV1", "LTV2", "LTM1_1", "LTM2_2", "SHUTTER", "BACKEND", "SWCREATE",
-    "SIMULATE", "ABORTED", "TELSTAT", "CHECKSUM", "DATASUM", "LOGCOMME", "XTENSION", "PCOUNT",
-    "GCOUNT", "GROUPS", "AMPLIFIE", "GAINMODE", "CAMERA", "CAMSER", "READTIME"};
+static const char *const ours[] = {"CLKSTEP", "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2",
+    "EXTEND", "BSCALE", "BZERO", "BLANK", "END", "COMMENT", "HISTORY", "CONTINUE", "DATE",
+    "DATE-OBS", "DATE-AVG", "TIMESYS", "FILENAME", "OBJECT", "IMAGETYP", "EXPTIME", "EXPREQ",
+    "DARKTIME", "TM_START", "TM_END", "CCDTEMP", "SET-TEMP", "TEMPSTAT", "XBINNING", "YBINNING",
+    "DETXBIN", "DETYBIN", "DETWIN1", "LTV1", "LTV2", "LTM1_1", "LTM2_2", "SHUTTER", "BACKEND",
+    "SWCREATE", "SIMULATE", "ABORTED", "TELSTAT", "CHECKSUM", "DATASUM", "LOGCOMME", "XTENSION",
+    "PCOUNT", "GCOUNT", "GROUPS", "AMPLIFIE", "GAINMODE", "CAMERA", "CAMSER", "READTIME"};
 
 static bool is_ours(const char *key)
 {
@@ -135,17 +137,6 @@ int cards_parse(const char *text, size_t n, struct cards *c, char why[CARDS_WHY]
 			snprintf(why, CARDS_WHY, "line %d: %s", line, bad);
 	}
 	return left_out;
-}
-
-static int fail(char why[CARDS_WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(char why[CARDS_WHY], const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, CARDS_WHY, format, ap);
-	va_end(ap);
-	return -1;
 }
 
 int cards_read(const char *path, int64_t age, int64_t now, struct cards *c, char why[CARDS_WHY])

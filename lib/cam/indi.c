@@ -598,6 +598,11 @@ static int expose(struct cam *c, uint16_t *pixels, size_t n)
 
 	if (hear(d, 0) < 0)
 		return lost(c, "CCD_EXPOSURE");
+	/* The image before this one came before the driver's word that its exposure has ended. */
+	for (int64_t until = tim_mono() + LATE, now;
+	     d->p[EXPOSURE].state == BUSY && (now = tim_mono()) < until;)
+		if (hear(d, until - now) < 0)
+			return lost(c, "CCD_EXPOSURE");
 	/* A second request would restart the exposure of whoever else is taking one. */
 	if (d->p[EXPOSURE].state == BUSY)
 		return cam_fail(c, "CCD_EXPOSURE", DRV_ACQUIRING,

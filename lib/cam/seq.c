@@ -1,5 +1,5 @@
 /* seq.c - the sequencer's server without its sockets: requests in, replies out */
-#include "cam/seqown.h"
+#include "cam/seqin.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* seqact.c - what the sequencer's server does at a request: settings, exposures, their control */
-#include "cam/seqown.h"
+#include "cam/seqin.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* seqevent.c - what the camera's thread tells, and who is to know it */
-#include "cam/seqown.h"
+#include "cam/seqin.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* seqsay.c - what the sequencer's server says to its clients, and the file that keeps its settings */
-#include "cam/seqown.h"
+#include "cam/seqin.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* seqstatus.c - what the sequencer's server is asked: status, settings, help */
-#include "cam/seqown.h"
+#include "cam/seqin.h"
 
 #include <fcntl.h>
 #include <math.h>

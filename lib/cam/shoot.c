@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 static void work(struct shoot *s)
 {

@@ -1,5 +1,5 @@
 /* shootfile.c - what becomes of images on disk: names, saving, comments afterwards */
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 #include <errno.h>
 #include <fcntl.h>

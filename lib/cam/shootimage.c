@@ -1,5 +1,5 @@
 /* shootimage.c - one image after the other, into memory */
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 #include <math.h>
 #include <stdio.h>

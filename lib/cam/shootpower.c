@@ -1,5 +1,5 @@
 /* shootpower.c - the camera on and off, and its temperature */
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 #include <math.h>
 #include <stdio.h>

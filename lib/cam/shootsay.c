@@ -1,10 +1,12 @@
 /* shootsay.c - events of the camera's thread: what happens, and how a failure is told */
-#include "cam/shootown.h"
+#include "cam/shootin.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/tim.h"
 
 void shoot_poke(int fd)
 {
@@ -15,10 +17,11 @@ void shoot_poke(int fd)
 
 void shoot_put(struct shoot *s, const struct shoot_event *from)
 {
-	struct shoot_event *e = malloc(sizeof *e);
+	struct shoot_event *e;
 
-	if (!e)
-		return;
+	/* Somebody waits for it: there will be memory again. */
+	while (!(e = malloc(sizeof *e)))
+		(void)tim_sleep_until(tim_mono() + 100 * TIM_MS);
 	*e = *from;
 	e->next = NULL;
 	pthread_mutex_lock(&s->lock);

@@ -124,8 +124,8 @@ static enum hvask_end not_there(struct hvask *a)
 	bool here = strncmp(peer, "tcp:127.", 8) == 0 || strncmp(peer, "unix:", 5) == 0;
 	char text[NET_WHY + 32];
 
-	if (!here || (strncmp(why, "Connection refused", 18) != 0 &&
-			 strncmp(why, "No such file", 12) != 0))
+	if (!here ||
+	    (strncmp(why, "Connection refused", 18) != 0 && strncmp(why, "No such file", 12) != 0))
 		return lost(a, why);
 	snprintf(text, sizeof text, "%.100s; is hvmux running?", why);
 	return lost(a, text);

@@ -93,8 +93,12 @@ static int identify(struct scope *s)
 static int connect_once(struct scope *s)
 {
 	s->why[0] = '\0';
-	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0)
-		return scope_fail(s, errno, "%.100s: %.500s", s->o->at.spec.host, s->link.onc.why);
+	if (vxi11_open(&s->link, &s->o->at, s->o->patience) < 0) {
+		const char *host = s->o->at.spec.host, *why = s->link.onc.why;
+		bool named = strncmp(why, host, strlen(host)) == 0;
+		return scope_fail(
+		    s, errno, "%.100s%s%.500s", named ? "" : host, named ? "" : ": ", why);
+	}
 	/* What an earlier client left in its buffers; not every instrument has this. */
 	(void)vxi11_clear(&s->link, s->o->patience);
 	if (vxi11_is_open(&s->link) && set_format(s) == 0 && identify(s) == 0)

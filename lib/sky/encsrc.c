@@ -21,10 +21,11 @@
 #include "base/tim.h"
 #include "stream/rec.h"
 
-#define KEPT       64 /* values: some seconds, also of a rotator that tells each change */
-#define EARLY      (TIM_S / 2)
-#define BACK_AFTER 3 /* rows with values after which a silent source counts as back */
-#define GRACE      2 /* rows that a source may miss at the start */
+#define KEPT       64          /* values: some seconds, also of a rotator that tells each change */
+#define EARLY      (TIM_S / 2) /* before its second: then a value still belongs to it */
+#define EARLY_ROT  TIM_S       /* rotctl has no beat, and tells its own time */
+#define BACK_AFTER 3           /* rows with values after which a silent source counts as back */
+#define GRACE      2           /* rows that a source may miss at the start */
 
 /* The question goes out when the second is well begun, on both clocks, and the answer is here before
  * it is over. */
@@ -46,6 +47,7 @@ struct encsrc {
 		struct hk_row row;
 	} kept[KEPT];
 	uint64_t n;
+	int64_t early;
 	char why[ENCSRC_WHY];
 	/* of the rows' thread */
 	bool silent, heard;
@@ -80,6 +82,7 @@ struct encsrc *encsrc_start(const char *name, encsrc_run *what, const void *ctx)
 	s->name = name;
 	s->run = what;
 	s->ctx = ctx;
+	s->early = what == encsrc_rotator ? EARLY_ROT : EARLY;
 	pthread_mutex_init(&s->lock, NULL);
 	/* Signals are for the thread that waits for them. */
 	sigfillset(&all);
@@ -180,7 +183,7 @@ bool encsrc_take(struct encsrc *s, struct row_second k, struct hk_row *row)
 	uint64_t oldest = s->n > KEPT ? s->n - KEPT : 0;
 	for (uint64_t i = s->n; i > oldest && !found; i--) {
 		int64_t utc = s->kept[(i - 1) % KEPT].utc;
-		found = utc > begin - EARLY && utc <= end;
+		found = utc > begin - s->early && utc <= end;
 		if (found)
 			lay_over(&s->kept[(i - 1) % KEPT].row, row);
 	}

@@ -52,7 +52,7 @@ void encsrc_wait(int64_t ns);
 /* ---- for the rows ---- */
 
 /* Lays what belongs to the second over row's values. A value belongs to second k when it came
- * between half a second before k and the end of k. False: there was none. */
+ * between half a second before k (a rotator's: a second) and the end of k. False: there was none. */
 bool encsrc_take(struct encsrc *s, struct row_second k, struct hk_row *row);
 
 /* A source that falls silent is told once, and once when it has spoken for some seconds again. */

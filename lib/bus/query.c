@@ -1,5 +1,5 @@
-/* ask.c - asks a time-series database for rows or means, and reads the answer */
-#include "ask.h"
+/* query.c - asks a time-series database for rows or means, and reads the answer */
+#include "query.h"
 
 #include <errno.h>
 #include <math.h>
@@ -29,9 +29,9 @@ static void put(struct text *t, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vsnprintf(t->buf + t->n, ASK_TEXT - t->n, format, ap);
+	int n = vsnprintf(t->buf + t->n, QUERY_TEXT - t->n, format, ap);
 	va_end(ap);
-	t->bad |= n < 0 || (size_t)n >= ASK_TEXT - t->n;
+	t->bad |= n < 0 || (size_t)n >= QUERY_TEXT - t->n;
 	t->n += t->bad ? 0 : (size_t)n;
 }
 
@@ -49,7 +49,7 @@ static void put_quoted(struct text *t, char quote, const char *s, const char *mo
 }
 
 /* SELECT MEAN("val") AS "val" FROM "Temperature [K]" WHERE ... GROUP BY time(60000000000ns),* */
-static void influxql(const struct ask *a, struct text *t)
+static void influxql(const struct query *a, struct text *t)
 {
 	put(t, "SELECT ");
 	for (size_t i = 0; i < a->nfields; i++) {
@@ -85,7 +85,7 @@ static void flux_string(struct text *t, const char *s)
 	put_quoted(t, '"', s, "$");
 }
 
-static void flux(const struct ask *a, struct text *t)
+static void flux(const struct query *a, struct text *t)
 {
 	char from[TIM_TEXT], to[TIM_TEXT];
 
@@ -132,7 +132,7 @@ static void put_pattern(struct text *t, const char *s)
 }
 
 /* {__name__=~"gas_(temperature|voc)",db="lab",location="hut"} */
-static void selector(const struct ask *a, struct text *t)
+static void selector(const struct query *a, struct text *t)
 {
 	put(t, "{__name__=~\"");
 	put_pattern(t, a->name);
@@ -153,14 +153,14 @@ static void selector(const struct ask *a, struct text *t)
 	put(t, "}");
 }
 
-int ask_text(const struct ask *a, enum ask_kind kind, char text[ASK_TEXT])
+int query_text(const struct query *a, enum query_kind kind, char text[QUERY_TEXT])
 {
 	struct text t = {.buf = text};
 
 	text[0] = '\0';
-	if (kind == ASK_V1)
+	if (kind == QUERY_V1)
 		influxql(a, &t);
-	else if (kind == ASK_V2)
+	else if (kind == QUERY_V2)
 		flux(a, &t);
 	else
 		selector(a, &t);
@@ -169,10 +169,10 @@ int ask_text(const struct ask *a, enum ask_kind kind, char text[ASK_TEXT])
 
 /* ---- the answer ---- */
 
-struct ask_reader {
-	const struct ask *a;
-	enum ask_kind kind;
-	ask_row *row;
+struct query_reader {
+	const struct query *a;
+	enum query_kind kind;
+	query_row *row;
 	void *ctx;
 	char why[256];
 	struct csv csv;
@@ -183,9 +183,10 @@ struct ask_reader {
 	size_t line_n, line_size;
 };
 
-struct ask_reader *ask_reader_new(const struct ask *a, enum ask_kind kind, ask_row *row, void *ctx)
+struct query_reader *query_reader_new(
+    const struct query *a, enum query_kind kind, query_row *row, void *ctx)
 {
-	struct ask_reader *r = calloc(1, sizeof *r);
+	struct query_reader *r = calloc(1, sizeof *r);
 
 	if (!r)
 		return NULL;
@@ -196,22 +197,22 @@ struct ask_reader *ask_reader_new(const struct ask *a, enum ask_kind kind, ask_r
 	return r;
 }
 
-void ask_reader_free(struct ask_reader *r)
+void query_reader_free(struct query_reader *r)
 {
 	if (r)
 		free(r->line);
 	free(r);
 }
 
-const char *ask_why(const struct ask_reader *r)
+const char *query_why(const struct query_reader *r)
 {
 	return r->why;
 }
 
-static int fail(struct ask_reader *r, const char *format, ...)
+static int fail(struct query_reader *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static int fail(struct ask_reader *r, const char *format, ...)
+static int fail(struct query_reader *r, const char *format, ...)
 {
 	va_list ap;
 
@@ -257,7 +258,7 @@ static void add_tags(struct rec *rec, char *s)
 	}
 }
 
-static int keep_columns(struct ask_reader *r, char **cell, size_t n)
+static int keep_columns(struct query_reader *r, char **cell, size_t n)
 {
 	size_t used = 0;
 
@@ -272,13 +273,13 @@ static int keep_columns(struct ask_reader *r, char **cell, size_t n)
 }
 
 /* mean_vmon is vmon: MEAN(*) names its columns so. */
-static const char *plain_name(const struct ask *a, const char *column)
+static const char *plain_name(const struct query *a, const char *column)
 {
 	return a->mean && a->nfields == 0 && strncmp(column, "mean_", 5) == 0 ? column + 5 : column;
 }
 
 /* name,tags,time,field...: the head comes again when the fields change. */
-static int row_v1(struct ask_reader *r, char **cell, size_t n)
+static int row_v1(struct query_reader *r, char **cell, size_t n)
 {
 	struct rec rec;
 	long long time;
@@ -299,7 +300,7 @@ static int row_v1(struct ask_reader *r, char **cell, size_t n)
 }
 
 /* ,result,table,_start,_stop,_time,_value,_field,_measurement,tag...: a head for each table. */
-static int row_v2(struct ask_reader *r, char **cell, size_t n)
+static int row_v2(struct query_reader *r, char **cell, size_t n)
 {
 	const char *value = NULL, *field = NULL, *when = NULL, *start = NULL;
 	struct rec rec;
@@ -339,8 +340,8 @@ static int row_v2(struct ask_reader *r, char **cell, size_t n)
 
 static int any_row(void *ctx, char **cell, size_t n)
 {
-	struct ask_reader *r = ctx;
-	return r->kind == ASK_V1 ? row_v1(r, cell, n) : row_v2(r, cell, n);
+	struct query_reader *r = ctx;
+	return r->kind == QUERY_V1 ? row_v1(r, cell, n) : row_v2(r, cell, n);
 }
 
 /* ---- VictoriaMetrics: {"metric":{"__name__":"gas_voc",...},"values":[...],"timestamps":[...]} ---- */
@@ -365,7 +366,7 @@ static char *json_string(char **p)
 }
 
 /* The labels become tags; __name__ gives the field: what follows the measurement's name. */
-static const char *json_metric(struct ask_reader *r, char **p, struct rec *rec)
+static const char *json_metric(struct query_reader *r, char **p, struct rec *rec)
 {
 	size_t n = strlen(r->a->name);
 	const char *field = NULL;
@@ -389,7 +390,7 @@ struct window {
 	uint64_t n;
 };
 
-static int give(struct ask_reader *r, struct rec *rec, const char *field, int64_t time, double v)
+static int give(struct query_reader *r, struct rec *rec, const char *field, int64_t time, double v)
 {
 	rec->time = time;
 	rec->nfields = 0;
@@ -397,7 +398,8 @@ static int give(struct ask_reader *r, struct rec *rec, const char *field, int64_
 	return r->row(r->ctx, rec);
 }
 
-static int close_window(struct ask_reader *r, struct rec *rec, const char *field, struct window *w)
+static int close_window(
+    struct query_reader *r, struct rec *rec, const char *field, struct window *w)
 {
 	int rc = w->n ? give(r, rec, field, w->start, w->sum / (double)w->n) : 0;
 
@@ -406,7 +408,7 @@ static int close_window(struct ask_reader *r, struct rec *rec, const char *field
 	return rc;
 }
 
-static int add_to_mean(struct ask_reader *r, struct rec *rec, const char *field, struct window *w,
+static int add_to_mean(struct query_reader *r, struct rec *rec, const char *field, struct window *w,
     int64_t time, double v)
 {
 	int64_t start = r->a->every ? time - time % r->a->every : r->a->from;
@@ -420,7 +422,7 @@ static int add_to_mean(struct ask_reader *r, struct rec *rec, const char *field,
 }
 
 /* Both arrays side by side. */
-static int json_values(struct ask_reader *r, char *v, char *t, struct rec *rec, const char *field)
+static int json_values(struct query_reader *r, char *v, char *t, struct rec *rec, const char *field)
 {
 	struct window w = {.n = 0};
 
@@ -443,7 +445,7 @@ static int json_values(struct ask_reader *r, char *v, char *t, struct rec *rec, 
 	return close_window(r, rec, field, &w);
 }
 
-static int json_line(struct ask_reader *r, char *line)
+static int json_line(struct query_reader *r, char *line)
 {
 	static const char head[] = "{\"metric\":", values[] = ",\"values\":[",
 			  times[] = "\"timestamps\":[";
@@ -462,7 +464,7 @@ static int json_line(struct ask_reader *r, char *line)
 }
 
 /* Lines, kept whole: a series is one. */
-static int feed_lines(struct ask_reader *r, const char *data, size_t n)
+static int feed_lines(struct query_reader *r, const char *data, size_t n)
 {
 	while (n > 0) {
 		const char *nl = memchr(data, '\n', n);
@@ -494,16 +496,16 @@ static int feed_lines(struct ask_reader *r, const char *data, size_t n)
 
 /* ---- any of them ---- */
 
-int ask_feed(struct ask_reader *r, const char *data, size_t n)
+int query_feed(struct query_reader *r, const char *data, size_t n)
 {
-	if (r->kind == ASK_VICTORIA)
+	if (r->kind == QUERY_VICTORIA)
 		return feed_lines(r, data, n);
 	if (csv_feed(&r->csv, data, n, any_row, r) == 0)
 		return 0;
 	return r->why[0] ? -1 : fail(r, "the answer cannot be read");
 }
 
-int ask_end(struct ask_reader *r)
+int query_end(struct query_reader *r)
 {
-	return r->kind == ASK_VICTORIA ? feed_lines(r, "\n", 1) : csv_end(&r->csv, any_row, r);
+	return r->kind == QUERY_VICTORIA ? feed_lines(r, "\n", 1) : csv_end(&r->csv, any_row, r);
 }

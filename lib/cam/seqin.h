@@ -1,11 +1,11 @@
 /*
- * seqown.h - what the parts of the sequencer's server share, and nobody else
+ * seqin.h - what the parts of the sequencer's server share, and nobody else
  *
  * seq.c has clients and their lines, seqact.c what a request does, seqevent.c what comes from the
  * camera's thread, seqstatus.c the questions, seqsay.c replies and the state file.
  */
-#ifndef FYKE_SEQOWN_H
-#define FYKE_SEQOWN_H
+#ifndef FYKE_SEQIN_H
+#define FYKE_SEQIN_H
 
 #include "cam/seq.h"
 

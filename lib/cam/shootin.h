@@ -1,12 +1,12 @@
 /*
- * shootown.h - what the parts of the camera's own thread share, and nobody else
+ * shootin.h - what the parts of the camera's own thread share, and nobody else
  *
  * shoot.c is the thread and its jobs, shootsay.c the events, shootpower.c the camera on and off and
  * its temperature, shootimage.c one image after the other, shootfile.c what becomes of them on disk.
  * A job ends with one SHOOT_DONE.
  */
-#ifndef FYKE_SHOOTOWN_H
-#define FYKE_SHOOTOWN_H
+#ifndef FYKE_SHOOTIN_H
+#define FYKE_SHOOTIN_H
 
 #include <pthread.h>
 
