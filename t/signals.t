@@ -65,17 +65,25 @@ signal() {
 	until_true 20 says "$2"
 	tap $? "$p: $3" || diag <"$p.err"
 }
+# It has written its status, or (scopeget, which waits in one call) says whom it asks.
+takes_signals() { [ -s "$p.json" ] || grep -q LECROY "$p.err"; }
 # shellcheck disable=SC2086 # numbers
 set -- $pids
 while read -r p input command; do
 	pid=$1
 	shift
-	until_true 20 test -s "$p.json" # it takes signals
+	until_true 20 takes_signals
 	signal USR1 '[0-9]+ [a-z ]+ in, [0-9]+ out' "SIGUSR1 says its counters, and its name"
 	signal USR2 'debug messages on' "SIGUSR2 switches debug messages on"
 	signal USR2 'debug messages off' "and off"
+	kill -TERM "$pid" # (a filter has 10 s then to read what is left)
+done <list
+# shellcheck disable=SC2086
+set -- $pids
+while read -r p input command; do
+	finish "$1"
+	shift
 	like "$p.json" '"name":"roach01"' "$p: --status tells the instance"
-	finish "$pid" TERM
 	[ "$status" -lt 6 ] || [ "$status" -eq 130 ]
 	tap $? "$p: SIGTERM ends it ($status)" || diag <"$p.err"
 done <list
