@@ -251,6 +251,8 @@ int main(int argc, char **argv)
 		due = tim_mono() + every;
 		over |= limit && ++shown == limit;
 	}
+	if (screen)
+		program.tally = NULL; /* who has looked at the page needs no last line */
 	screen_close(screen);
 	hear_free(hear);
 	cap_reader_free(in);

@@ -2,7 +2,8 @@
 # messages, --name tells instances apart, SIGTERM ends it
 # san: yes
 . "${0%/*}/lib.sh"
-mkdir src dst img raw hdr enc logs
+mkdir src dst img raw night hdr enc logs
+simdas --quiet -o night -n 1
 simdet --quiet -c chec -n 20 -o run.pcapng
 evbuild --quiet -c chec -o run.events run.pcapng
 simdet --quiet -c roach2c -n 4 -o roach.pcapng
@@ -36,7 +37,7 @@ seqd      -            seqd -l 127.0.0.1:0 --dir=img --camera=size=64x64
 simdas    -            simdas -o raw --speed=1
 simtel    -            simtel -o hdr --speed=1
 writelog  -            writelog -o enc --source=file:nowhere
-merge     -            merge -ff 4 -cs $top/etc/bolocam.cal -r raw -h hdr -e enc
+merge     -            merge -ff 4 -cs $top/etc/bolocam.cal -r night -h hdr -e enc
 T
 }
 short="hvset influxget seqcmd seqrun slice talker timecheck" # done when their work is
