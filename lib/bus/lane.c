@@ -15,8 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define WARM (1 << 20) /* an empty ring begins anew after so much, while that is in the cache */
-
 struct head {
 	uint32_t size; /* of the record and its head, a multiple of 8 */
 	uint32_t used; /* bytes of the record; GAP: there is none */
@@ -79,7 +77,7 @@ void *lane_room(struct lane *l, size_t n, size_t reserve)
 	uint64_t taken = atomic_load_explicit(&l->taken, memory_order_acquire);
 	size_t place = put & (l->size - 1), to_end = l->size - place, gap = 0;
 
-	if (to_end < with_head(n) || (put == taken && place > WARM))
+	if (to_end < with_head(n))
 		gap = to_end;
 	if (l->size - (size_t)(put - taken) < gap + with_head(n) + reserve)
 		return NULL;
