@@ -19,7 +19,7 @@ CSTD    := -std=c11 -D_GNU_SOURCE
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     := -O2 -g
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-LDHARD  := -pie -Wl,-z,relro,-z,now
+LDHARD  := -pie -Wl,-z,relro,-z,now,--as-needed
 ifdef SAN
 SANITIZE := $(if $(filter thread,$(SAN)),thread,address,undefined -fno-sanitize-recover=all)
 OPT     := -O1 -g -fno-omit-frame-pointer
@@ -32,6 +32,8 @@ endif
 # and the programs (or units) that use them, and are left out, with a line, when they are missing.
 BASE := popt inih libdeflate
 MORE := netcdf libserialport libcurl erfa libzmq libnats libtirpc cfitsio
+# Taken where it is there, missed by nobody else: base/crc.h.
+FAST := libisal
 SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
 SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/sky/obs.c lib/dev/wave.c
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
@@ -50,6 +52,8 @@ USES_hvset := libserialport
 USES_hvmon := libserialport
 USES_hvmux := libserialport
 USES_srv := libserialport
+USES_rotctl := libserialport
+USES_rot := libserialport
 SRC_libcurl := lib/bus/influx.c
 USES_influxput := libcurl
 USES_influxget := libcurl
@@ -72,11 +76,11 @@ USES_seqd := cfitsio
 USES_seq := cfitsio
 USES_fits := cfitsio
 
-HAVE := $(shell for p in $(BASE) $(MORE); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
+HAVE := $(shell for p in $(BASE) $(MORE) $(FAST); do pkg-config --exists $$p 2>/dev/null && echo $$p; done)
 LACK := $(filter-out $(HAVE),$(BASE) $(MORE))
 
 CPPFLAGS += -Ilib -It -isystem $(B)/gen -DFYKE_VERSION='"$(VERSION)"' -MMD -MP \
-            $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
+            $(if $(filter libisal,$(HAVE)),-DFYKE_ISAL) $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 CFLAGS_ALL := $(CSTD) $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 
 LIB_SRC := $(filter-out $(foreach p,$(LACK),$(SRC_$(p))),$(wildcard lib/*/*.c))
@@ -89,7 +93,7 @@ usable   = $(foreach n,$(basename $(notdir $(wildcard $(1)))),$(if $(filter $(LA
 PROGS   := $(basename $(notdir $(wildcard bin/*.c)))
 BUILD   := $(call usable,bin/*.c)
 UNITS   := $(call usable,t/unit/*.c)
-libs     = $(shell pkg-config --libs $(BASE) $(USES_$(1))) -lpthread -lm
+libs     = $(shell pkg-config --libs $(BASE) $(filter $(FAST),$(HAVE)) $(USES_$(1))) -lpthread -lm
 
 all: needed $(addprefix $(B)/bin/,$(BUILD))
 

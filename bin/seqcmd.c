@@ -15,9 +15,6 @@
 #include "cam/talker.h"
 #include "cam/verbs.h"
 
-#define WORDS  (VERB_ARGS + 8)
-#define NUMBER '\1' /* stands before arguments that popt would take for options */
-
 static char ident[48];
 static struct talker talker = {.ident = ident};
 static struct ask_options to = {.timeout = ASK_TIMEOUT};
@@ -35,6 +32,7 @@ static const struct cli_program program = {.name = "seqcmd",
     .about = "the sequencer's commands: expose, xbin, status ...",
     .options = options,
     .max_args = CLI_LIST_MAX,
+    .numbers = true,
     .prints = true};
 
 static bool aborting, counting; /* a countdown is on the screen */
@@ -145,28 +143,6 @@ static bool go_on(void *ctx)
 
 /* ---- the request ---- */
 
-/* popt must not take -30, or what follows --, for options; nor may it change their order. */
-static char **hide_numbers(int argc, char **argv)
-{
-	static char text[WORDS][VERB_LINE + 2];
-	static char *words[WORDS + 1];
-	int n = 0;
-
-	if (argc > WORDS)
-		argc = WORDS;
-	for (int i = 0; i < argc; i++) {
-		const char *w = argv[i];
-		size_t digit = w[0] == '-' && w[1] == '.' ? 2 : 1;
-		bool number = i > 0 && w[0] == '-' && w[digit] >= '0' && w[digit] <= '9';
-		words[n++] = argv[i];
-		if (!number || strlen(w) > VERB_LINE)
-			continue;
-		snprintf(text[i], sizeof text[i], "%c%s", NUMBER, w);
-		words[n - 1] = text[i];
-	}
-	return words;
-}
-
 /* The verb that a link's name ends with: stancam.xbin, xbin. */
 static const struct verb *called_as(const char *path)
 {
@@ -231,8 +207,7 @@ int main(int argc, char **argv)
 {
 	struct verb_request r = {.verb = called_as(argv[0])};
 	char line[VERB_LINE + 1] = "", text[200], why[VERB_WHY];
-	const char *const *args =
-	    cli_begin(argc > WORDS ? WORDS : argc, hide_numbers(argc, argv), &program);
+	const char *const *args = cli_begin(argc, argv, &program);
 
 	snprintf(ident, sizeof ident, "seq.%s", r.verb ? r.verb->name : *args ? *args : "seqcmd");
 	ident[strcspn(ident, " :[]")] = '\0';
@@ -250,7 +225,7 @@ int main(int argc, char **argv)
 	r.t = simulate && (r.verb->options & VERB_T);
 	r.f = fast;
 	for (; *args && r.n < VERB_ARGS; args++)
-		r.arg[r.n++] = **args == NUMBER ? *args + 1 : *args;
+		r.arg[r.n++] = *args;
 	unsigned code = verb_check(&r, why);
 	if (code != SEQ_OK)
 		return cli_end((enum cli_exit)refuse(code, why));

@@ -223,10 +223,10 @@ static int run(void)
 {
 	int64_t beat = tim_mono() + BEAT_EVERY;
 
-	for (;;) {
+	for (bool wait = false;;) {
 		int64_t utc = tim_now(), mono = tim_mono();
 		bool stop = cli_stopping() || mono >= ends_mono || utc >= ends_utc;
-		struct rcv_round t = rcv_drain(rcv);
+		struct rcv_round t = rcv_drain(rcv, wait);
 		idle_note(&idle, t.got, mono);
 		if (t.empty && rcv_drained(rcv, utc, mono) < 0)
 			t.error = errno;
@@ -240,9 +240,10 @@ static int run(void)
 		report_rate(mono, 2 * TIM_S);
 		cli_tick();
 		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
+		wait = t.empty && idle_in_read(&idle, rcv_size(rcv));
 		if (t.full)
 			(void)rcv_wait_room(rcv, FULL_WAIT);
-		else if (t.empty)
+		else if (t.empty && !wait)
 			idle_wait(&idle, rcv_size(rcv), MIN(until, mono + (ends_utc - utc)));
 	}
 }
@@ -256,7 +257,7 @@ static void last_drain(void)
 	struct rcv_round t;
 
 	do {
-		t = rcv_drain(rcv);
+		t = rcv_drain(rcv, false);
 		if (t.full && !rcv_wait_room(rcv, FINISH_TIME))
 			return;
 	} while (!t.empty && !t.limit && !t.error && (t.full || tim_mono() < until));

@@ -36,11 +36,11 @@ ok "a % would end a crontab's line" -- sh -c '! grep -q % crontab'
 cp "$top/etc/fyke.conf.example" fyke.conf
 chmod 644 fyke.conf
 grep -o '^\[[a-z]*\]' fyke.conf | tr -d '[]' >sections
-for p in merge timecheck dirsync; do
+for p in merge timecheck dirsync writelog rotctl; do
 	"$p" --config=fyke.conf --usage >/dev/null 2>err
 	tap $? "the example configuration: $p" || diag <err
 done
-is "$(grep -vxE 'paths|writelog|merge|timecheck|dirsync' sections)" "" "has no other sections"
+is "$(grep -vxE 'paths|writelog|rotctl|merge|timecheck|dirsync' sections)" "" "has no other sections"
 "$top/scripts/start_merge" --config=fyke.conf 20050621 >/dev/null 2>err
 like err '= /[a-z0-9/]*: no such folder' "its [paths] are understood: only the folders are not here"
 

@@ -103,6 +103,20 @@ holds "are all there" <<'P'
 assert [p.data for p in packets("burst.pcapng")] == [d for _, d in sent()]
 P
 
+# Without naps it waits for each datagram, in the read itself where many come.
+start block udp2raw -l 127.0.0.1:0 --nap=0 -o block.pcapng; cap=$pid
+send 127.0.0.1 "$(port_of block)" 4000 mixed
+finish "$cap" TERM; is "$status" 0 "--nap=0, stopped when nothing comes any more"
+holds "has all, of every size" <<'P'
+assert [p.data for p in packets("block.pcapng")] == [d for _, d in sent()]
+P
+start busy udp2raw -l 127.0.0.1:0 --nap=0 -o busy.pcapng; cap=$pid
+send 127.0.0.1 "$(port_of busy)" 30000 144 & sender=$!
+ok "--nap=0 takes what comes" -- until_true 10 sh -c '[ $(wc -c <busy.pcapng) -gt 400000 ]'
+finish "$cap" TERM; is "$status" 0 "stopped while much comes"
+wait "$sender"
+ok "is whole" -- evdump --check busy.pcapng
+
 # ---- pipes ----
 mkfifo pipe
 cat pipe >piped.pcapng & reader=$!

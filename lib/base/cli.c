@@ -28,6 +28,7 @@
 #define DRAIN_GRACE  5  /* s more, for a write that hangs */
 #define MESSAGE_MAX  1500
 #define STRINGS_STEP 16
+#define NUMBER       '\1' /* stands before words that popt would take for options */
 
 /* ---- state: one program, one instance ---- */
 
@@ -575,6 +576,31 @@ static void from_file(const char *path, bool must)
 		settled[i] |= c.seen[i];
 }
 
+/* Words that begin like a negative number get a byte before them, so that popt does not take them
+ * for options. */
+static char **hide_numbers(int argc, char **argv)
+{
+	char **words = calloc((size_t)argc + 1, sizeof *words);
+
+	(void)keep((char *)words);
+	for (int i = 0; i < argc; i++) {
+		const char *w = argv[i];
+		words[i] = argv[i];
+		if (i == 0 || w[0] != '-' || !isdigit((unsigned char)w[w[1] == '.' ? 2 : 1]))
+			continue;
+		size_t n = strlen(w) + 2;
+		words[i] = malloc(n);
+		(void)keep(words[i]);
+		snprintf(words[i], n, "%c%s", NUMBER, w);
+	}
+	return words;
+}
+
+static const char *shown(const char *word)
+{
+	return *word == NUMBER ? word + 1 : word;
+}
+
 static void add_options(const struct cli_option *o)
 {
 	for (; o && o->name; o++)
@@ -653,6 +679,8 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	    .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = own, .descrip = "Options:"};
 	table[1] = (struct poptOption){.argInfo = POPT_ARG_INCLUDE_TABLE, .arg = shared};
 
+	if (prog->numbers)
+		argv = hide_numbers(argc, argv);
 	poptContext pc = poptGetContext(prog->name, argc, (const char **)argv, table, 0);
 	snprintf(other, sizeof other, "[OPTION...] %s", prog->args ? prog->args : "");
 	poptSetOtherOptionHelp(pc, other);
@@ -662,7 +690,7 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		snprintf(from, sizeof from, "--%s", option[i]->name);
 		if (text)
 			(void)keep(text);
-		set_option(i, text ? text : "yes", from);
+		set_option(i, text ? shown(text) : "yes", from);
 		settled[i] = true;
 	}
 	if (rc < -1) {
@@ -678,7 +706,7 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 
 	const char **args = poptGetArgs(pc);
 	while (args && args[n])
-		(void)keep(strdup(args[n++]));
+		(void)keep(strdup(shown(args[n++])));
 	poptFreeContext(pc);
 	const char *const *kept = n ? (const char *const *)(strings + nstrings - (size_t)n) : NULL;
 	if (n < prog->min_args || n > prog->max_args)

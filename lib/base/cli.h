@@ -73,6 +73,7 @@ struct cli_program {
 	bool prints;      /* writes text to standard output: no status line into it */
 	bool can_lose;    /* has --max-loss=N: exit 5 when more than N were lost */
 	bool one_dash; /* long options may have one dash (-nstart 480), and there are no letters */
+	bool numbers;  /* -20 is an argument or an option's value, and never an option */
 	const char
 	    *usage; /* printed, with exit 2, for no arguments at all and for -help; or NULL */
 };

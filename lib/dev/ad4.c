@@ -8,8 +8,9 @@
 #include "base/tim.h"
 
 enum { ASK_POSITION = 0x01, ASK_SETUP = 0x22, ASK_PING = 0x41, ASK_STATUS = 0x55 };
-#define PONG  0x34
-#define ONE   (60 * TIM_MS) /* for a reply: four bytes at 9600 baud are 4 ms, a USB port adds 16 */
+#define PONG 0x34
+#define ONE                                                                                        \
+	(150 * TIM_MS) /* for a reply: 4 ms at 9600 baud, a USB port adds 16, a busy machine more */
 #define QUIET (20 * TIM_MS) /* a line without a byte for so long has said all */
 #define SIGN  0x800000
 
@@ -59,21 +60,24 @@ static enum ad4_answer lost(ssize_t got)
 	return AD4_LOST;
 }
 
-/* Reads until the line has said nothing for QUIET, or until the deadline. */
+/* Reads until the line has said nothing for so long; AD4_WRONG: it does not end until the deadline. */
 static enum ad4_answer empty(int fd, int64_t quiet, int64_t deadline)
 {
 	uint8_t junk[64];
 
-	for (;;) {
+	for (ssize_t seen = 0;;) {
 		int64_t left = deadline - tim_mono();
-		int rc = io_wait(fd, left < 0 ? 0 : left < quiet ? left : quiet);
+		if (left < 0)
+			return seen > 0 ? AD4_WRONG : AD4_SILENT;
+		int rc = io_wait(fd, left < quiet ? left : quiet);
 		if (rc == 0)
-			return left < 0 ? AD4_WRONG : AD4_OK;
+			return AD4_OK;
 		if (rc < 0)
 			return errno == EINTR ? AD4_STOPPED : AD4_LOST;
 		ssize_t got = read(fd, junk, sizeof junk);
 		if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
 			return lost(got);
+		seen += got > 0 ? got : 0;
 	}
 }
 
@@ -84,7 +88,7 @@ static enum ad4_answer ask(
 	enum ad4_answer a = empty(fd, 0, deadline);
 
 	if (a != AD4_OK)
-		return a == AD4_WRONG ? AD4_SILENT : a;
+		return a;
 	if (io_writeall(fd, text, n) < 0)
 		return errno == EAGAIN ? AD4_SILENT : AD4_LOST;
 	for (size_t have = 0; have < want;) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/wire.h"
 #include "file/cdf.h"
 
@@ -31,7 +32,7 @@ struct cdf {
 	uint8_t *fixed_old;          /* the same, as they were last written */
 	uint64_t written, committed; /* records in the file, and safe */
 	uint64_t pushed;             /* offset up to which write-back was begun */
-	uint64_t reserved; /* offset up to which disk was asked for; UINT64_MAX: not to be had */
+	uint64_t reserved; /* offset up to which disk was asked for; UINT64_MAX: not asked for */
 	const struct cdf_att *retext; /* a text that has changed since the last commit, or NULL */
 };
 
@@ -149,6 +150,7 @@ static int header_in_memory(const struct cdf_head *h, char why[CDF_WHY])
 		return fd;
 	snprintf(why, CDF_WHY, "making the header: %s", nc_strerror(bad));
 	close(fd);
+	errno = bad > 0 ? bad : EINVAL; /* above 0 it is a system's error */
 	return -1;
 }
 
@@ -305,6 +307,7 @@ struct cdf *cdf_create(
 	    fsync(fd) < 0)
 		return give_up(f, path, why);
 	f->pushed = h->first;
+	f->reserved = io_in_memory(fd) ? UINT64_MAX : 0;
 	return f;
 }
 
@@ -331,7 +334,8 @@ static void push(struct cdf *f, uint64_t end)
 	f->pushed = end;
 }
 
-/* Asks for disk ahead of the data, beyond the end of the file: a third less work for each write. */
+/* Asks for disk ahead of the data, beyond the end of the file: an eighth less
+ * work in all. */
 static void reserve(struct cdf *f, uint64_t end)
 {
 	if (end <= f->reserved)

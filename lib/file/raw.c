@@ -3,11 +3,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -39,15 +37,13 @@ static int fail_pub(struct raw *f)
 static void use(struct raw *f, int fd, bool own)
 {
 	struct stat st;
-	struct statfs fs;
 
 	f->fd = fd;
 	f->own = own;
 	f->disk = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	f->size = f->disk ? lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR) : 0;
 	f->ahead = f->flushed = f->size;
-	/* In a file system of memory there is nothing to prepare. */
-	f->prepare = f->disk && fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC;
+	f->prepare = f->disk && !io_in_memory(fd);
 	f->dirty = 0;
 	if (!f->disk)
 		io_bigpipe(fd);

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <libdeflate.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/crc.h"
 #include "base/conf.h"
 #include "base/io.h"
 #include "sky/hk.h"
@@ -448,7 +448,7 @@ struct calspec *calspec_read(
 	c->ttl_high = 3.5;
 	c->clock_rate = -26.3;
 	c->clock_search = 900;
-	c->crc = libdeflate_crc32(0, text, size);
+	c->crc = crc_32(text, size);
 	c->text = strndup(text, size);
 	if (!c->text)
 		mistake(&r, "out of memory");

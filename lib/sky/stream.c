@@ -4,17 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libdeflate.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc.h"
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 
 #define DAYS      5 /* that are kept track of, around the night's */
 #define MINUTES   (DAYS * 1440)
@@ -44,16 +44,7 @@ struct stream {
 	int64_t enc_minute;
 };
 
-static int fail(struct stream *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(struct stream *s, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(s->why, sizeof s->why, format, ap);
-	va_end(ap);
-	return -1;
-}
+#define fail(s, ...) why_fail((s)->why, sizeof(s)->why, errno, __VA_ARGS__)
 
 const char *stream_why(const struct stream *s)
 {
@@ -293,7 +284,7 @@ static ssize_t fetch(
 	}
 	if (n >= 0) {
 		f->size = n;
-		f->crc = libdeflate_crc32(0, to, (size_t)n);
+		f->crc = crc_32(to, (size_t)n);
 	}
 	return n;
 }
@@ -437,7 +428,7 @@ static bool crc_of(struct stream *s, int64_t minute, int64_t size, uint32_t *crc
 	uint8_t *bytes = malloc((size_t)size + 1);
 	bool read = bytes && read_file(s, path, bytes, size) == size;
 	if (read)
-		*crc = libdeflate_crc32(0, bytes, (size_t)size);
+		*crc = crc_32(bytes, (size_t)size);
 	free(bytes);
 	return read;
 }

@@ -10,13 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libdeflate.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crc.h"
 #include "base/io.h"
 #include "base/tim.h"
 #include "base/wire.h"
@@ -143,7 +143,7 @@ size_t cap_seal(uint8_t *block, size_t len, size_t origlen, int64_t time, uint64
 	wire_put(&t->hash.code, EPB_HASH);
 	wire_put(&t->hash.length, 5);
 	t->algorithm = HASH_CRC32;
-	wire_put(&t->crc, libdeflate_crc32(0, data, len));
+	wire_put(&t->crc, crc_32(data, len));
 	memset(t->pad, 0, sizeof t->pad);
 	p += sizeof *t;
 	if (dropped)
@@ -628,7 +628,7 @@ static bool parse_epb(
 		    record->caplen > record->origlen)
 			continue;
 		record->hashed = true;
-		if (get32(r, value + 1) != libdeflate_crc32(0, record->data, record->caplen))
+		if (get32(r, value + 1) != crc_32(record->data, record->caplen))
 			return false;
 	}
 	return true;

@@ -12,6 +12,7 @@
 #define RATE_TIME  (5 * TIM_MS)   /* over which the rate is averaged */
 #define NAP_MIN    (200 * TIM_US) /* shorter naps cost more than they save */
 #define BUFFER_MIN 256            /* datagrams that a buffer must hold to let some gather in it */
+#define RATE_READ  1000           /* datagrams a second: the next one is due before anything else */
 #define NAP_GAIN   3              /* datagrams that a nap must gather to be worth it */
 
 int idle_begin(struct idle *p, const struct net_sockets *s, int64_t nap)
@@ -67,6 +68,11 @@ int64_t idle_nap(const struct idle *p, size_t size)
 	double fits = (double)holds / 8 / p->rate * 1e9;
 	int64_t t = fits < (double)p->nap ? (int64_t)fits : p->nap;
 	return t < NAP_MIN || p->rate * (double)t < NAP_GAIN * 1e9 ? 0 : t;
+}
+
+bool idle_in_read(const struct idle *p, size_t size)
+{
+	return p->n == 1 && p->rate > RATE_READ && idle_nap(p, size) == 0;
 }
 
 void idle_wait(struct idle *p, size_t size, int64_t until_mono)

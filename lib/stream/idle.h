@@ -10,6 +10,7 @@
 #define FYKE_IDLE_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,10 @@ int64_t idle_holds(const struct idle *p, size_t size);
 
 /* The sleep that is due for datagrams of this size, 0: wait in poll. */
 int64_t idle_nap(const struct idle *p, size_t size);
+
+/* Whether the next read may do the waiting: of one socket, and the next datagram is due. A poll
+ * before each read costs a twentieth of all CPU (t/bench/RESULTS, --nap=0). */
+bool idle_in_read(const struct idle *p, size_t size);
 
 /* Sleeps, or waits for a datagram, at most until the moment. */
 void idle_wait(struct idle *p, size_t size, int64_t until_mono);

@@ -442,8 +442,8 @@ static uint8_t *batch_base(struct rcv *r, size_t stride, size_t *space)
 	return base;
 }
 
-/* One batch of a socket: true when there may be more. */
-static bool batch(struct rcv *r, struct sock *s, struct rcv_round *t)
+/* One batch of a socket, by the flags of recvmmsg: true when there may be more. */
+static bool batch(struct rcv *r, struct sock *s, int flags, struct rcv_round *t)
 {
 	size_t stride = CAP_STRIDE(s->head + s->expect) + s->spare, space;
 	unsigned n = may_ask(r, s);
@@ -461,11 +461,11 @@ static bool batch(struct rcv *r, struct sock *s, struct rcv_round *t)
 	if (n > space / stride)
 		n = (unsigned)(space / stride);
 	lay_out(r, s, base, stride, n);
-	int k = recvmmsg(s->fd, r->msg, n, MSG_DONTWAIT, NULL);
+	int k = recvmmsg(s->fd, r->msg, n, flags, NULL);
 	if (k < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			t->error = errno;
-		return errno == EINTR;
+		return errno == EINTR && flags == MSG_DONTWAIT;
 	}
 	t->got += (unsigned)k;
 	if (settle(r, s, base, stride, (unsigned)k) < 0) {
@@ -475,15 +475,16 @@ static bool batch(struct rcv *r, struct sock *s, struct rcv_round *t)
 	return k == (int)n;
 }
 
-struct rcv_round rcv_drain(struct rcv *r)
+struct rcv_round rcv_drain(struct rcv *r, bool wait)
 {
 	struct rcv_round t = {.empty = true};
+	int flags = wait && r->nsocks == 1 ? MSG_WAITFORONE : MSG_DONTWAIT;
 
 	for (int i = 0; i < r->nsocks && !t.full && !t.limit && !t.error; i++) {
 		struct sock *s = &r->sock[i];
 		bool more = true;
-		for (int k = 0; k < ROUND_MAX && more; k++)
-			more = batch(r, s, &t);
+		for (int k = 0; k < ROUND_MAX && more; k++, flags = MSG_DONTWAIT)
+			more = batch(r, s, flags, &t);
 		if (s->stalled && !more && !t.full) {
 			look_at_drops(r, s);
 			s->stalled = false;
@@ -613,8 +614,11 @@ struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct
 		    .msg_iovlen = 2,
 		    .msg_control = &r->control[i]};
 	}
-	for (int i = 0; i < s->n; i++)
+	struct timeval wait = {.tv_usec = RCV_WAIT / TIM_US};
+	for (int i = 0; i < s->n; i++) {
 		add(r, s->fd[i], &s->at[i]);
+		setsockopt(s->fd[i], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	}
 	int64_t now = tim_now();
 	if (!r->spill || !r->over || begin(r, &r->cur, now, now) < 0) {
 		rcv_free(r);

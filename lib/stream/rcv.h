@@ -18,6 +18,7 @@
 
 #include "base/net.h"
 #include "base/tally.h"
+#include "base/tim.h"
 #include "stream/ring.h"
 
 #define RCV_SOCKETS 160
@@ -49,8 +50,10 @@ struct rcv_round {
 	int error;    /* errno of a socket or of the writer, 0: none */
 };
 
-/* Reads every socket until it is empty, or for 64 batches; never waits. */
-struct rcv_round rcv_drain(struct rcv *r);
+/* Reads every socket until it is empty, or for 64 batches. Never waits; or, where there is one
+ * socket and wait is set, for the first datagram, a signal, or RCV_WAIT. */
+#define RCV_WAIT (10 * TIM_MS)
+struct rcv_round rcv_drain(struct rcv *r, bool wait);
 
 /* Waits for room in the ring, at most timeout_ns. False with errno EAGAIN or the writer's. */
 bool rcv_wait_room(struct rcv *r, int64_t timeout_ns);
