@@ -113,6 +113,9 @@ void cli_debug(const char *format, ...)
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The status for an errno of opening something, or of a peer: refused, usage (EINVAL), or system. */
+enum cli_exit cli_status_of(int error);
+
 /* "program: ready ADDRESS" on stderr, even with --quiet: a server's or simulator's listener. */
 void cli_ready(const char *address);
 
