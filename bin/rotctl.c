@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/tim.h"
 #include "dev/rotkeep.h"
 #include "dev/rotserve.h"
 
