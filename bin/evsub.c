@@ -173,15 +173,6 @@ static void tell(void)
 	snprintf(told, sizeof told, "%s", why);
 }
 
-static int next(const uint8_t **message, size_t *n, int64_t wait)
-{
-	int got = hear_next(hear, message, n, wait);
-
-	if (got < 0 && errno != EINTR && !bus_error)
-		bus_error = errno;
-	return got;
-}
-
 /* The header of a stream that runs: where it does not come by itself, we join with this message. */
 static enum sub_took ask(const uint8_t *message, size_t n)
 {
@@ -206,8 +197,10 @@ static bool turn(void)
 	static bool pending;
 	const uint8_t *message;
 	size_t n;
-	int got = next(&message, &n, pending ? 0 : LOOK_UP);
+	int got = hear_next(hear, &message, &n, pending ? 0 : LOOK_UP);
 
+	if (got < 0 && errno != EINTR && !bus_error)
+		bus_error = errno;
 	if (got <= 0) {
 		if (pending)
 			settle();
