@@ -74,7 +74,8 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "Conventions", "CF-1.8, ACDD-1.3");
 	cdf_text(h, CDF_GLOBAL, "title", "%s", c->title);
 	cdf_text(h, CDF_GLOBAL, "instrument", "%s", c->name);
-	cdf_text(h, CDF_GLOBAL, "source", "UDP datagrams, %ss by %s", r->dimension, r->o->program);
+	cdf_text(h, CDF_GLOBAL, "source", "UDP datagrams%s",
+	    strcmp(r->dimension, "event") == 0 ? ", built into events" : "");
 	cdf_text(h, CDF_GLOBAL, "history", "%s %s: made from %s; times are those of the data", when,
 	    r->o->program, r->o->input);
 	cdf_text(h, CDF_GLOBAL, "program_version", "%s", r->o->program);
