@@ -74,7 +74,13 @@ static int64_t ends_mono = INT64_MAX, ends_utc = INT64_MAX;
 static void read_options(void)
 {
 	char why[NET_WHY];
+	cpu_set_t may;
 
+	if (cpu >= 0 && sched_getaffinity(0, sizeof may, &may) == 0 &&
+	    !CPU_ISSET((size_t)cpu, &may))
+		cli_die(EXIT_USAGE,
+		    "--cpu=%lld: not one that it may run on (taskset -cp $$ lists them)",
+		    (long long)cpu);
 	if (listeners.n == 0)
 		cli_die(EXIT_USAGE, "where to listen? -l PORT, or -l ADDRESS:PORT");
 	if (!rotate != !dir)

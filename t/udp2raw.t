@@ -61,6 +61,9 @@ exits 2 "TCP is not UDP" -- udp2raw -l tcp:127.0.0.1:0
 exits 2 "a network is one" -- udp2raw -l 127.0.0.1:0 -a 10.0.0.0/33
 exits 2 "--rotate wants a folder" -- udp2raw -l 127.0.0.1:0 --rotate=60s
 exits 2 "one file or many" -- udp2raw -l 127.0.0.1:0 --rotate=60s --dir=. -o x.pcapng
+exits 2 "a processor that is there" -- udp2raw -l 127.0.0.1:0 --cpu=1023 -o cpu.pcapng
+like err "taskset" "says how to find them"
+[ ! -e cpu.pcapng ]; tap $? "and leaves no file"
 exits 2 "--until is a time of day" -- udp2raw -l 127.0.0.1:0 --until=noon -o x.pcapng
 exits 3 "an address that this machine has not" -- udp2raw -l 192.0.2.1:0 -o x.pcapng
 like err 'no such address' "is said"
