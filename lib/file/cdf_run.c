@@ -386,6 +386,7 @@ int cdf_run_close(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	int bad = cdf_run_commit(r);
+	r->unsafe += cdf_records(r->f) - cdf_committed(r->f);
 	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
 		bad = check(r);
@@ -404,6 +405,14 @@ int cdf_run_close(struct cdf_run *r)
 	cdf_run_drop(r);
 	errno = error;
 	return bad;
+}
+
+void cdf_run_settle(struct cdf_run *r, struct tally *t, struct tally_item *unwritten)
+{
+	t->out -= r->unsafe;
+	unwritten->n += r->unsafe + t->held;
+	t->held = 0;
+	r->unsafe = 0;
 }
 
 char *cdf_run_input(const char *path, int fd, char text[CDF_WHY])
