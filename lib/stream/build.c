@@ -230,7 +230,12 @@ static int leave(struct build *b, uint32_t why)
 	b->n.held -= ev->nrec;
 	b->n.out += ev->nrec;
 	keep_gone(b, ev, first.clock);
-	return b->emit(b->ctx, ev->body, b->size, ev->time, dropped);
+	if (b->emit(b->ctx, ev->body, b->size, ev->time, dropped) == 0)
+		return 0;
+	int error = errno;
+	build_unwritten(b, ev->body);
+	errno = error;
+	return -1;
 }
 
 /* Whether the event is complete, and nothing older is to be expected. */
@@ -731,6 +736,24 @@ int64_t build_oldest(const struct build *b)
 	return oldest == INT64_MAX ? TIM_NONE : oldest;
 }
 
+void build_unwritten(struct build *b, const uint8_t *body)
+{
+	const struct evt_head *h = (const struct evt_head *)body;
+	struct build_count *n = &b->n;
+
+	if (!h) {
+		n->unwritten += n->held;
+		n->held = 0;
+		return;
+	}
+	bool incomplete = wire_get(h->flags) & EVT_INCOMPLETE;
+	n->unwritten += wire_get(h->nrec);
+	n->out -= wire_get(h->nrec);
+	n->events--;
+	n->complete -= !incomplete;
+	n->incomplete -= incomplete;
+}
+
 const struct build_count *build_count(const struct build *b)
 {
 	return &b->n;
@@ -742,7 +765,7 @@ void build_tally(const struct build *b, struct tally *t)
 	const struct tally_item lost[] = {{"late", n->late}, {"duplicate", n->duplicate},
 	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
 	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", n->truncated},
-	    {"fragment", n->fragments}};
+	    {"fragment", n->fragments}, {"not written", n->unwritten}};
 	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
 	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
 	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
