@@ -315,8 +315,8 @@ static bool ready(struct mergeday *d, int minute)
 						  : "housekeeping";
 	if (tim_now() - mtime > d->o.wait) {
 		if (d->asked == minute && !d->given_up)
-			say(d, MERGEDAY_WARN,
-			    "minute %04d: no %s in time: it is merged without", minute, what);
+			say(d, MERGEDAY_WARN, "minute %04d: no %s in time: it is merged without",
+			    minute, what);
 		d->given_up = true;
 		return true;
 	}

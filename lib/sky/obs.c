@@ -20,12 +20,12 @@
 #include "file/pub.h"
 #include "sky/obs.h"
 
-#define HOUR     3600
-#define NOTHING  (-1) /* no observation number */
-#define BLOCK    (1 << 20)
-#define RATE_MAX 10000
-#define TEXT_MAX 256
-#define EDGE_MAX 4096 /* of the clock, in an hour */
+#define HOUR       3600
+#define NOTHING    (-1) /* no observation number */
+#define BLOCK      (1 << 20)
+#define RATE_MAX   10000
+#define TEXT_MAX   256
+#define EDGE_MAX   4096 /* of the clock, in an hour */
 #define OBS_PIECES 64
 
 struct hour {
