@@ -836,6 +836,12 @@ int mergeday_finish(struct mergeday *d)
 			return -1;
 	if (compress(d, true) < 0)
 		return -1;
+	bool any = d->o.end < 0;
+	for (int m = d->from; m <= d->to; m++)
+		any |= has_raw(d, m);
+	if (!any)
+		say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: nothing is merged",
+		    d->from, d->o.end);
 	return d->o.report ? write_report(d) : 0;
 }
 
@@ -849,8 +855,10 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 			first = first < 0 ? m : first;
 			last = m;
 		}
-	if (d->o.end >= 0 && first >= 0)
+	if (d->o.end >= 0) {
+		first = first < 0 ? d->from : first;
 		last = d->o.end;
+	}
 	for (int m = first; m >= 0 && m <= last; m++) {
 		const struct hour_state *h = &d->h[m / 60];
 		unsigned q = h->built ? h->result.quality[m % 60] : STREAM_RAW_MISSING;
