@@ -58,4 +58,35 @@ while IFS= read -r line; do
 	esac
 done <places
 is "$(wc -l <places)" 6 "all of them" || diag <places
+
+# ---- a telescope that does not point in celestial coordinates: right ascension by azimuth and elevation ----
+simdas -o raw --seed=12 -n 5 --no-drift --steps=0 --quiet
+simtel -o hdr --seed=12 -n 6 --quiet
+mkdir horizon other
+/usr/bin/python3 - <<'E2'
+import os
+os.mkdir("horizon/20050621")
+for f in os.listdir("hdr/20050621"):
+    b = bytearray(open("hdr/20050621/" + f, "rb").read())
+    b[11::52] = bytes(x & 0xFE for x in b[11::52])      # no Celestial; and no places that could be taken
+    for at in range(16, 24):
+        b[at::52] = bytes(len(b) // 52)
+    open("horizon/20050621/" + f, "wb").write(b)
+E2
+for h in hdr horizon; do
+	merge -ff 4 -cs small.cal -r raw -h $h -nend 0484 --wait=10ms --no-sync --out=hours --quiet 2>err
+	mv hours/20050621_08.nc other/$h.nc
+done
+/usr/bin/python3 - <<'E2' >places 2>&1
+import netCDF4
+import numpy as np
+a, b = (netCDF4.Dataset("other/%s.nc" % n) for n in ("hdr", "horizon"))
+a.set_auto_mask(False)
+b.set_auto_mask(False)
+ra, dec = ((a[n][:15000] - b[n][:15000]) * s for n, s in (("ra", 54000), ("dec", 3600)))
+# The quantum of azimuth and elevation, and a source's change between two records.
+worst = max(np.percentile(abs(ra * np.cos(np.radians(a["dec"][:15000]))), 98), np.percentile(abs(dec), 98))
+print("good" if worst < 0.3 and len(ra) == 15000 else worst)
+E2
+is "$(cat places)" good "without the Celestial flag ra and dec follow from azimuth, elevation and sidereal time"
 done_testing
