@@ -91,7 +91,7 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 		return false;
 	}
 	if (c->drop) {
-		c->drop = false;
+		c->drop = c->exposes = false;
 		c->ticket = 0;
 		seq_next_turn(q);
 		return true;
@@ -123,7 +123,7 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 
 bool seq_awaits(const struct seq_conn *c)
 {
-	return c->owner || c->asks || *c->state || c->ticket || c->later;
+	return c->owner || c->asks || *c->state || (c->ticket && !c->drop) || c->later;
 }
 
 void seq_gone(struct seq *q, struct seq_conn *c)

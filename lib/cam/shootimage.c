@@ -52,7 +52,7 @@ static int abort_now(struct shoot *s)
 }
 
 /* Does what clients asked for. True: aborted. changed: the end has moved. */
-static bool controlled(struct shoot *s, bool *changed)
+static bool controlled(struct shoot *s, const struct cam_progress *at, bool *changed)
 {
 	const struct cam_back *b = s->cam->back;
 	double seconds;
@@ -64,7 +64,10 @@ static bool controlled(struct shoot *s, bool *changed)
 	case CONTROL_ABORT:
 		return abort_now(s) == 0;
 	case CONTROL_ADDTIME:
-		snprintf(text, sizeof text, "%+.3f s", seconds);
+		snprintf(text, sizeof text, "%+.3f s%s", seconds,
+		    at->elapsed + fmax(0, -seconds) >= at->total
+			? ": the exposure ends now, and the image is kept"
+			: "");
 		answer(s, b->addtime(s->cam, seconds), text);
 		break;
 	case CONTROL_HOLD:
@@ -206,7 +209,7 @@ static enum outcome integrate(struct shoot *s, const struct cam_timing *t, bool 
 			shoot_phase(s, PHASE_INTEGRATING, &p, last);
 		}
 		changed = false;
-		if (controlled(s, &changed)) {
+		if (controlled(s, &p, &changed)) {
 			shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
 			    "aborted after %.1f s: no file", p.elapsed);
 			return OUT_ABORTED;
