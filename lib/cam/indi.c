@@ -76,6 +76,7 @@ struct indi {
 	size_t room;
 	bool asked, armed,
 	    image; /* an exposure was asked for; has begun: its image may come; it has */
+	bool mine; /* the exposure under way is ours, wanted or not */
 	double exposure;
 	int64_t begun, idle_at;
 };
@@ -204,6 +205,8 @@ static void end(void *ctx, const char *name)
 		if (d->asked && d->now == &d->p[EXPOSURE] &&
 		    (d->now->state == BUSY || d->now->state == OK))
 			d->armed = true;
+		if (d->now == &d->p[EXPOSURE])
+			d->mine = d->now->state == BUSY && (d->mine || d->asked);
 		d->now = NULL;
 	}
 }
@@ -481,6 +484,7 @@ static int start(struct cam *c)
 	for (int i = 0; i < PROPERTIES; i++)
 		d->p[i].name = names[i];
 	disarm(d);
+	d->mine = false;
 	d->elem = NULL;
 	d->now = NULL;
 	d->fd = tcp_connect(&d->server, tim_mono() + ANSWER, NULL, why);
@@ -552,6 +556,24 @@ static int set_window(struct cam *c, double x, double y, double w, double h)
 	    : set_numbers(c, &d->p[FRAME], element, v, 4, false);
 }
 
+/* INDI lets every client change an exposure under way, and begin it anew. Not this one: 0 when
+ * nobody else is exposing. */
+static int let_others(struct cam *c)
+{
+	struct indi *d = c->own;
+
+	if (hear(d, 0) < 0)
+		return lost(c, "CCD_EXPOSURE");
+	/* That an exposure has ended is told after its image. */
+	for (int64_t until = tim_mono() + SETTLE, now;
+	     d->p[EXPOSURE].state == BUSY && !d->mine && (now = tim_mono()) < until;)
+		if (hear(d, until - now) < 0)
+			return lost(c, "CCD_EXPOSURE");
+	if (d->p[EXPOSURE].state != BUSY || d->mine)
+		return 0;
+	return cam_fail(c, "CCD_EXPOSURE", DRV_ACQUIRING, "another INDI client is exposing");
+}
+
 /* A binning is refused in some windows: the whole detector first, then the window. */
 static int frame(struct cam *c, const struct cam_frame *f)
 {
@@ -559,8 +581,8 @@ static int frame(struct cam *c, const struct cam_frame *f)
 	struct indi *d = c->own;
 	const double bin[] = {f->xbin, f->ybin};
 
-	if (hear(d, 0) < 0)
-		return lost(c, "CCD_BINNING");
+	if (let_others(c) < 0)
+		return -1;
 	if (!have_values(&d->p[BINNING], element, bin, 2) || d->p[BINNING].state == ALERT) {
 		if (set_window(c, 0, 0, c->info.width, c->info.height) < 0 ||
 		    set_numbers(c, &d->p[BINNING], element, bin, 2, false) < 0)
