@@ -116,6 +116,10 @@ is "$(value LOGCOMME "$f" | tail -n 1) $(value LOGCOMME img/STtest0001.fits)" "a
 # ---- temperature ----
 say 'temp -60'
 like said '^NOTE 20002 DRV_SUCCESS .* cooler on, set point -60\.0 C' "temp -60"
+(umask 022; printf 'dark 0\n' | seqd -i --dir=img --state=umask --camera=size=8x8 >other 2>err)
+is "$(stat -c %a "$(sed -n 's/^\* saved //p' other)")" 644 "who may read an image is a matter of the umask"
+say status
+like said '^\* status temperature_range=-100 to 20$' "status has the range of set points"
 say 'temp -150'
 like said '^ASTRO 00003 SEQ_RANGE - temp -150: this camera can be set to -100 to 20 C' "out of range"
 say temp
