@@ -21,6 +21,8 @@ ok "-d xbin" -- seqcmd -d ybin 2
 ok "-h" -- bin/xbin -h
 is "$(cat out)" "usage: xbin [-d] N
 binning along the rows" "is the usage, on standard output"
+ok "--help" -- bin/xbin --help
+like out '^Usage: xbin \[OPTION...\] N$' "of the command by whose name it was called"
 exits 2 "too many arguments are an error" -- bin/xbin 1 2
 like err 'SEQ_NARGS: xbin: too many arguments; usage: xbin \[-d\] N' "and the usage"
 is "$(wc -c <out)" 0 "not on standard output"
@@ -98,6 +100,18 @@ like c.err '\[WARNING\]: SEQ_ABORTED: aborted after' "and has the server's word"
 is "$(wc -c <c.out) $(files)" "0 $n" "no file"
 says state=idle
 tap $? "the camera is idle"
+for s in HUP TERM; do
+	command env --default-signal=HUP seqcmd expose 1 >c.out 2>c.err &
+	c=$!
+	until_true 10 says state=integrating
+	n=$(files)
+	kill -$s $c
+	wait $c
+	is $? 3 "SIG$s, a terminal that goes or a caller's time-out, is no abort"
+	like c.err 'left without the answer: the exposure goes on' "it says so"
+	seqcmd wait-camera-state idle 20 2>/dev/null
+	is "$(files)" $((n + 1)) "and the image is saved"
+done
 seqcmd expose 30 >c.out 2>c.err &
 c=$!
 until_true 10 says state=integrating
@@ -117,7 +131,10 @@ like err '\[ASTRO\]: DRV_ACQUIRING: SetImage 20072: refused: exposure running, [
 exits 4 "and a second exposure" -- seqcmd expose 1
 exits 3 "a wait has an end" -- seqcmd wait-camera-state idle 0.2
 like err 'SEQ_TIMEOUT: not idle in time: the camera is integrating' "with the state"
-ok "addtime" -- seqcmd addtime -1.5
+ok "addtime" -- seqcmd addtime -0.1
+like err 'SEQ_OK: -0.100 s$' "says what was added"
+ok "more than there is left" -- seqcmd addtime -100
+like err '-100.000 s: the exposure ends now, and the image is kept' "says what comes of it"
 ok "wait-camera-state not-integrating" -- seqcmd wait-camera-state not-integrating 10
 wait $c
 is $? 0 "-f ends well"
