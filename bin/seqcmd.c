@@ -12,6 +12,7 @@
 #include "base/cli.h"
 #include "base/tim.h"
 #include "cam/ask.h"
+#include "cam/settings.h"
 #include "cam/talker.h"
 #include "cam/verbs.h"
 
@@ -189,6 +190,18 @@ static void build_line(const struct verb_request *r, char line[VERB_LINE + 1])
 		cli_die(EXIT_USAGE, "the arguments are longer than %d bytes", VERB_LINE);
 }
 
+/* ---- -t ---- */
+
+/* Whether it may be sent though nothing is to be done: what makes the plan right, and what only asks. */
+static bool is_harmless(const struct verb_request *r)
+{
+	enum settings_of of = settings_of(r->verb->id);
+
+	return (r->verb->options & VERB_T) || r->verb->id == VERB_STATUS ||
+	    r->verb->id == VERB_HELP || (r->verb->id == VERB_TEMP && r->n == 0) ||
+	    (of != SETTINGS_NONE && of != SETTINGS_COOLER);
+}
+
 /* ---- the dialogue ---- */
 
 /* A signal has ended the wait for the answer. */
@@ -247,6 +260,8 @@ int main(int argc, char **argv)
 	unsigned code = verb_check(&r, why);
 	if (code != SEQ_OK)
 		return cli_end((enum cli_exit)refuse(code, why));
+	if (simulate && !is_harmless(&r))
+		return cli_end((enum cli_exit)refuse(SEQ_OK, "simulated: not done"));
 	build_line(&r, line);
 	enum cli_exit end = (enum cli_exit)converse(&r, line);
 	return cli_end(end);

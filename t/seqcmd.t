@@ -64,6 +64,15 @@ is "$(wc -c <out) $(files)" "0 1" "and makes no file"
 like err 'plan 1 x 100.000 s' "but plans"
 ok "a whole script of them" -- env FYKE_SEQCMD_SIMULATE=yes bin/expose 100
 is "$(files)" 1 "FYKE_SEQCMD_SIMULATE=yes"
+for v in save abort 'addtime 5' hold resume readout 'temp -90' 'cooler on' 'wait-camera-state readout' 'log-comment simulated'; do
+	# shellcheck disable=SC2086
+	ok "a simulated $v" -- seqcmd -t $v
+	like err '^\[NOTE\]: SEQ_OK: simulated: not done' "does nothing"
+done
+ok "a simulated setting" -- seqcmd -t xbin 2
+says xbin=2 set_temperature=-60.0 && [ "$(files)" = 1 ]
+tap $? "is done, so that plans are right"
+ok "back again" -- seqcmd -t xbin 1
 ok "expose without time" -- sh -c 'seqcmd tint 0.05 && bin/expose'
 is "$(value EXPTIME "$(tail -n 1 out)")" 0.050000 "is what tint says"
 ok "mexp 0.05 2" -- seqcmd mexp 0.05 2
