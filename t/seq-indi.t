@@ -61,6 +61,20 @@ is "$(find two -name '*.fits')" "" "without a file"
 wait $c
 is "$? $(value NAXIS1 "$(cat c.out)") $(value SHUTTER "$(cat c.out)")" "0 100 open" "the first has its image, as it asked for it"
 ok "then it is the other one's turn" -- seqcmd -s "$two" dark 0.1
+# What is no seqd does not ask.
+iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
+ok "the whole detector" -- seqcmd resetxy
+seqcmd expose 3 >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+iset 'CCD_BINNING.HOR_BIN=4;VER_BIN=4'
+wait $c
+is $? 0 "another client changes an exposure: the image is kept"
+like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 4x4, full frame, 1280x1024 -> 320x256' "with a WARNING"
+f=$(cat c.out)
+is "$(value NAXIS1 "$f") $(value NAXIS2 "$f") $(value XBINNING "$f") $(value DETWIN1 "$f")" "320 256 4 [1:1280,1:1024]" "and a header that tells what it is"
+ok "and is good FITS" -- fitsverify -q "$f"
+ok "bin 2 again" -- seqcmd bin 2
 exits 4 "a set point that this camera has not" -- seqcmd -s "$two" cooler on
 like err 'cooler on: this camera can be set to -50 to 50 C, and the set point is -60.0 C. Use temp first' "and what to do"
 finish "$d2" TERM
@@ -94,7 +108,6 @@ off "$d"
 
 # ---- memory ----
 mkdir big
-iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
 iset 'CONNECTION.DISCONNECT=On'
 until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.CONNECTION.DISCONNECT')\" = On ]"
 iset 'SIMULATOR_SETTINGS.SIM_XRES=4096;SIM_YRES=4096'

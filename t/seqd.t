@@ -148,6 +148,11 @@ is "$(value EXPREQ "$f") $(value ABORTED "$f")" "60.000000 T" "and the file tell
 "$py" -c "import sys; e, d = map(float, sys.argv[1:]); sys.exit(not 0 < e < 30 or e > d)" "$(value EXPTIME "$f")" "$(value DARKTIME "$f")"
 tap $? "EXPTIME is the light, DARKTIME all of it"
 
+long
+say 'addtime -100'
+wait $c
+is "$(value ABORTED "$(cat long.out)")" T "and so does one that addtime ended"
+
 # ---- kept over a restart ----
 say 'xbin 4' 'ysize 32' 'object "NGC 7027"' 'comment1 "a ; b # c"' 'tint 7.25'
 seqcmd status 2>/dev/null | grep -v -e free -e temperature -e left -e readout= >before.txt

@@ -77,6 +77,7 @@ struct indi {
 	bool asked, armed,
 	    image; /* an exposure was asked for; has begun: its image may come; it has */
 	bool mine; /* the exposure under way is ours, wanted or not */
+	struct cam_frame frame; /* that was asked for */
 	double exposure;
 	int64_t begun, idle_at;
 };
@@ -610,6 +611,7 @@ static int prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *
 	t->exposure = e && s->seconds < e->min ? e->min : s->seconds;
 	t->readout = 0;
 	d->exposure = t->exposure;
+	d->frame = s->frame;
 	return 0;
 }
 
@@ -668,6 +670,20 @@ static int wait_image(struct cam *c, int64_t ns, struct cam_progress *p)
 	return 0;
 }
 
+/* Another client has changed the image: what it is by the driver's own word, if that fits. */
+static struct cam_frame what_came(struct indi *d)
+{
+	struct property *bin = &d->p[BINNING], *at = &d->p[FRAME];
+	struct cam_frame f = {(int)value_of(bin, "HOR_BIN"), (int)value_of(bin, "VER_BIN"),
+	    (int)value_of(at, "X") + 1, (int)value_of(at, "Y") + 1, (int)value_of(at, "WIDTH"),
+	    (int)value_of(at, "HEIGHT")};
+
+	if (f.xbin > 0 && f.ybin > 0 && cam_columns(&f) == d->blob.width &&
+	    cam_rows(&f) == d->blob.height)
+		return f;
+	return (struct cam_frame){1, 1, 1, 1, d->blob.width, d->blob.height};
+}
+
 static int fetch(struct cam *c)
 {
 	struct indi *d = c->own;
@@ -677,10 +693,9 @@ static int fetch(struct cam *c)
 	if (b->bad || !blob_whole(b))
 		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS, "the image cannot be used: %s",
 		    b->bad ? b->why : "it is not whole");
-	if (b->n != d->room)
-		return cam_fail(c, "CCD1", DRV_P2INVALID,
-		    "the image came as %d x %d: did another INDI client change the binning?",
-		    b->width, b->height);
+	c->came = (struct cam_frame){0, 0, 0, 0, 0, 0};
+	if (b->width != cam_columns(&d->frame) || b->height != cam_rows(&d->frame))
+		c->came = what_came(d);
 	(void)cam_did(c, "CCD1", DRV_SUCCESS);
 	return 0;
 }

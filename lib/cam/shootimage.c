@@ -56,6 +56,8 @@ static bool controlled(struct shoot *s, const struct cam_progress *at, bool *cha
 {
 	const struct cam_back *b = s->cam->back;
 	double seconds;
+	bool ends;
+	int bad;
 	char text[80];
 
 	switch (take_control(s, &seconds)) {
@@ -64,11 +66,12 @@ static bool controlled(struct shoot *s, const struct cam_progress *at, bool *cha
 	case CONTROL_ABORT:
 		return abort_now(s) == 0;
 	case CONTROL_ADDTIME:
+		ends = at->elapsed + fmax(0, -seconds) >= at->total;
 		snprintf(text, sizeof text, "%+.3f s%s", seconds,
-		    at->elapsed + fmax(0, -seconds) >= at->total
-			? ": the exposure ends now, and the image is kept"
-			: "");
-		answer(s, b->addtime(s->cam, seconds), text);
+		    ends ? ": the exposure ends now, and the image is kept" : "");
+		bad = b->addtime(s->cam, seconds);
+		answer(s, bad, text);
+		s->image.ended |= !bad && ends;
 		break;
 	case CONTROL_HOLD:
 		answer(s, b->hold(s->cam, true), "held: the shutter is closed until resume");
@@ -251,6 +254,21 @@ static void note_clock(struct shoot *s, int64_t step)
 	    s->image.clock_step);
 }
 
+/* Somebody else has changed the geometry meanwhile: the light is kept, as what it is. */
+static void note_shape(struct shoot *s)
+{
+	const struct cam_frame *f = &s->cam->came;
+	char shape[100];
+
+	if (f->w == 0)
+		return;
+	s->image.frame = *f;
+	snprintf(s->warning, sizeof s->warning,
+	    "the image came otherwise than was asked for: %s. Did another client of the camera "
+	    "change it?",
+	    settings_geometry(f, &s->cam->info, shape, sizeof shape));
+}
+
 /* One image into memory. */
 static enum outcome take(
     struct shoot *s, const struct cam_frame *f, const struct cam_timing *t, bool last)
@@ -265,8 +283,10 @@ static enum outcome take(
 	enum outcome out = integrate(s, t, last);
 	if (out == OUT_GOOD && c->back->fetch(c) < 0)
 		out = OUT_FAILED;
-	if (out == OUT_GOOD)
+	if (out == OUT_GOOD) {
 		note_clock(s, clock_offset() - offset);
+		note_shape(s);
+	}
 	if (out == OUT_FAILED) {
 		/* So that the next one does not find it acquiring. */
 		struct cam_said said = c->said;
