@@ -109,6 +109,14 @@ like c.err '\[WARNING\]: SEQ_ABORTED: aborted after' "and has the server's word"
 is "$(wc -c <c.out) $(files)" "0 $n" "no file"
 says state=idle
 tap $? "the camera is idle"
+command env --default-signal=INT seqcmd mexpose 1 3 >c.out 2>c.err &
+c=$!
+until_true 10 sh -c '[ $(grep -c saving c.err) -ge 1 ]'
+until_true 10 says state=integrating
+kill -INT $c
+wait $c
+is $? 130 "Ctrl-C in a series"
+like c.err "SEQ_ABORTED: aborted after $(wc -l <c.out) of 3 images and [0-9.]+ s, which are thrown away" "what was saved is named, and counted"
 for s in HUP TERM; do
 	command env --default-signal=HUP seqcmd expose 1 >c.out 2>c.err &
 	c=$!

@@ -182,11 +182,11 @@ static void too_late(struct shoot *s, const struct cam_timing *t)
 }
 
 /* From the open shutter to the pixels being ready. */
-static enum outcome integrate(struct shoot *s, const struct cam_timing *t, bool last)
+static enum outcome integrate(struct shoot *s, const struct cam_timing *t, int made)
 {
 	struct cam_progress p = {.total = t->exposure};
 	int64_t limit = end_of(s, &p, t->readout), say = 0, begun = tim_mono();
-	bool reading = false, was_held = false, changed = false;
+	bool last = made + 1 == s->job.count, reading = false, was_held = false, changed = false;
 
 	shoot_phase(s, PHASE_INTEGRATING, &p, last);
 	for (;;) {
@@ -213,8 +213,14 @@ static enum outcome integrate(struct shoot *s, const struct cam_timing *t, bool 
 		}
 		changed = false;
 		if (controlled(s, &p, &changed)) {
-			shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
-			    "aborted after %.1f s: no file", p.elapsed);
+			if (s->job.count > 1)
+				shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
+				    "aborted after %d of %d images and %.1f s, which are thrown "
+				    "away",
+				    made, s->job.count, p.elapsed);
+			else
+				shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
+				    "aborted after %.1f s: no file", p.elapsed);
 			return OUT_ABORTED;
 		}
 	}
@@ -271,7 +277,7 @@ static void note_shape(struct shoot *s)
 
 /* One image into memory. */
 static enum outcome take(
-    struct shoot *s, const struct cam_frame *f, const struct cam_timing *t, bool last)
+    struct shoot *s, const struct cam_frame *f, const struct cam_timing *t, int made)
 {
 	struct cam *c = s->cam;
 
@@ -280,7 +286,7 @@ static enum outcome take(
 	s->image.begun = tim_now();
 	if (c->back->expose(c, s->pixels, (size_t)cam_columns(f) * (size_t)cam_rows(f)) < 0)
 		return OUT_FAILED;
-	enum outcome out = integrate(s, t, last);
+	enum outcome out = integrate(s, t, made);
 	if (out == OUT_GOOD && c->back->fetch(c) < 0)
 		out = OUT_FAILED;
 	if (out == OUT_GOOD) {
@@ -371,7 +377,7 @@ void shoot_expose(struct shoot *s)
 		}
 		if ((k == 0 && plan(s, &t, &f, s->job.count) < 0) || stopped_between(s, k))
 			return;
-		enum outcome out = take(s, &f, &t, k + 1 == s->job.count);
+		enum outcome out = take(s, &f, &t, k);
 		if (out == OUT_FAILED)
 			shoot_fail(s, "No file was written.");
 		if (out != OUT_GOOD)
