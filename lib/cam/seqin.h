@@ -17,6 +17,7 @@ struct seq_conn {
 	char peer[96];
 	int number;
 	bool read_only;
+	int64_t heard;               /* its last line, tim_mono */
 	uint64_t ticket;             /* of a line that was not taken; 0: none */
 	bool exposes;                /* that line is an exposure */
 	bool drop;                   /* that line has been answered */
