@@ -174,6 +174,9 @@ heard 'SEQ_RANGE: kept settings: .* They are reset' "and told"
 exits 4 "another server with this state is refused" -- seqd -i --dir=img
 like err 'another seqd uses this: give this one a --state of its own' "the message says what to do"
 
+printf 'mexpose 0 3\n' | SEQD_SIM_FAULT=StartAcquisition:20013@2 seqd -i --dir=img --state=some --camera=size=8x8 >other 2>err
+like other '^ERROR 20013 .* 1 of 3 images were taken before\.$' "a series that fails says how many images there are"
+
 # ---- usage ----
 exits 2 "a back end that is none" -- seqd -b canon
 exits 2 "an option that the back end does not know" -- seqd --camera=colour=red

@@ -335,11 +335,23 @@ static bool stopped_between(struct shoot *s, int made)
 	return true;
 }
 
-static void finish_series(struct shoot *s, const char *path)
+/* What is wrong with some images of a series is told at its end, not only what is with the last. */
+struct warned {
+	int images;
+	char first[CARDS_WHY];
+};
+
+static void note_warning(const struct shoot *s, struct warned *w)
+{
+	if (*s->warning && !w->images++)
+		snprintf(w->first, sizeof w->first, "%s", s->warning);
+}
+
+static void finish_series(struct shoot *s, const char *path, const struct warned *w)
 {
 	const char *unsaved = s->job.set.autosave ? "" : "NOT SAVED (autosave is off): use save; ";
-	bool warn = *s->warning || *unsaved;
-	char what[SHOOT_TEXT - 300];
+	bool warn = w->images > 0 || *unsaved;
+	char what[SHOOT_TEXT - 400], some[40] = "";
 
 	if (!s->job.set.autosave)
 		snprintf(
@@ -348,9 +360,11 @@ static void finish_series(struct shoot *s, const char *path)
 		snprintf(what, sizeof what, "saved %d images, the last is %s", s->job.count, path);
 	else
 		snprintf(what, sizeof what, "saved %s", path);
+	if (w->images > 0 && s->job.count > 1)
+		snprintf(some, sizeof some, "%d of %d images: ", w->images, s->job.count);
 	shoot_tell(s, SHOOT_DONE, warn ? CODE_WARNING : CODE_NOTE, s->cam->said.call, DRV_SUCCESS,
-	    "%s%s exptime=%.4f%s%s", unsaved, what, s->image.exposure, *s->warning ? "; " : "",
-	    s->warning);
+	    "%s%s exptime=%.4f%s%s%s", unsaved, what, s->image.exposure, w->images > 0 ? "; " : "",
+	    some, w->first);
 }
 
 void shoot_expose(struct shoot *s)
@@ -358,7 +372,8 @@ void shoot_expose(struct shoot *s)
 	struct cam *c = s->cam;
 	struct cam_frame f = settings_frame(&s->job.set, &c->info);
 	struct cam_timing t = {0, 0};
-	char path[PUB_PATH] = "";
+	struct warned warned = {0, ""};
+	char path[PUB_PATH] = "", made[60] = "Nothing was exposed.";
 
 	shoot_phase(s, PHASE_PENDING, NULL, false);
 	if ((s->job.set.autosave && shoot_check_disk(s, &f, s->job.count) < 0) ||
@@ -372,24 +387,27 @@ void shoot_expose(struct shoot *s)
 		    .seconds = s->job.seconds};
 		shoot_phase(s, PHASE_PENDING, NULL, false);
 		if (c->back->prepare(c, &setup, &t) < 0) {
-			shoot_fail(s, k ? "" : "Nothing was exposed.");
+			shoot_fail(s, made);
 			return;
 		}
 		if ((k == 0 && plan(s, &t, &f, s->job.count) < 0) || stopped_between(s, k))
 			return;
 		enum outcome out = take(s, &f, &t, k);
 		if (out == OUT_FAILED)
-			shoot_fail(s, "No file was written.");
+			shoot_fail(s, k ? made : "No file was written.");
 		if (out != OUT_GOOD)
 			return;
 		shoot_tell(s, SHOOT_IMAGED, CODE_NOTE, NULL, SEQ_OK, "%s", "");
 		*s->job.set.comment = '\0';
 		if (s->job.set.autosave && shoot_save(s, path) < 0)
 			return;
+		note_warning(s, &warned);
+		snprintf(
+		    made, sizeof made, "%d of %d images were taken before.", k + 1, s->job.count);
 		if (stopped_between(s, k + 1))
 			return;
 	}
-	finish_series(s, path);
+	finish_series(s, path, &warned);
 }
 
 void shoot_frame(struct shoot *s)
