@@ -224,12 +224,7 @@ static enum cap_next run(void)
 /* What the output did not take is lost. */
 static enum cli_exit output_failed(void)
 {
-	const uint8_t *event;
-	size_t at = 0;
-
-	while (out && (event = cap_unwritten(out, &at)))
-		build_unwritten(build, event);
-	build_unwritten(build, NULL);
+	build_unwritten(build, out);
 	if (out_error == EPIPE)
 		cli_pipe_gone();
 	else

@@ -193,6 +193,20 @@ static void keep_gone(struct build *b, struct event *ev, int64_t clock)
 	b->gone_clock[k] = clock;
 }
 
+/* An event that the output did not take. */
+static void unwritten(struct build *b, const uint8_t *body)
+{
+	const struct evt_head *h = (const struct evt_head *)body;
+	struct build_count *n = &b->n;
+
+	bool incomplete = wire_get(h->flags) & EVT_INCOMPLETE;
+	n->unwritten += wire_get(h->nrec);
+	n->out -= wire_get(h->nrec);
+	n->events--;
+	n->complete -= !incomplete;
+	n->incomplete -= incomplete;
+}
+
 /* The first open event leaves; why is one of EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED, 0. */
 static int leave(struct build *b, uint32_t why)
 {
@@ -233,7 +247,7 @@ static int leave(struct build *b, uint32_t why)
 	if (b->emit(b->ctx, ev->body, b->size, ev->time, dropped) == 0)
 		return 0;
 	int error = errno;
-	build_unwritten(b, ev->body);
+	unwritten(b, ev->body);
 	errno = error;
 	return -1;
 }
@@ -736,22 +750,15 @@ int64_t build_oldest(const struct build *b)
 	return oldest == INT64_MAX ? TIM_NONE : oldest;
 }
 
-void build_unwritten(struct build *b, const uint8_t *body)
+void build_unwritten(struct build *b, const struct cap_writer *out)
 {
-	const struct evt_head *h = (const struct evt_head *)body;
-	struct build_count *n = &b->n;
+	const uint8_t *body;
+	size_t at = 0;
 
-	if (!h) {
-		n->unwritten += n->held;
-		n->held = 0;
-		return;
-	}
-	bool incomplete = wire_get(h->flags) & EVT_INCOMPLETE;
-	n->unwritten += wire_get(h->nrec);
-	n->out -= wire_get(h->nrec);
-	n->events--;
-	n->complete -= !incomplete;
-	n->incomplete -= incomplete;
+	while (out && (body = cap_unwritten(out, &at)))
+		unwritten(b, body);
+	b->n.unwritten += b->n.held;
+	b->n.held = 0;
 }
 
 const struct build_count *build_count(const struct build *b)

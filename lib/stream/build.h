@@ -104,9 +104,10 @@ void build_dropped(struct build *b, uint64_t all);
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);
 
-/* The output failed later, and with it this event that had left: body as emit() got it (one that
- * emit() refused is known). With NULL, what is still held. */
-void build_unwritten(struct build *b, const uint8_t *body);
+/* The output failed (NULL: it was never open): counts the events that had left and are not whole in
+ * it, and what is still held, as not written. */
+struct cap_writer;
+void build_unwritten(struct build *b, const struct cap_writer *out);
 
 const struct build_count *build_count(const struct build *b);
 void build_tally(const struct build *b, struct tally *t);              /* the same for people */
