@@ -148,6 +148,7 @@ is "$(grep -c OFF out)" 12 "and all their channels"
 finish "$one" KILL
 ok "one board gone" -- until_true 10 sh -c "[ \"\$(printf '\$BD:00,CMD:MON,PAR:BDNAME\r\n' | socat -t5 - unix:$tmp/hv.sock | tr -d '\r')\" = '#BD:00,CMD:ERR' ]"
 is "$(ask '$BD:01,CMD:MON,PAR:BDSNUM')" '#BD:01,CMD:OK,VAL:222' "the other goes on"
+is "$(ask '$BD:00,CMD:MON,PAR:BDNCH')" '#BD:00,CMD:OK,VAL:4' "how many channels the one has is still known"
 is "$(ask '$BD:02,CMD:MON,PAR:BDSNUM' '$BD:01,CMD:MON,PAR:BDNCH')" '#BD:01,CMD:OK,VAL:8' "a board that is not there is silent"
 unmux
 finish "$two" TERM
