@@ -664,11 +664,13 @@ enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
-			worst = because(h, NULL, "BDNCH", end);
+			worst = end == HVASK_LOST  ? HVSET_LOST
+			    : end == HVASK_STOPPED ? HVSET_STOPPED
+						   : HVSET_DEVICE;
 			say(h, HVSET_FAIL, NULL,
-			    "board %d: its channels are not known, so no OFF was sent: use the "
-			    "front panel",
-			    b);
+			    "board %d: %.160s; its channels are not known, so no OFF was sent: "
+			    "use the front panel",
+			    b, hvask_why(h->ask));
 			continue;
 		}
 		for (int c = 0; c < nch && all < HVSET_WANTS; c++) {
