@@ -2,17 +2,17 @@
  * evpub.c - publishes a stream of events or packets, one message each
  *
  * What subscribers do is not the stream's concern: ZeroMQ's queues overflow for those who are slow,
- * NATS has a queue in memory. With --tee the stream goes on first and to the bus second.
+ * NATS has a queue in memory. With --tee the stream goes on first, byte for byte, and to the bus
+ * second; what becomes of the bus is told, and does not end it.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "base/tim.h"
-#include "bus/cast.h"
+#include "bus/relay.h"
 #include "bus/ssdaq.h"
 #include "stream/cap.h"
 
@@ -33,7 +33,7 @@ static const struct cli_option options[] = {
 
 enum { UNFIT, OLD };
 static struct tally tally = {.unit = "records", .lost = {{"unfit", 0}, {"old", 0}}};
-enum { SUBSCRIBERS, KNOWN };
+enum { SUBSCRIBERS, KNOWN, UNPUBLISHED };
 
 static const struct cli_program program = {.name = "evpub",
     .args = "URL [FILE]",
@@ -49,66 +49,49 @@ static int in_fd;
 static struct bus_url url;
 static struct bus_secrets secrets;
 static struct cap_reader *in;
-static struct cap_writer *out; /* --tee */
-static struct cast *pub;
-static int out_error; /* errno of --tee's output */
-static int bus_error; /* errno of the bus */
+static struct relay *pub;
+static uint64_t taken; /* records read */
 
 /* ---- before ---- */
 
-static void note(const char *text)
-{
-	cli_warn("%s", text);
-}
-
-static enum cli_exit status_of(int error)
-{
-	switch (error) {
-	case EACCES:
-	case EPERM:
-	case EMSGSIZE:
-	case EADDRINUSE:
-		return EXIT_REFUSED;
-	case EINVAL:
-		return EXIT_USAGE;
-	}
-	return EXIT_SYSTEM;
-}
-
-static void flush_tee(void)
-{
-	if (out && !out_error && cap_flush(out) < 0)
-		out_error = errno;
-}
-
 static void count(void)
 {
-	uint64_t waiting = cast_waiting(pub);
+	struct relay_count c;
 
-	tally.held = waiting;
-	tally.out = tally.in - waiting - tally_lost(&tally);
-	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", cast_subscribers(pub)};
-	tally.also[KNOWN] = (struct tally_item){"stored before", cast_known(pub)};
+	relay_count(pub, &c);
+	/* With --tee what was not published has gone on all the same. */
+	if (tee && relay_error(pub)) {
+		c.unpublished += c.waiting;
+		c.waiting = 0;
+	}
+	tally.in = tee ? taken : taken - c.unpublished;
+	tally.held = c.waiting;
+	tally.lost[UNFIT].n = c.unfit;
+	tally.lost[OLD].n = c.old;
+	tally.out = tally.in - c.waiting - tally_lost(&tally);
+	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", c.subscribers};
+	tally.also[KNOWN] = (struct tally_item){"stored before", c.known};
+	tally.also[UNPUBLISHED] = (struct tally_item){"not published", tee ? c.unpublished : 0};
 }
 
-/* Called while the bus keeps us waiting: downstream must not. */
-static bool go_on(void)
+/* Called while the bus keeps us waiting. */
+static bool go_on(void *ctx)
 {
-	flush_tee();
+	(void)ctx;
 	count();
 	cli_tick();
-	return !cli_stopping() && !out_error;
+	return !cli_stopping();
 }
 
 static void open_bus(const char *address)
 {
-	struct cast_options o = {
-	    .url = &url, .program = program.name, .go_on = go_on, .note = note};
+	struct relay_options o = {
+	    .cast = {.url = &url, .program = program.name, .go_on = go_on}, .beside = tee};
 	char why[BUS_WHY], text[CAST_ADDRESS];
 
 	if (bus_url(address, BUS_PUBLISHER, &url, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
-	if (as && !(o.ssdaq = ssdaq_form(as)))
+	if (as && !(o.cast.ssdaq = ssdaq_form(as)))
 		cli_die(EXIT_USAGE, "--as=%.40s: there are ssdaq, ssdaq:16416 and ssdaq:16920", as);
 	if (as && url.engine != BUS_ZMQ)
 		cli_die(EXIT_USAGE, "--as=%s: SSDAQ knows ZeroMQ only", as);
@@ -116,99 +99,54 @@ static void open_bus(const char *address)
 		cli_die(EXIT_USAGE, "--wait: only ZeroMQ tells of subscribers");
 	if (credentials) {
 		if (bus_secrets(credentials, &secrets, why) < 0)
-			cli_die(status_of(errno), "%s", why);
-		o.keys = &secrets;
+			cli_die(cli_status_of(errno), "%s", why);
+		o.cast.keys = &secrets;
 	}
-	pub = cast_open(&o, text, why);
+	pub = relay_open(&o, text, why);
 	if (!pub)
-		cli_die(status_of(errno), "%s", why);
+		cli_die(cli_status_of(errno), "%s", why);
 	cli_ready(text);
 }
 
-/* Whether the bus still works; says once what is wrong. */
-static bool bus_ok(int rc)
+/* Says once per change what is wrong with the bus. */
+static void tell(void)
 {
 	static char told[BUS_WHY];
-	const char *why = cast_why(pub);
+	static bool failed;
+	const char *why = relay_why(pub);
 
-	if (rc < 0 && !bus_error)
-		bus_error = errno;
-	if (url.engine == BUS_NATS && strcmp(why, told) != 0) {
-		if (*why && !bus_error)
-			cli_warn("%s; what comes waits in memory", why);
-		else if (!*why)
-			cli_note("%s: connected again", url.address);
-		strcpy(told, why);
-	}
-	return !bus_error;
+	if (failed)
+		return;
+	failed = relay_error(pub) != 0;
+	if (failed && tee && relay_error(pub) != EINTR)
+		cli_error("%s; the stream goes on without it", why);
+	else if (!failed && *why && strcmp(why, told) != 0)
+		cli_warn("%s; what comes waits in memory", why);
+	else if (!failed && !*why && *told)
+		cli_note("%s: connected again", url.address);
+	strcpy(told, why);
 }
 
 static void await_subscribers(void)
 {
-	while (cast_subscribers(pub) < (unsigned)await && !cli_stopping()) {
-		if (!bus_ok(cast_wait(pub, -1, TIM_S)))
-			return;
+	struct relay_count c;
+
+	do {
+		relay_wait(pub, -1, TIM_S);
+		relay_count(pub, &c);
 		cli_tick();
-	}
+	} while (c.subscribers < (unsigned)await && !relay_error(pub) && !cli_stopping());
 }
 
 /* ---- the stream ---- */
-
-static void tee_section(void)
-{
-	uint8_t *header;
-
-	if (!tee || out_error)
-		return;
-	header = malloc(CAP_HEADER_MAX + CAP_DESC_MAX);
-	if (!out)
-		out = cap_writer_bare(STDOUT_FILENO);
-	if (!out || !header)
-		cli_die(EXIT_SYSTEM, "no memory");
-	size_t n = cap_header(
-	    header, cap_link(in), program.name, cap_name(in), *cap_text(in) ? cap_text(in) : NULL);
-	if (cap_pass(out, header, n) < 0)
-		out_error = errno;
-	free(header);
-}
-
-static void tee_record(const struct cap_record *r, const uint8_t *block, size_t n)
-{
-	uint8_t *room;
-
-	if (!out || out_error)
-		return;
-	if (block) {
-		if (cap_pass(out, block, n) < 0)
-			out_error = errno;
-	} else if ((room = cap_room(out, r->caplen))) {
-		memcpy(room, r->data, r->caplen);
-		cap_put(out, r->caplen, r->origlen, r->time, r->dropped);
-	} else {
-		out_error = errno;
-	}
-}
 
 static void take_record(const struct cap_record *r)
 {
 	size_t n;
 	const uint8_t *block = cap_block(in, &n);
 
-	tally.in++;
-	tee_record(r, block, n);
-	switch (cast_record(pub, r, block, n)) {
-	case CAST_SENT:
-		break;
-	case CAST_OLD:
-		tally.lost[OLD].n++;
-		break;
-	case CAST_NO:
-		tally.lost[UNFIT].n++;
-		break;
-	case CAST_ERROR:
-		tally.in--; /* it was not taken */
-		(void)bus_ok(-1);
-	}
+	taken++;
+	relay_record(pub, r, block, n);
 }
 
 /* A heartbeat, or the end mark of the section. */
@@ -218,14 +156,17 @@ static void take_beat(const struct cap_record *r)
 	size_t n;
 	const uint8_t *block = cap_block(in, &n);
 
-	tee_record(r, block, n);
-	if (cap_state(in)->ended > ended) {
-		flush_tee();
-		(void)bus_ok(cast_end(pub, block, n));
-	} else {
-		(void)bus_ok(cast_beat(pub, r->time));
-	}
+	if (cap_state(in)->ended > ended)
+		relay_end(pub, block, n);
+	else
+		relay_beat(pub, r->time);
 	ended = cap_state(in)->ended;
+}
+
+/* Without anything downstream a bus that does not work is the end. */
+static bool done(enum cap_next what)
+{
+	return what == CAP_END || what == CAP_ERROR || (relay_error(pub) && !tee) || cli_stopping();
 }
 
 static enum cap_next run(void)
@@ -234,22 +175,19 @@ static enum cap_next run(void)
 	struct cap_record r;
 	unsigned n = 0;
 
-	while (
-	    what != CAP_END && what != CAP_ERROR && !out_error && !bus_error && !cli_stopping()) {
+	while (!done(what)) {
 		what = cap_read(in, &r, 0);
-		if (what == CAP_RECORD) {
+		if (what == CAP_RECORD)
 			take_record(&r);
-		} else if (what == CAP_BEAT) {
+		else if (what == CAP_BEAT)
 			take_beat(&r);
-		} else if (what == CAP_NEW) {
-			tee_section();
-			(void)bus_ok(cast_section(pub, cap_link(in), cap_name(in), cap_text(in)));
-		} else if (what == CAP_WAIT) {
-			flush_tee();
-			(void)bus_ok(cast_wait(pub, in_fd, TIM_S));
-		}
+		else if (what == CAP_NEW)
+			relay_section(pub, cap_link(in), cap_name(in), cap_text(in));
+		else if (what == CAP_WAIT)
+			relay_wait(pub, in_fd, TIM_S);
 		if (what == CAP_WAIT || ++n % TICK_EACH == 0) {
 			count();
+			tell();
 			cli_tick();
 		}
 	}
@@ -258,23 +196,37 @@ static enum cap_next run(void)
 
 /* ---- after ---- */
 
+/* What the bus came to. */
+static enum cli_exit finish_bus(enum cap_next what)
+{
+	if (!relay_error(pub) && what != CAP_ERROR)
+		relay_end(pub, NULL, 0);
+	relay_finish(pub);
+	int error = relay_error(pub);
+	if (!error)
+		return EXIT_DONE;
+	const char *why = relay_why(pub);
+	cli_error("%s",
+	    error == EINTR ? "stopped before everything was acknowledged"
+		: *why     ? why
+			   : strerror(error));
+	return cli_status_of(error);
+}
+
 static enum cli_exit finish(enum cap_next what)
 {
-	enum cli_exit code = EXIT_DONE;
 	const struct cap_state *state = cap_state(in);
+	enum cli_exit input_code = EXIT_DONE;
+	int out_error = cap_tee_error(in);
 
-	if (what == CAP_ERROR) {
-		code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
+	if (what == CAP_ERROR && !out_error) {
+		input_code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
 		cli_error("%s: %s", input, cap_why(in));
 	}
 	/* The stream's end first: nothing downstream waits for subscribers. */
-	flush_tee();
-	if (out && !out_error && close(STDOUT_FILENO) < 0)
+	if (tee && !out_error && close(STDOUT_FILENO) < 0)
 		out_error = errno;
-	if (!bus_error && what != CAP_ERROR)
-		(void)bus_ok(cast_end(pub, NULL, 0));
-	if (!bus_error)
-		(void)bus_ok(cast_finish(pub));
+	enum cli_exit bus_code = finish_bus(what);
 	if (out_error == EPIPE) {
 		cli_pipe_gone();
 		return EXIT_SYSTEM;
@@ -283,20 +235,14 @@ static enum cli_exit finish(enum cap_next what)
 		cli_error("standard output: cannot write: %s", strerror(out_error));
 		return EXIT_SYSTEM;
 	}
-	if (bus_error) {
-		const char *why = cast_why(pub);
-		cli_error("%s",
-		    bus_error == EINTR ? "stopped before everything was acknowledged"
-			: *why         ? why
-				       : strerror(bus_error));
-		return status_of(bus_error);
-	}
-	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
+	if (bus_code != EXIT_DONE)
+		return bus_code;
+	if (input_code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
 		cli_error("%s: %s; what is whole was published (%" PRIu64 " bytes skipped)", input,
 		    cap_why(in), state->skipped);
-		code = EXIT_DATA;
+		return EXIT_DATA;
 	}
-	return code;
+	return input_code;
 }
 
 int main(int argc, char **argv)
@@ -311,15 +257,17 @@ int main(int argc, char **argv)
 	in = cap_reader_new(in_fd);
 	if (!in)
 		cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
+	if (tee)
+		cap_tee(in, STDOUT_FILENO);
 	open_bus(args[0]);
 	cli_filter(in_fd);
-	await_subscribers();
+	if (await)
+		await_subscribers();
 
 	enum cli_exit code = finish(run());
 	count();
-	cast_free(pub);
+	relay_free(pub);
 	cap_reader_free(in);
-	cap_writer_free(out);
 	explicit_bzero(&secrets, sizeof secrets);
 	return cli_end(code);
 }

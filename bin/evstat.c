@@ -3,8 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +11,14 @@
 #include "base/cli.h"
 #include "base/io.h"
 #include "base/tim.h"
-#include "bus/nats.h"
+#include "bus/hear.h"
 #include "bus/screen.h"
 #include "bus/statfile.h"
 #include "bus/view.h"
-#include "bus/zmq.h"
+#include "bus/watch.h"
 #include "stream/cap.h"
 
 #define KEY_WAIT   (100 * TIM_MS) /* between looks at the keyboard */
-#define STALE      (5 * TIM_S)    /* a status that is older is not kept up any more */
 #define TURN_MOST  4096           /* messages between two looks at the clock */
 #define FILES_MOST 64
 
@@ -36,7 +33,10 @@ static const struct cli_option options[] = {
 	0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "evstat",
+enum { MISSED };
+static struct tally tally = {.unit = "records", .lost = {{"missed", 0}}};
+
+static struct cli_program program = {.name = "evstat",
     .args = "URL | FILE...",
     .about = "a live view of a stream, or of running programs",
     .options = options,
@@ -47,11 +47,10 @@ static const struct cli_program program = {.name = "evstat",
 static const char *const *names; /* the arguments */
 static struct bus_url url;
 static struct bus_secrets secrets;
-static struct zsub *zmq;
-static struct nsub *nats;
+static struct hear *hear;
 static struct cap_reader *in;
 static int in_fd = -1;
-static struct bus_follow follow;
+static struct watch watch;
 static struct view view;
 static struct screen *screen;
 static bool json, over;
@@ -60,73 +59,36 @@ static const char *state = "waiting";
 
 /* ---- streams ---- */
 
-static void take_header(const struct bus_msg *m)
-{
-	struct cap_reader *r = cap_reader_mem(m->block, m->size);
-	struct cap_record record;
-
-	if (r && cap_read(r, &record, 0) == CAP_NEW)
-		view_section(&view, cap_link(r), cap_text(r));
-	cap_reader_free(r);
-}
-
-static void take_message(const uint8_t *message, size_t n)
-{
-	const uint8_t *header;
-	struct cap_record r;
-	struct bus_msg m, h;
-	uint64_t missed;
-	size_t nheader;
-
-	if (bus_decode(message, n, &m))
-		return;
-	enum bus_verdict v = bus_follow(&follow, &m, &missed);
-	if (v == BUS_LOST && zmq)
-		zsub_ask(zmq);
-	if (v == BUS_LOST && nats && nsub_header(nats, &header, &nheader) &&
-	    !bus_decode(header, nheader, &h)) {
-		h.sequence = m.sequence;
-		h.records = m.records;
-		follow.joined = false;
-		(void)bus_follow(&follow, &h, &missed);
-		take_header(&h);
-		v = bus_follow(&follow, &m, &missed);
-	}
-	view.missed += missed;
-	state = m.kind == BUS_END ? "the run has ended" : "running";
-	if (v == BUS_JOIN)
-		take_header(&m);
-	if (v == BUS_NEXT && m.kind == BUS_BLOCK && cap_unseal(m.block, m.size, &r))
-		view_record(&view, &r);
-}
-
 static void fail(int error, const char *why)
 {
 	over = true;
-	code = error == EACCES ? EXIT_REFUSED : EXIT_SYSTEM;
-	cli_error("%s: %s", names[0], why);
+	code = error == EPROTO ? EXIT_DATA : cli_status_of(error);
+	cli_error("%s", why);
 }
 
 /* What is there, for at most wait. */
 static void turn_bus(int64_t wait)
 {
-	const uint8_t *message;
-	size_t n;
+	const uint8_t *message, *header;
+	size_t n, nheader;
 	int got = 1;
 
 	for (int i = 0; i < TURN_MOST && got > 0; i++) {
-		got =
-		    zmq ? zsub_next(zmq, &message, &n, wait) : nsub_next(nats, &message, &n, wait);
+		got = hear_next(hear, &message, &n, wait);
 		wait = 0;
-		if (got > 0)
-			take_message(message, n);
-		else if (got < 0 && errno != EINTR)
-			fail(errno, nats ? nsub_why(nats) : "the publisher refuses (keys)");
+		if (got < 0 && errno != EINTR)
+			fail(errno, hear_why(hear));
+		if (got <= 0)
+			continue;
+		if (!watch_take(&watch, &view, message, n) && hear_header(hear, &header, &nheader))
+			watch_join(&watch, &view, header, nheader, message, n);
+		state = watch.ended ? "the run has ended" : "running";
 	}
-	if (zmq && !zsub_connected(zmq))
-		state = zsub_connects(zmq) ? "the publisher is gone" : "no publisher yet";
-	if (nats && *nsub_why(nats))
-		state = "no broker";
+	bool nats = url.engine == BUS_NATS;
+	if (hear_state(hear) == HEAR_GONE)
+		state = nats ? "no broker" : "the publisher is gone";
+	else if (hear_state(hear) == HEAR_NOBODY && !nats)
+		state = "no publisher yet";
 }
 
 static void turn_file(int64_t wait)
@@ -144,62 +106,27 @@ static void turn_file(int64_t wait)
 			view_section(&view, cap_link(in), cap_text(in));
 		over = what == CAP_END || what == CAP_ERROR;
 	}
-	if (what == CAP_ERROR)
-		fail(errno, cap_why(in));
 	if (!over)
 		return;
 	const struct cap_state *s = cap_state(in);
-	state = s->damaged || s->cut ? "damaged or cut" : "ended";
-	if (code == EXIT_DONE && (s->damaged || s->cut)) {
-		cli_error("%s: %s", names[0], cap_why(in));
-		code = EXIT_DATA;
-	}
-	if (what == CAP_ERROR && code == EXIT_SYSTEM && errno == EPROTO)
-		code = EXIT_DATA;
+	bool bad = s->damaged || s->cut;
+	state = bad ? "damaged or cut" : "ended";
+	if (what == CAP_ERROR)
+		fail(errno, cap_why(in));
+	else if (bad)
+		fail(EPROTO, cap_why(in));
 }
 
 /* ---- status files ---- */
-
-/* One file's line, or why there is none. Returns the length. */
-static size_t status_line(const char *path, int64_t now, char *to, size_t size)
-{
-	struct statfile s;
-	size_t n;
-	int k;
-	char *text = io_slurp(path, STATFILE_MOST, &n);
-	const char *why = text ? statfile_parse(text, n, &s) : strerror(errno);
-
-	if (json) {
-		while (text && n > 0 && text[n - 1] == '\n')
-			n--;
-		k = why ? snprintf(to, size, "{\"why\":\"unreadable\"}\n")
-			: snprintf(to, size, "%.*s\n", (int)n, text);
-	} else if (why) {
-		k = snprintf(to, size, "%.60s: %.100s\n", path, why);
-	} else {
-		bool stale =
-		    strcmp(s.state, "running") == 0 && s.time != TIM_NONE && now - s.time > STALE;
-		k = snprintf(to, size,
-		    "%-10.10s %-10.10s %-8.8s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %9" PRIu64
-		    " %3d%%  %.100s%s%.80s\n",
-		    s.program, s.name, stale ? "SILENT" : s.state, s.in, s.out, s.held, s.lost,
-		    s.queue_size ? (int)((double)s.queue_used * 100 / (double)s.queue_size) : 0,
-		    s.reasons, *s.reasons && *s.why ? "; " : "", s.why);
-	}
-	free(text);
-	return k < 0 ? 0 : (size_t)k < size ? (size_t)k : size - 1;
-}
 
 static size_t status_page(int64_t now, char *page)
 {
 	size_t n = 0;
 
 	if (!json)
-		n = (size_t)snprintf(page, VIEW_TEXT,
-		    "%-10s %-10s %-8s %12s %12s %8s %9s %4s  %s\n", "program", "name", "state",
-		    "in", "out", "held", "lost", "queue", "why");
+		n = statfile_heading(page, VIEW_TEXT);
 	for (int i = 0; names[i]; i++)
-		n += status_line(names[i], now, page + n, VIEW_TEXT - n);
+		n += statfile_row(names[i], json, now, page + n, VIEW_TEXT - n);
 	return n;
 }
 
@@ -212,7 +139,7 @@ static void show(void)
 	size_t n;
 
 	view_mark(&view, tim_mono());
-	if (!zmq && !nats && !in)
+	if (!hear && !in)
 		n = status_page(now, page);
 	else if (json)
 		n = view_json(&view, names[0], state, now, page);
@@ -230,12 +157,19 @@ static void show(void)
 		cli_error("standard output: %s", strerror(errno));
 }
 
+static void count(void)
+{
+	tally.out = view.records;
+	tally.lost[MISSED].n = view.missed;
+	tally.in = tally.out + view.missed;
+}
+
 static void turn(int64_t until)
 {
 	int64_t wait = until - tim_mono(), key = screen ? KEY_WAIT : wait;
 
 	wait = wait < 0 ? 0 : wait < key ? wait : key;
-	if (zmq || nats)
+	if (hear)
 		turn_bus(wait);
 	else if (in)
 		turn_file(wait);
@@ -244,6 +178,7 @@ static void turn(int64_t until)
 	if (screen)
 		for (int c; (c = screen_key(screen)) >= 0;)
 			over |= c == 'q' || c == 'Q' || c == 4;
+	count();
 	cli_tick();
 }
 
@@ -251,7 +186,7 @@ static void turn(int64_t until)
 
 static void open_bus(void)
 {
-	char address[ZMQ_ADDRESS], why[BUS_WHY];
+	char address[HEAR_ADDRESS], why[BUS_WHY];
 	const struct bus_secrets *keys = credentials ? &secrets : NULL;
 
 	if (names[1])
@@ -259,13 +194,10 @@ static void open_bus(void)
 	if (bus_url(names[0], BUS_SUBSCRIBER, &url, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
 	if (keys && bus_secrets(credentials, &secrets, why) < 0)
-		cli_die(errno == EPERM ? EXIT_REFUSED : EXIT_USAGE, "%s", why);
-	if (url.engine == BUS_NATS)
-		nats = nsub_new(&url, keys);
-	else
-		zmq = zsub_open(&url, keys, false, address, why);
-	if (!nats && !zmq)
-		cli_die(EXIT_SYSTEM, "%s", url.engine == BUS_NATS ? "no memory" : why);
+		cli_die(cli_status_of(errno), "%s", why);
+	hear = hear_open(&url, keys, false, address, why);
+	if (!hear)
+		cli_die(cli_status_of(errno), "%s", why);
 }
 
 /* A file of status begins with a brace. */
@@ -297,6 +229,8 @@ static void open_source(void)
 			cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
 		cli_filter(in_fd);
 	}
+	if (hear || in)
+		program.tally = &tally;
 	if (!json && isatty(STDOUT_FILENO))
 		screen = screen_open(STDOUT_FILENO);
 }
@@ -317,9 +251,10 @@ int main(int argc, char **argv)
 		due = tim_mono() + every;
 		over |= limit && ++shown == limit;
 	}
+	if (screen)
+		program.tally = NULL; /* who has looked at the page needs no last line */
 	screen_close(screen);
-	zsub_close(zmq);
-	nsub_free(nats);
+	hear_free(hear);
 	cap_reader_free(in);
 	explicit_bzero(&secrets, sizeof secrets);
 	return cli_end(code);

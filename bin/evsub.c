@@ -15,9 +15,8 @@
 #include "base/ends.h"
 #include "base/io.h"
 #include "base/tim.h"
-#include "bus/nats.h"
+#include "bus/hear.h"
 #include "bus/sub.h"
-#include "bus/zmq.h"
 
 #define LOOK_UP   (500 * TIM_MS) /* between looks at --duration while nothing comes */
 #define TICK_EACH 256
@@ -55,8 +54,7 @@ static const struct cli_program program = {.name = "evsub",
 
 static struct bus_url url;
 static struct bus_secrets secrets;
-static struct zsub *zmq;
-static struct nsub *nats;
+static struct hear *hear;
 static struct sub *sub;
 static struct card *card;
 static int out_fd = STDOUT_FILENO;
@@ -68,13 +66,6 @@ static int out_error, bus_error;
 static void note(const char *text)
 {
 	cli_warn("%s", text);
-}
-
-static enum cli_exit status_of(int error)
-{
-	return error == EACCES || error == EPERM || error == EADDRINUSE ? EXIT_REFUSED
-	    : error == EINVAL                                           ? EXIT_USAGE
-									: EXIT_SYSTEM;
 }
 
 static void read_options(const char *address)
@@ -98,7 +89,7 @@ static void read_options(const char *address)
 	if (as && !(card = card_load(card_name, why)))
 		cli_die(EXIT_USAGE, "%s", why);
 	if (credentials && bus_secrets(credentials, &secrets, why) < 0)
-		cli_die(status_of(errno), "%s", why);
+		cli_die(cli_status_of(errno), "%s", why);
 }
 
 static void open_output(void)
@@ -121,26 +112,19 @@ static void open_output(void)
 	o.fd = out_fd;
 	sub = sub_new(&o);
 	if (!sub)
-		cli_die(status_of(errno), "cannot begin: %s", strerror(errno));
+		cli_die(cli_status_of(errno), "cannot begin: %s", strerror(errno));
 	if (append && sub_resume(sub, why) < 0)
 		cli_die(errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", output, why);
 }
 
 static void open_bus(void)
 {
-	const struct bus_secrets *keys = credentials ? &secrets : NULL;
-	char address[ZMQ_ADDRESS], why[BUS_WHY];
+	char address[HEAR_ADDRESS], why[BUS_WHY];
 
-	if (url.engine == BUS_NATS) {
-		nats = nsub_new(&url, keys);
-		if (!nats)
-			cli_die(EXIT_SYSTEM, "no memory");
-		return;
-	}
-	zmq = zsub_open(&url, keys, as != NULL, address, why);
-	if (!zmq)
-		cli_die(status_of(errno), "%s", why);
-	if (url.bind)
+	hear = hear_open(&url, credentials ? &secrets : NULL, as != NULL, address, why);
+	if (!hear)
+		cli_die(cli_status_of(errno), "%s", why);
+	if (*address)
 		cli_ready(address);
 }
 
@@ -168,53 +152,43 @@ static void settle(void)
 		return;
 	if (sub_flush(sub, sync_first) < 0)
 		out_error = errno;
-	else if (nats && nsub_ack(nats) < 0 && !bus_error)
+	else if (hear_ack(hear) < 0 && !bus_error)
 		bus_error = errno;
 }
 
 /* Says once per change whether there is a publisher or broker. */
 static void tell(void)
 {
-	static unsigned connects;
-	static bool was;
+	static bool was_there;
 	static char told[BUS_WHY];
+	const char *why = hear_why(hear);
 
-	if (zmq && zsub_connected(zmq) != was) {
-		was = zsub_connected(zmq);
-		if (was)
-			cli_note(connects++ ? "%s: connected again" : "%s: connected", url.address);
-		else
-			cli_warn("%s: the publisher is gone; waiting for it", url.address);
+	if (strcmp(why, told) != 0 && *why && !bus_error)
+		cli_warn("%s", why);
+	if (hear_state(hear) == HEAR_THERE && (!was_there || *told)) {
+		cli_note("%s: connected%s", url.address, was_there ? " again" : "");
+		was_there = true;
 	}
-	if (nats && strcmp(nsub_why(nats), told) != 0) {
-		snprintf(told, sizeof told, "%s", nsub_why(nats));
-		if (*told)
-			cli_warn("%s", told);
-		else
-			cli_note("%s: connected again", url.address);
-	}
+	snprintf(told, sizeof told, "%s", why);
 }
 
 static int next(const uint8_t **message, size_t *n, int64_t wait)
 {
-	int got = zmq ? zsub_next(zmq, message, n, wait) : nsub_next(nats, message, n, wait);
+	int got = hear_next(hear, message, n, wait);
 
 	if (got < 0 && errno != EINTR && !bus_error)
 		bus_error = errno;
 	return got;
 }
 
-/* The header of a stream that runs: ZeroMQ's publisher sends it again, NATS has it stored. */
+/* The header of a stream that runs: where it does not come by itself, we join with this message. */
 static enum sub_took ask(const uint8_t *message, size_t n)
 {
 	const uint8_t *header;
 	size_t nheader;
 
-	if (zmq)
-		zsub_ask(zmq);
-	else if (nsub_header(nats, &header, &nheader))
-		return sub_join(sub, header, nheader, message, n);
-	return SUB_TOOK;
+	return hear_header(hear, &header, &nheader) ? sub_join(sub, header, nheader, message, n)
+						    : SUB_TOOK;
 }
 
 /* One message or a wait; false when it is over. */
@@ -291,13 +265,8 @@ static enum cli_exit finish(void)
 		return EXIT_SYSTEM;
 	}
 	if (bus_error) {
-		if (zmq && bus_error == EACCES)
-			cli_error("%s: the publisher refuses: keys are %s", url.address,
-			    credentials ? "wrong, on one side" : "needed (--credentials=FILE)");
-		else
-			cli_error(
-			    "%s", nats && *nsub_why(nats) ? nsub_why(nats) : strerror(bus_error));
-		return status_of(bus_error);
+		cli_error("%s", *hear_why(hear) ? hear_why(hear) : strerror(bus_error));
+		return cli_status_of(bus_error);
 	}
 	if (c->foreign)
 		cli_warn("%s: %" PRIu64 " messages were none of ours, or damaged", url.address,
@@ -316,8 +285,7 @@ int main(int argc, char **argv)
 
 	enum cli_exit code = finish();
 	count();
-	zsub_close(zmq);
-	nsub_free(nats);
+	hear_free(hear);
 	sub_free(sub);
 	card_free(card);
 	explicit_bzero(&secrets, sizeof secrets);

@@ -1,6 +1,5 @@
 /* hvmux.c - holds the only connection to high-voltage supplies, and shares it by its own protocol */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,20 +45,12 @@ static const struct cli_program program = {
 
 static struct hvserve *server;
 static struct hvlimits *limits;
-static int audit_fd = -1;
 
 /* ---- what it says ---- */
 
 static void audit(const char *text)
 {
-	char line[HVMUX_TEXT + TIM_TEXT + 2], now[TIM_TEXT];
-
-	int n = snprintf(line, sizeof line, "%s %s\n", tim_text(tim_now(), 3, now), text);
-	if (audit_fd >= 0 && io_writeall(audit_fd, line, (size_t)n) == 0)
-		return;
-	if (audit_fd >= 0)
-		cli_error("%s: %s; this goes here:", audit_path, strerror(errno));
-	cli_warn("%s", text);
+	cli_audit(text, "");
 }
 
 static void alarm_text(const char *text)
@@ -73,18 +64,6 @@ static void note(const char *text)
 }
 
 /* ---- beginning ---- */
-
-/* Opened for appending; nobody else's name for it is followed. */
-static void open_audit(void)
-{
-	if (!audit_path)
-		return;
-	audit_fd = open(
-	    audit_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
-	if (audit_fd < 0)
-		cli_die(EXIT_SYSTEM, "%s: cannot write the audit there: %s", audit_path,
-		    strerror(errno));
-}
 
 /* SUPPLY[,bd=N]: its own board number, where it is not 0. */
 static void read_device(const char *text, struct net_spec *to, int *address)
@@ -166,7 +145,7 @@ static void open_listeners(void)
 int main(int argc, char **argv)
 {
 	cli_begin(argc, argv, &program);
-	open_audit();
+	cli_audit_open(audit_path);
 	open_server();
 	open_listeners();
 	int64_t end = duration > 0 ? tim_mono() + duration : INT64_MAX;
@@ -178,7 +157,6 @@ int main(int argc, char **argv)
 	/* The supplies keep what they have: nothing is switched here. */
 	hvserve_free(server);
 	hvlimit_free(limits);
-	if (audit_fd >= 0 && close(audit_fd) < 0)
-		cli_die(EXIT_SYSTEM, "%s: %s", audit_path, strerror(errno));
+	cli_audit_close();
 	return cli_end(EXIT_DONE);
 }

@@ -8,25 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "base/io.h"
-#include "base/net.h"
-#include "base/srv.h"
 #include "base/tim.h"
+#include "bus/collect.h"
 #include "bus/logdir.h"
 #include "bus/logtail.h"
 #include "bus/slog.h"
 
-#define CLIENTS     256
-#define UDP_MAX     8
-#define UDP_TURN    64        /* datagrams of a socket before the others have their turn */
-#define UDP_BUFFER  (4 << 20) /* bytes asked of the kernel */
-#define DRAIN       (2 * TIM_S)
-#define ALLOW_MAX   CLI_LIST_MAX
-#define FRAME_EXTRA 16 /* a count before a record, and its end */
+#define DRAIN     (2 * TIM_S) /* for what has arrived when it is stopped */
+#define ALLOW_MAX CLI_LIST_MAX
 
 static struct cli_list listen_at, allow;
 static const char *folder, *by = "day", *priority = "debug", *only;
@@ -51,7 +44,6 @@ static const struct cli_option options[] = {
 enum { KERNEL_DROP, NOT_ALLOWED };
 static struct tally tally = {.unit = "records", .lost = {{"kernel drop", 0}, {"not allowed", 0}}};
 enum { FOREIGN, CUT };
-static struct tally_item *const also = tally.also;
 
 static struct cli_program program = {.name = "logd",
     .args = "",
@@ -60,217 +52,44 @@ static struct cli_program program = {.name = "logd",
     .prints = true};
 
 static struct logdir *dir;
-static struct srv *srv;
-static struct pollfd udp[UDP_MAX];
-static size_t nudp;
-static uint64_t dropped[UDP_MAX];
-static struct net_cidr network[ALLOW_MAX];
-static char *line; /* SLOG_LINE bytes */
-
-/* ---- records ---- */
-
-static void take(const char *record, size_t n, const char *host, bool cut)
-{
-	int64_t now = tim_now();
-	struct slog s;
-	bool foreign;
-
-	if (n == 0)
-		return;
-	size_t size = slog_line(record, n, host, now, line, &foreign);
-	tally.in++;
-	also[FOREIGN].n += foreign;
-	also[CUT].n += cut;
-	if (slog_parse(line, size - 1, &s))
-		s.program.n = 0;
-	if (logdir_put(dir, s.program.p, s.program.n, now, line, size) < 0)
-		cli_die(EXIT_SYSTEM, "no memory for records: %s", strerror(errno));
-}
-
-/* "tcp 192.0.2.7:4711" to 192.0.2.7: the host of records that name none. */
-static const char *peer_host(const char *peer, char buf[NET_TEXT])
-{
-	if (strncmp(peer, "tcp ", 4) != 0)
-		return "-";
-	snprintf(buf, NET_TEXT, "%.300s", peer + 4);
-	char *colon = strrchr(buf, ':');
-	if (colon)
-		*colon = '\0';
-	return buf;
-}
-
-static size_t take_bytes(struct srv_client *c, const char *data, size_t n, bool last)
-{
-	struct slog_stream *s = srv_data(c);
-	char host[NET_TEXT];
-	struct slog_frame f;
-
-	if (!s)
-		return n;
-	size_t took = slog_frame(s, data, n, last, &f);
-	if (f.text)
-		take(f.text, f.n, peer_host(srv_peer(c), host), f.cut);
-	return took;
-}
-
-static void on_open(void *ctx, struct srv_client *c)
-{
-	(void)ctx;
-	srv_set_data(c, calloc(1, sizeof(struct slog_stream)));
-	cli_debug("%s: connected", srv_peer(c));
-}
-
-static size_t on_bytes(void *ctx, struct srv_client *c, const char *data, size_t n)
-{
-	(void)ctx;
-	return take_bytes(c, data, n, false);
-}
-
-/* A last line without its end is a record; a counted record that is not whole will come again. */
-static bool on_end(void *ctx, struct srv_client *c)
-{
-	size_t n, k;
-	const char *p = srv_waiting(c, &n);
-
-	(void)ctx;
-	while (n > 0 && (k = take_bytes(c, p, n, true)) > 0) {
-		p += k;
-		n -= k;
-	}
-	also[CUT].n += n > 0;
-	return false;
-}
-
-static void on_close(void *ctx, struct srv_client *c, const char *why)
-{
-	(void)ctx;
-	cli_debug("%s: %s", srv_peer(c), why);
-	free(srv_data(c));
-	srv_set_data(c, NULL);
-}
-
-static void on_refused(void *ctx, const char *peer, const char *why)
-{
-	(void)ctx;
-	cli_debug("%s: not let in: %s", peer, why);
-}
-
-static const struct srv_calls calls = {.opened = on_open,
-    .bytes = on_bytes,
-    .ended = on_end,
-    .closed = on_close,
-    .refused = on_refused};
-
-/* ---- datagrams ---- */
-
-static bool allowed(const struct net_addr *from)
-{
-	for (size_t i = 0; i < allow.n; i++)
-		if (net_inside(&network[i], (const struct sockaddr *)&from->ss))
-			return true;
-	return allow.n == 0;
-}
-
-static void take_datagrams(size_t i)
-{
-	static char data[SLOG_MOST];
-	char host[NET_TEXT], peer[NET_TEXT + 8];
-
-	for (int k = 0; k < UDP_TURN; k++) {
-		struct net_addr from = {.len = sizeof from.ss};
-		ssize_t n = recvfrom(udp[i].fd, data, sizeof data, MSG_DONTWAIT,
-		    (struct sockaddr *)&from.ss, &from.len);
-		if (n < 0)
-			break;
-		while (n > 0 && (data[n - 1] == '\n' || data[n - 1] == '\0'))
-			n--;
-		if (!allowed(&from)) {
-			tally.in++;
-			tally.lost[NOT_ALLOWED].n++;
-			continue;
-		}
-		snprintf(peer, sizeof peer, "tcp %s", net_text(&from, host));
-		take(data, (size_t)n, peer_host(peer, host), false);
-	}
-	int64_t drops = net_drops(udp[i].fd);
-	if (drops < 0)
-		return;
-	uint32_t more = (uint32_t)drops - (uint32_t)dropped[i];
-	dropped[i] += more;
-	tally.in += more;
-	tally.lost[KERNEL_DROP].n += more;
-}
-
-static bool is_local(const struct net_addr *a)
-{
-	struct net_cidr v4, v6;
-	char why[NET_WHY];
-
-	return net_cidr("127.0.0.0/8", &v4, why) == 0 && net_cidr("::1/128", &v6, why) == 0 &&
-	    (net_inside(&v4, (const struct sockaddr *)&a->ss) ||
-		net_inside(&v6, (const struct sockaddr *)&a->ss));
-}
-
-static void listen_udp(struct net_spec *spec, const char *text)
-{
-	char why[NET_WHY], ready[NET_TEXT], address[NET_TEXT + 8];
-	struct net_addr a;
-
-	if (!spec->host[0])
-		strcpy(spec->host, "127.0.0.1");
-	if (nudp == UDP_MAX)
-		cli_die(EXIT_USAGE, "-l: at most %d udp: addresses", UDP_MAX);
-	if (net_resolve(spec, true, &a, 1, why) < 0)
-		cli_die(EXIT_USAGE, "-l %s: %s", text, why);
-	if (allow.n == 0 && !is_local(&a))
-		cli_die(EXIT_REFUSED,
-		    "-l %s: other machines would reach this: say which may (--allow=NETWORK)",
-		    text);
-	int fd = net_udp_listen(&a, spec->iface, why);
-	if (fd < 0)
-		cli_die(
-		    errno == EACCES || errno == EADDRINUSE ? EXIT_REFUSED : EXIT_SYSTEM, "%s", why);
-	(void)net_rcvbuf(fd, UDP_BUFFER);
-	udp[nudp++] = (struct pollfd){.fd = fd, .events = POLLIN};
-	snprintf(address, sizeof address, "udp:%s", net_text(&a, ready));
-	cli_ready(address);
-}
+static struct collect *collector;
 
 /* ---- collecting ---- */
 
+static void debug(const char *peer, const char *what)
+{
+	cli_debug("%s: %s", peer, what);
+}
+
 static void open_listeners(void)
 {
-	struct srv_options o = {.clients = CLIENTS,
-	    .line = SLOG_MOST + FRAME_EXTRA,
-	    .allow = network,
-	    .nallow = allow.n};
-	char why[NET_WHY], ready[NET_TEXT];
-	struct net_spec spec;
+	static struct net_cidr network[ALLOW_MAX];
+	struct collect_options o = {
+	    .dir = dir, .allow = network, .nallow = allow.n, .debug = debug};
+	char why[NET_WHY], ready[COLLECT_ADDRESS];
 
 	for (size_t i = 0; i < allow.n; i++)
 		if (net_cidr(allow.item[i], &network[i], why) < 0)
 			cli_die(EXIT_USAGE, "--allow=%s: %s", allow.item[i], why);
-	srv = srv_new(&o, &calls, NULL);
-	if (!srv)
+	collector = collect_new(&o);
+	if (!collector)
 		cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
 	for (size_t i = 0; i < listen_at.n; i++) {
-		if (net_parse(listen_at.item[i], NET_TCP, &spec, why) < 0)
-			cli_die(EXIT_USAGE, "-l %s: %s", listen_at.item[i], why);
-		if (spec.kind == NET_UDP) {
-			listen_udp(&spec, listen_at.item[i]);
-			continue;
-		}
-		if (srv_listen(srv, &spec, ready, why) < 0)
-			cli_die(errno == EINVAL                         ? EXIT_USAGE
-				: errno == EPERM || errno == EADDRINUSE ? EXIT_REFUSED
-									: EXIT_SYSTEM,
-			    "%s", why);
+		if (collect_listen(collector, listen_at.item[i], ready, why) < 0)
+			cli_die(cli_status_of(errno), "-l %s", why);
 		cli_ready(ready);
 	}
 }
 
 static void count(void)
 {
+	const struct collect_count *c = collect_count(collector);
+
+	tally.in = c->in;
+	tally.lost[KERNEL_DROP].n = c->kernel_drop;
+	tally.lost[NOT_ALLOWED].n = c->not_allowed;
+	tally.also[FOREIGN] = (struct tally_item){"not RFC 5424", c->foreign};
+	tally.also[CUT] = (struct tally_item){"cut", c->cut};
 	tally.held = logdir_held(dir);
 	tally.out = logdir_written(dir);
 }
@@ -297,11 +116,8 @@ static bool write_out(void)
 
 static bool turn(int64_t wait)
 {
-	if (srv_wait(srv, udp, nudp, wait) < 0)
-		cli_die(EXIT_SYSTEM, "cannot wait: %s", strerror(errno));
-	for (size_t i = 0; i < nudp; i++)
-		if (udp[i].revents)
-			take_datagrams(i);
+	if (collect_wait(collector, wait) < 0)
+		cli_die(EXIT_SYSTEM, "cannot take records: %s", strerror(errno));
 	return write_out();
 }
 
@@ -325,6 +141,7 @@ static enum cli_exit collect(void)
 	for (uint64_t before = UINT64_MAX; good && before != tally.in && tim_mono() < until;) {
 		before = tally.in;
 		good = turn(0);
+		count();
 	}
 	if (logdir_sync(dir) < 0)
 		cli_error("%s: cannot sync: %s", folder, strerror(errno));
@@ -397,18 +214,12 @@ int main(int argc, char **argv)
 	if (strcmp(by, "day") != 0 && strcmp(by, "program") != 0)
 		cli_die(EXIT_USAGE, "--by=%.40s: day or program", by);
 	program.tally = &tally;
-	also[FOREIGN].name = "not RFC 5424";
-	also[CUT].name = "cut";
-	line = malloc(SLOG_LINE);
 	dir = logdir_open(folder, *by == 'p', rotate_at, why);
-	if (!dir || !line)
-		cli_die(errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "%s", why);
+	if (!dir)
+		cli_die(cli_status_of(errno), "%s", why);
 
 	enum cli_exit code = collect();
-	srv_free(srv);
-	for (size_t i = 0; i < nudp; i++)
-		close(udp[i].fd);
+	collect_free(collector);
 	logdir_close(dir);
-	free(line);
 	return cli_end(code);
 }

@@ -8,21 +8,15 @@
  * a second rotctl asks there, and takes the ports itself only where nobody listens.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/conf.h"
-#include "base/io.h"
-#include "base/srv.h"
 #include "base/tim.h"
 #include "dev/rotkeep.h"
 #include "dev/rotserve.h"
-
-#define SYSTEM_CONTROL "unix:/run/fyke/rotctl-control.sock"
 
 static const char *motor, *encoder, *listen_at, *control_at, *state_file, *form, *audit_path;
 static bool automatic, symmetric;
@@ -67,7 +61,6 @@ static const struct cli_program program = {.name = "rotctl",
 
 static struct net_spec control;
 static char keep_path[ROTKEEP_PATH];
-static int audit_fd = -1;
 static bool line_shown;
 
 /* ---- what it says ---- */
@@ -79,19 +72,10 @@ static void clear_line(void)
 	line_shown = false;
 }
 
-/* In a file with the reason; on the log the reason follows as a line of its own. */
 static void audit(const char *text, const char *why)
 {
-	char line[1200], now[TIM_TEXT];
-
 	clear_line();
-	int n = snprintf(line, sizeof line, "%s %.400s%s%.400s\n", tim_text(tim_now(), 3, now),
-	    text, *why ? ": " : "", why);
-	if (audit_fd >= 0 && io_writeall(audit_fd, line, (size_t)n) == 0)
-		return;
-	if (audit_fd >= 0)
-		cli_error("%s: %s; this goes here:", audit_path, strerror(errno));
-	cli_warn("%s", text);
+	cli_audit(text, why);
 }
 
 static void note(const char *text)
@@ -130,16 +114,10 @@ static const struct rotserve_calls calls = {.audit = audit,
 
 static void read_address(const char *text, const char *usual, struct net_spec *to)
 {
-	char path[NET_TEXT], address[NET_TEXT + 8], why[NET_WHY];
+	char why[NET_WHY];
 
-	if (!text) {
-		snprintf(address, sizeof address, "unix:%s", srv_default(usual, true, path));
-		text = address;
-	}
-	if (net_parse(text, NET_TCP, to, why) < 0)
+	if (rot_address(text, usual, to, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
-	if (to->kind != NET_UNIX && to->kind != NET_TCP)
-		cli_die(EXIT_USAGE, "%s: unix:PATH or tcp:HOST:PORT", text);
 }
 
 /* The request, as if it had come by the socket; watch gives its first scan direction. */
@@ -157,8 +135,8 @@ static bool read_request(const char *const *args, struct rot_request *q)
 		cli_die(EXIT_USAGE, "--slow must be at least 0.01, and --fast twice as fast");
 	if (watch && !args[1])
 		return true;
-	int n = snprintf(
-	    line, sizeof line, "%.20s %.40s", watch ? "scan" : args[0], args[1] ? args[1] : "");
+	const char *verb = watch ? "scan" : args[0], *angle = args[1] ? args[1] : "";
+	int n = snprintf(line, sizeof line, "%.20s %.40s", verb, angle);
 	if (watch || scan)
 		snprintf(line + n, sizeof line - (size_t)n, " %f", parallactic);
 	else if (strcmp(args[0], "home") == 0)
@@ -239,7 +217,6 @@ static struct rotserve *new_server(enum rot_end *taken)
 {
 	struct rot_options o = read_ports();
 	struct rotserve *h = rotserve_new(&o, *cli_name() ? cli_name() : "bolocam", &calls);
-
 	if (!h)
 		cli_die(EXIT_SYSTEM, "no memory");
 	*taken = rotserve_take(h);
@@ -269,22 +246,6 @@ static enum cli_exit do_here(const struct rot_request *q)
 	return code;
 }
 
-/* Whether a rotctl that has the rotator can be asked: one of ours, or the system's watch. */
-static bool somebody_has_it(void)
-{
-	struct net_spec mine = control;
-
-	if (rotask_there(&control))
-		return true;
-	if (control_at)
-		return false;
-	read_address(SYSTEM_CONTROL, NULL, &control);
-	if (rotask_there(&control))
-		return true;
-	control = mine;
-	return false;
-}
-
 static enum cli_exit do_there(const struct rot_request *q)
 {
 	char text[ROT_LINE];
@@ -294,7 +255,7 @@ static enum cli_exit do_there(const struct rot_request *q)
 	return end_of(q->verb, end, state, text);
 }
 
-static void listen_there(struct rotserve *h, const struct net_spec *at, bool is_control)
+static void listen_at_socket(struct rotserve *h, const struct net_spec *at, bool is_control)
 {
 	char ready[NET_TEXT], why[NET_WHY];
 
@@ -312,8 +273,8 @@ static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 	if (end != ROT_DONE)
 		cli_die(end == ROT_REFUSED ? EXIT_REFUSED : EXIT_SYSTEM, "%s", rotserve_why(h));
 	read_address(listen_at, "rotctl", &at);
-	listen_there(h, &at, false);
-	listen_there(h, &control, true);
+	listen_at_socket(h, &at, false);
+	listen_at_socket(h, &control, true);
 	if (automatic)
 		rotserve_auto(h, has_pa ? q->angle : NAN, q->parallactic);
 	while (!cli_stopping())
@@ -326,24 +287,17 @@ int main(int argc, char **argv)
 {
 	struct rot_request q = {.angle = NAN};
 	char why[ROT_WHY];
-	enum cli_exit code;
 
 	const char *const *args = cli_begin(argc, argv, &program);
 	bool stays = read_request(args, &q);
 	read_address(control_at, "rotctl-control", &control);
 	if (rotkeep_path(state_file, *cli_name() ? cli_name() : "rotctl", keep_path, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
-	if (audit_path &&
-	    (audit_fd = open(audit_path,
-		 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640)) < 0)
-		cli_die(EXIT_SYSTEM, "%s: cannot write the audit there: %s", audit_path,
-		    strerror(errno));
+	cli_audit_open(audit_path);
 	cli_second_interrupt("rotctl: stopping the motor; wait\n", true);
-	if (stays)
-		code = watch(&q, args[1] != NULL);
-	else
-		code = somebody_has_it() ? do_there(&q) : do_here(&q);
-	if (audit_fd >= 0 && close(audit_fd) < 0)
-		cli_die(EXIT_SYSTEM, "%s: %s", audit_path, strerror(errno));
+	enum cli_exit code = stays                      ? watch(&q, args[1] != NULL)
+	    : rotask_find(&control, control_at != NULL) ? do_there(&q)
+							: do_here(&q);
+	cli_audit_close();
 	return cli_end(code);
 }

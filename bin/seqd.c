@@ -43,9 +43,12 @@ static const struct cli_option options[] = {
 	TIM_DAY},
     TALKER_OPTIONS(talker), {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
+static struct tally tally = {.unit = "requests"};
+
 static const struct cli_program program = {.name = "seqd",
     .about = "the sequencer's server: takes images as observers ask",
-    .options = options};
+    .options = options,
+    .tally = &tally};
 
 static struct cam *cam;
 static struct seqserve *server;
@@ -71,6 +74,7 @@ static void audit(const char *text)
 {
 	char safe[4096];
 
+	tally.in = ++tally.out; /* it was answered */
 	cli_note("%s", cli_safe(safe, sizeof safe, text, strlen(text)));
 }
 

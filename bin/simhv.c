@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/io.h"
 #include "base/pty.h"
 #include "base/srv.h"
 #include "base/tim.h"
@@ -153,24 +154,8 @@ static bool read_commands(void)
 {
 	static char text[TEXT_MOST];
 	static size_t have;
-	ssize_t k = read(STDIN_FILENO, text + have, sizeof text - 1 - have);
 
-	if (k <= 0)
-		return k < 0 && (errno == EAGAIN || errno == EINTR);
-	have += (size_t)k;
-	text[have] = '\0';
-	char *at = text, *end;
-	while ((end = strchr(at, '\n'))) {
-		*end = '\0';
-		if (*at)
-			command(at);
-		at = end + 1;
-	}
-	have -= (size_t)(at - text);
-	memmove(text, at, have);
-	if (have == sizeof text - 1)
-		have = 0;
-	return true;
+	return io_take_lines(STDIN_FILENO, text, sizeof text, &have, command);
 }
 
 /* ---- opening ---- */

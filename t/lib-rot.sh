@@ -32,9 +32,13 @@ truth() {
 stands() {
 	stands_at=$(truth angle)
 	awk -v a="$stands_at" -v b="$1" 'BEGIN { exit !(a - b <= 0.05 && b - a <= 0.05) }'
+	stands_not=$?
 	shift
-	tap $? "$* (truly $stands_at)"
+	tap $stands_not "$* (truly $stands_at)"
 }
+# rests WORDS: after each failure
+rests() { is "$(truth moving) $(truth busy)" "0 0" "$*: it rests, ROTATING is down"; }
+homed() { ok "home" -- rot home; }
 moves() { grep -Ec ' < (MA|MR|SL|HM)' j; }
 busy_is() { [ "$(truth busy)" = "$1" ]; }
 moving_is() { [ "$(truth moving)" = "$1" ]; }

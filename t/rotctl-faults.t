@@ -3,10 +3,6 @@
 . "${0%/*}/lib.sh"
 . "$top/t/lib-rot.sh"
 
-# rests WORDS: after each failure
-rests() { is "$(truth moving) $(truth busy)" "0 0" "$*: it rests, ROTATING is down"; }
-homed() { ok "home" -- rot home; }
-
 sim --start=1
 homed
 

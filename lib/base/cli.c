@@ -62,7 +62,7 @@ static char **strings;            /* everything that was copied, to be freed */
 static size_t nstrings;
 
 static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
-static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted;
+static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted, switched;
 static int64_t last_tick;
 static bool pipe_gone, status_broken, debug;
 static char last_error[MESSAGE_MAX];
@@ -166,6 +166,22 @@ static void free_all(void)
 	if (io_wakefd >= 0)
 		close(io_wakefd);
 	io_wakefd = -1;
+}
+
+enum cli_exit cli_status_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case EMSGSIZE:
+	case EADDRINUSE:
+	case EBUSY:
+	case EEXIST:
+		return EXIT_REFUSED;
+	case EINVAL:
+		return EXIT_USAGE;
+	}
+	return EXIT_SYSTEM;
 }
 
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
@@ -292,6 +308,8 @@ static void on_signal(int sig)
 		break;
 	case SIGUSR2:
 		debug = !debug;
+		switched = 1;
+		wake();
 		break;
 	}
 	errno = e;
@@ -364,6 +382,10 @@ void cli_tick(void)
 		dump_wanted = 0;
 		if (prog->tally)
 			cli_warn("%s", tally_line(prog->tally, line));
+	}
+	if (switched) {
+		switched = 0;
+		cli_warn("debug messages %s", debug ? "on" : "off");
 	}
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);

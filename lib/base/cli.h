@@ -113,8 +113,18 @@ void cli_debug(const char *format, ...)
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The status for an errno of opening something, or of a peer: refused, usage (EINVAL), or system. */
+enum cli_exit cli_status_of(int error);
+
 /* "program: ready ADDRESS" on stderr, even with --quiet: a server's or simulator's listener. */
 void cli_ready(const char *address);
+
+/* The audit of --audit=FILE: lines "TIME TEXT: WHY" (why may be "") appended there. Where there is no
+ * file (NULL), or it cannot be written, TEXT goes to the log as a warning. Opening and closing die. */
+#define CLI_AUDIT 2048 /* longest line */
+void cli_audit_open(const char *file);
+void cli_audit(const char *text, const char *why);
+void cli_audit_close(void);
 
 /* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
 char *cli_safe(char *buf, size_t size, const char *text, size_t n);

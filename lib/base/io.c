@@ -99,6 +99,28 @@ ssize_t io_readall(int fd, void *buf, size_t n)
 	return (ssize_t)got;
 }
 
+bool io_take_lines(int fd, char *text, size_t room, size_t *have, void (*take)(const char *line))
+{
+	ssize_t n = read(fd, text + *have, room - 1 - *have);
+
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	*have += (size_t)n;
+	text[*have] = '\0';
+	char *at = text, *end;
+	while ((end = strchr(at, '\n'))) {
+		*end = '\0';
+		if (*at)
+			take(at);
+		at = end + 1;
+	}
+	*have -= (size_t)(at - text);
+	memmove(text, at, *have);
+	if (*have == room - 1)
+		*have = 0;
+	return true;
+}
+
 char *io_slurp(const char *path, size_t max, size_t *n)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

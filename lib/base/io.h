@@ -36,6 +36,11 @@ ssize_t io_readall(int fd, void *buf, size_t n);
  * frees. NULL with errno; EFBIG when it is longer. */
 char *io_slurp(const char *path, size_t max, size_t *n);
 
+/* Lines that come by and by, in text (room bytes, *have of them used: 0 at first): one read, and
+ * each whole line goes to take() without its end; empty ones are passed over, one that has no room
+ * is dropped. False at end of file. */
+bool io_take_lines(int fd, char *text, size_t room, size_t *have, void (*take)(const char *line));
+
 /* Asks for a pipe of 1 MiB where fd is one; says nothing when the system refuses. */
 void io_bigpipe(int fd);
 

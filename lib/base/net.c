@@ -7,7 +7,6 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +15,9 @@
 
 #include "base/conf.h"
 #include "base/net.h"
+#include "why.h"
 
-static int fail(char why[NET_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char why[NET_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, NET_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, NET_WHY, error, __VA_ARGS__)
 
 /* ---- the grammar ---- */
 

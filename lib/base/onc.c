@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <rpc/pmap_prot.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +18,6 @@
 #define STALE_MOST 16    /* replies to older calls that are passed over */
 #define DATAGRAM   65536 /* no datagram is longer */
 #define MAPPER_UDP TIM_S
-
-int onc_fail(struct onc *o, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(o->why, sizeof o->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
 
 int onc_address(const char *text, unsigned portmapper, struct net_spec *spec, bool *direct)
 {

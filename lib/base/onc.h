@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "net.h"
+#include "why.h"
 
 #define ONC_WHY 512
 
@@ -45,8 +46,7 @@ int onc_ready(struct onc *o);
 void onc_free(struct onc *o);
 
 /* errno and why, for those who work with it. Returns -1. */
-int onc_fail(struct onc *o, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define onc_fail(o, error, ...) why_fail((o)->why, sizeof(o)->why, error, __VA_ARGS__)
 
 /* The head of a call; its arguments are to follow on x. */
 bool onc_begin(struct onc *o, XDR *x, u_long program, u_long version, u_long procedure);

@@ -2,7 +2,6 @@
 #include "bus.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +12,13 @@
 #include "base/conf.h"
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 #include "stream/cap.h"
 
 #define SECRETS_MAX 16384
 #define NATS_PORT   "4222"
 
-static int __attribute__((format(printf, 2, 3))) fail(char why[BUS_WHY], const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, BUS_WHY, format, ap);
-	va_end(ap);
-	errno = EINVAL;
-	return -1;
-}
+#define fail(why, ...) why_fail(why, BUS_WHY, EINVAL, __VA_ARGS__)
 
 /* ======== addresses ======== */
 

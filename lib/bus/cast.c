@@ -26,6 +26,7 @@ struct cast {
 	bool open;           /* in a section */
 	bool begun;          /* ... whose header is out */
 	bool behind;         /* dropold: somebody is, so nobody is waited for */
+	int64_t leave_at;    /* tim_mono() when linger is over, 0: no section has ended */
 	uint8_t *header, *scratch;
 	size_t nheader;
 	struct card *card;
@@ -80,7 +81,7 @@ static enum cast_sent send_zmq(
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return CAST_ERROR;
-		if (!p->o.go_on()) {
+		if (!p->o.go_on(p->o.ctx)) {
 			errno = EINTR;
 			return CAST_ERROR;
 		}
@@ -98,7 +99,7 @@ static int send_nats(struct cast *p, const struct bus_head *h, const uint8_t *bl
 	while (npub_put(p->n, h, block, n) < 0) {
 		if (errno != EAGAIN || cast_wait(p, -1, STALL_MS * TIM_MS) < 0)
 			return -1;
-		if (!p->o.go_on()) {
+		if (!p->o.go_on(p->o.ctx)) {
 			errno = EINTR;
 			return -1;
 		}
@@ -243,6 +244,12 @@ enum cast_sent cast_record(
 	return send_message(p, BUS_BLOCK, block, n, patience(p));
 }
 
+void cast_skip(struct cast *p, uint64_t records)
+{
+	p->next.sequence += records;
+	p->next.records += records;
+}
+
 int cast_beat(struct cast *p, int64_t time)
 {
 	uint8_t isb[CAP_ISB_MAX];
@@ -275,6 +282,7 @@ int cast_end(struct cast *p, const uint8_t *block, size_t n)
 	/* Everybody should know how much there was: wait for those who are behind. */
 	int64_t wait = p->o.url->linger > 0 ? p->o.url->linger : TIM_MS;
 	p->behind = false;
+	p->leave_at = tim_mono() + wait;
 	return send_message(p, BUS_END, block, n, wait) == CAST_ERROR ? -1 : 0;
 }
 
@@ -298,13 +306,14 @@ uint64_t cast_known(const struct cast *p)
 int cast_finish(struct cast *p)
 {
 	if (p->z) {
-		zpub_close(p->z, p->o.url->linger);
+		int64_t left = p->leave_at - tim_mono();
+		zpub_close(p->z, !p->leave_at ? p->o.url->linger : left > 0 ? left : 0);
 		p->z = NULL;
 	}
 	while (p->n && npub_waiting(p->n) > 0) {
 		if (cast_wait(p, -1, STALL_MS * TIM_MS) < 0)
 			return -1;
-		if (!p->o.go_on()) {
+		if (!p->o.go_on(p->o.ctx)) {
 			errno = EINTR;
 			return -1;
 		}

@@ -20,8 +20,8 @@ struct cast_options {
 	const struct bus_secrets *keys; /* NULL: none */
 	size_t ssdaq;                   /* size of SSDAQ's messages, 0: our own */
 	const char *program;            /* for section headers */
-	bool (*go_on)(void);            /* called while it waits; false ends the wait with EINTR */
-	void (*note)(const char *text); /* something a person should know */
+	bool (*go_on)(void *ctx);       /* called while it waits; false ends the wait with EINTR */
+	void *ctx;
 };
 
 /* What happened to a record. */
@@ -41,6 +41,9 @@ int cast_section(struct cast *p, int link, const char *name, const char *text);
 /* A record; block is it as it stands in the stream, or NULL. */
 enum cast_sent cast_record(
     struct cast *p, const struct cap_record *r, const uint8_t *block, size_t n);
+
+/* So many records of the section are not sent: subscribers see that they are missing. */
+void cast_skip(struct cast *p, uint64_t records);
 
 /* A heartbeat, and the end mark that closes the section (NULL: it is missing). 0, or -1. */
 int cast_beat(struct cast *p, int64_t time);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 
 #define NAME_MAX_BYTES 64
 #define OTHER          "other" /* programs beyond the places, and nameless ones */
@@ -41,26 +41,16 @@ struct logdir {
 	char path[256], why[LOGDIR_WHY];
 };
 
-static void *fail(char why[LOGDIR_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void *fail(char why[LOGDIR_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, LOGDIR_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return NULL;
-}
+#define fail(why, error, ...) why_fail(why, LOGDIR_WHY, error, __VA_ARGS__)
 
 struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate, char why[LOGDIR_WHY])
 {
 	struct logdir *d = calloc(1, sizeof *d);
 
-	if (!d)
-		return fail(why, ENOMEM, "no memory");
+	if (!d) {
+		fail(why, ENOMEM, "no memory");
+		return NULL;
+	}
 	d->by_program = by_program;
 	d->rotate = rotate;
 	d->lock = -1;

@@ -491,5 +491,4 @@ void npub_free(struct npub *p)
 		drop_first(p);
 	free(p->ring);
 	free(p);
-	nats_Close();
 }

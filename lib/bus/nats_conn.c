@@ -16,11 +16,18 @@
 #define ASK_MS     3000 /* what JetStream is asked should be answered by then */
 #define PING_MS    5000 /* a silent connection is asked so often, */
 #define PINGS      2    /* ... and given up after so many without an answer */
+#define CLOSE_S    5    /* the threads of a connection should have ended by then */
 
 int conn_init(struct nats_conn *c, const struct bus_url *u, const struct bus_secrets *keys)
 {
+	pthread_condattr_t mono;
+
 	*c = (struct nats_conn){.u = u, .keys = keys, .back = BACK_INIT};
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&mono);
+	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->quiet, &mono);
+	pthread_condattr_destroy(&mono);
 	c->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return c->event < 0 ? -1 : 0;
 }
@@ -43,6 +50,17 @@ static void on_down(natsConnection *nc, void *arg)
 	c->down = true;
 	pthread_mutex_unlock(&c->lock);
 	conn_wake(c);
+}
+
+static void on_closed(natsConnection *nc, void *arg)
+{
+	struct nats_conn *c = arg;
+
+	(void)nc;
+	pthread_mutex_lock(&c->lock);
+	c->closed = true;
+	pthread_cond_signal(&c->quiet);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus err, void *arg)
@@ -98,6 +116,7 @@ static natsStatus dial(struct nats_conn *c)
 	    (s = natsOptions_SetWriteDeadline(o, PING_MS)) == NATS_OK &&
 	    (s = natsOptions_SetName(o, "fyke")) == NATS_OK &&
 	    (s = natsOptions_SetDisconnectedCB(o, on_down, c)) == NATS_OK &&
+	    (s = natsOptions_SetClosedCB(o, on_closed, c)) == NATS_OK &&
 	    (s = natsOptions_SetErrorHandler(o, on_error, c)) == NATS_OK)
 		s = natsConnection_Connect(&c->nc, o);
 	natsOptions_Destroy(o);
@@ -119,14 +138,29 @@ void conn_say(struct nats_conn *c, const char *what, natsStatus s)
 					  : natsStatus_GetText(s));
 }
 
+/* Until its last callback: one that comes late would speak of the next connection, or to nobody. */
+static void await_quiet(struct nats_conn *c)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += CLOSE_S;
+	pthread_mutex_lock(&c->lock);
+	while (!c->closed && pthread_cond_timedwait(&c->quiet, &c->lock, &until) == 0)
+		;
+	c->down = c->closed = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void shut(struct nats_conn *c)
 {
 	jsCtx_Destroy(c->js);
 	c->js = NULL;
-	if (c->nc) {
-		natsConnection_Close(c->nc);
-		natsConnection_Destroy(c->nc);
-	}
+	if (!c->nc)
+		return;
+	natsConnection_Close(c->nc);
+	await_quiet(c);
+	natsConnection_Destroy(c->nc);
 	c->nc = NULL;
 }
 
@@ -171,7 +205,6 @@ int conn_turn(struct nats_conn *c)
 	}
 	if (tim_mono() < c->back.due)
 		return 0;
-	c->down = false;
 	natsStatus s = dial(c);
 	if (s == NATS_OK)
 		return 1;
@@ -210,7 +243,9 @@ int conn_wait(struct nats_conn *c, int fd, int64_t timeout_ns)
 void conn_free(struct nats_conn *c)
 {
 	shut(c);
+	(void)nats_CloseAndWait(CLOSE_S * 1000);
 	if (c->event >= 0)
 		close(c->event);
+	pthread_cond_destroy(&c->quiet);
 	pthread_mutex_destroy(&c->lock);
 }

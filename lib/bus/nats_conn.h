@@ -21,7 +21,9 @@ struct nats_conn {
 	jsCtx *js;
 	int event; /* readable when a callback has something to tell */
 	pthread_mutex_t lock;
+	pthread_cond_t quiet;
 	bool down;      /* by callbacks, under lock: the connection is gone */
+	bool closed;    /* ... and was its last callback */
 	bool forbidden; /* ... the broker does not permit something */
 	struct back back;
 	int64_t away; /* tim_mono() since when nothing works, 0: it does */
@@ -48,6 +50,7 @@ int conn_wait(struct nats_conn *c, int fd, int64_t timeout_ns);
 
 /* c->why from a status, in the words of "cannot WHAT: ...". */
 void conn_say(struct nats_conn *c, const char *what, natsStatus s);
+/* Waits for the threads of libnats, which is then unloaded: the owner has destroyed what else it had. */
 void conn_free(struct nats_conn *c);
 
 #endif

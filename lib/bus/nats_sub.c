@@ -20,6 +20,8 @@
 #define ACK_WAIT  (24 * TIM_H)  /* what was delivered is not delivered again on this connection */
 #define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
 #define FETCH_MS  250
+#define LOOK_EACH (2 * TIM_S) /* while nothing comes: is there something? */
+#define ASK_TIMES 8           /* of three nodes, one may be behind */
 #define NAME_TEXT 160
 
 struct nsub {
@@ -30,6 +32,10 @@ struct nsub {
 	natsMsg *last;        /* handed out last, not acknowledged */
 	natsMsg *header;      /* nsub_header()'s */
 	uint64_t sequence;    /* of the last one handed out, 0: none */
+	uint64_t next;        /* the first one that we can be owed, 0: not known */
+	uint64_t owed;        /* one that the broker had when we looked last, 0: none */
+	int64_t looked;       /* tim_mono() then, or when something came */
+	bool directly;        /* the consumer is given up: messages are asked for one by one */
 	char name[NAME_TEXT]; /* of the consumer */
 	bool lasting;         /* it is durable= */
 };
@@ -56,6 +62,7 @@ static void forget(struct nsub *s)
 	s->last = s->header = NULL;
 	natsSubscription_Destroy(s->sub);
 	s->sub = NULL;
+	s->directly = false;
 }
 
 static void lost(struct nsub *s, const char *what)
@@ -201,6 +208,9 @@ static int begin(struct nsub *s)
 		lost(s, NULL);
 		return -1;
 	}
+	s->next = c.OptStartSeq;
+	s->owed = 0;
+	s->looked = tim_mono();
 	conn_fine(&s->conn);
 	return 0;
 }
@@ -213,13 +223,67 @@ static int hand_out(struct nsub *s, const uint8_t **message, size_t *n)
 
 	natsMsg_Destroy(s->last);
 	s->last = s->list.Msgs[s->at++];
-	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK) {
+	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK)
 		s->sequence = meta->Sequence.Stream;
-		jsMsgMetaData_Destroy(meta);
-	}
+	else if (s->directly)
+		s->sequence = natsMsg_GetSequence(s->last);
+	jsMsgMetaData_Destroy(meta);
+	s->next = s->sequence + 1;
 	*message = (const uint8_t *)natsMsg_GetData(s->last);
 	*n = (size_t)natsMsg_GetDataLength(s->last);
 	return 1;
+}
+
+/* The next message, past the consumer; NULL: there is none. Any node may answer, also one that does
+ * not have it yet. */
+static natsMsg *next_message(struct nsub *s)
+{
+	char subject[sizeof s->conn.u->subject + 4];
+	jsDirectGetMsgOptions o;
+	natsMsg *m = NULL;
+
+	snprintf(subject, sizeof subject, "%s.>", s->conn.u->subject);
+	jsDirectGetMsgOptions_Init(&o);
+	o.Sequence = s->next;
+	o.NextBySubject = subject;
+	for (int i = 0; i < ASK_TIMES; i++)
+		if (js_DirectGetMsg(&m, s->conn.js, s->conn.u->stream, NULL, &o) == NATS_OK)
+			return m;
+	return NULL;
+}
+
+/* Whether the broker keeps back what it has. A consumer of Debian's 2.9 that comes to lead on a node
+ * which has just begun to catch up delivers what that node had then, and nothing more. */
+static bool kept_back(struct nsub *s)
+{
+	int64_t now = tim_mono();
+
+	if (s->next == 0 || now - s->looked < LOOK_EACH)
+		return false;
+	s->looked = now;
+	/* It was there at the last look, and there was time to deliver it. */
+	if (s->owed >= s->next)
+		return true;
+	natsMsg *m = next_message(s);
+	s->owed = m ? natsMsg_GetSequence(m) : 0;
+	natsMsg_Destroy(m);
+	return false;
+}
+
+/* What a consumer keeps back, until there is no more; then another consumer. */
+static int fetch_directly(struct nsub *s)
+{
+	natsMsg *m = next_message(s);
+
+	s->list.Msgs = m ? malloc(sizeof m) : NULL;
+	if (s->list.Msgs) {
+		s->list.Msgs[0] = m;
+		s->list.Count = 1;
+		return 0;
+	}
+	natsMsg_Destroy(m);
+	lost(s, "the broker did not deliver what it has; it was asked for one by one");
+	return 0;
 }
 
 static int fetch(struct nsub *s, int64_t timeout_ns)
@@ -231,10 +295,16 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 	free(s->list.Msgs);
 	s->list = (natsMsgList){NULL, 0};
 	s->at = 0;
+	if (s->directly)
+		return fetch_directly(s);
 	natsStatus st = natsSubscription_Fetch(
 	    &s->list, s->sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
-	if (st == NATS_OK || st == NATS_TIMEOUT)
+	if (s->list.Count > 0)
+		s->looked = tim_mono();
+	if (st == NATS_OK || st == NATS_TIMEOUT) {
+		s->directly = s->list.Count == 0 && kept_back(s);
 		return 0;
+	}
 	if (natsConnection_Status(s->conn.nc) == NATS_CONN_STATUS_CONNECTED && code == 0 &&
 	    st == NATS_ERR && s->lasting) {
 		uint64_t next;
@@ -325,5 +395,4 @@ void nsub_free(struct nsub *s)
 	forget(s);
 	conn_free(&s->conn);
 	free(s);
-	nats_Close();
 }

@@ -10,6 +10,7 @@
 
 #include "base/conf.h"
 #include "base/tim.h"
+#include "base/why.h"
 #include "csv.h"
 
 #define LINE_MOST ((size_t)64 << 20) /* a series as VictoriaMetrics exports it */
@@ -209,18 +210,7 @@ const char *query_why(const struct query_reader *r)
 	return r->why;
 }
 
-static int fail(struct query_reader *r, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int fail(struct query_reader *r, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(r->why, sizeof r->why, format, ap);
-	va_end(ap);
-	return -1;
-}
+#define fail(r, ...) why_fail((r)->why, sizeof(r)->why, EPROTO, __VA_ARGS__)
 
 /* A cell as what it looks like: CSV does not say the type. */
 static void add_value(struct rec *rec, const char *key, const char *text)

@@ -1,16 +1,18 @@
 /* statfile.c - what a program's --status=FILE says (fyke-config(5), Status) */
 #include "statfile.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 
 #define DEPTH_MOST 8
 #define TEXT_MOST  256
+#define STALE      (5 * TIM_S) /* a status that is older is not kept up any more */
 
 struct in {
 	const char *p, *end;
@@ -211,4 +213,54 @@ const char *statfile_parse(const char *text, size_t n, struct statfile *s)
 	if (j.bad)
 		return "no JSON as --status writes it";
 	return s->program[0] && s->state[0] ? NULL : "no status of a program";
+}
+
+/* ---- a row of a table ---- */
+
+static size_t fitted(int n, size_t size)
+{
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+size_t statfile_heading(char *to, size_t size)
+{
+	int n = snprintf(to, size, "%-10s %-10s %-8s %12s %12s %8s %9s %4s  %s\n", "program",
+	    "name", "state", "in", "out", "held", "lost", "queue", "why");
+
+	return fitted(n, size);
+}
+
+static int row(const struct statfile *s, int64_t now, char *to, size_t size)
+{
+	bool stale =
+	    strcmp(s->state, "running") == 0 && s->time != TIM_NONE && now - s->time > STALE;
+	double full = s->queue_size ? (double)s->queue_used * 100 / (double)s->queue_size : 0;
+
+	return snprintf(to, size,
+	    "%-10.10s %-10.10s %-8.8s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 " %9" PRIu64
+	    " %3d%%  %.100s%s%.80s\n",
+	    s->program, s->name, stale ? "SILENT" : s->state, s->in, s->out, s->held, s->lost,
+	    (int)full, s->reasons, *s->reasons && *s->why ? "; " : "", s->why);
+}
+
+size_t statfile_row(const char *path, bool json, int64_t now, char *to, size_t size)
+{
+	struct statfile s;
+	size_t n;
+	int k;
+	char *text = io_slurp(path, STATFILE_MOST, &n);
+	const char *why = text ? statfile_parse(text, n, &s) : strerror(errno);
+
+	while (text && n > 0 && text[n - 1] == '\n')
+		n--;
+	if (why && json)
+		k = snprintf(to, size, "{\"why\":\"unreadable\"}\n");
+	else if (why)
+		k = snprintf(to, size, "%.60s: %.100s\n", path, why);
+	else if (json)
+		k = snprintf(to, size, "%.*s\n", (int)n, text);
+	else
+		k = row(&s, now, to, size);
+	free(text);
+	return fitted(k, size);
 }

@@ -13,13 +13,15 @@
 #include "base/srv.h"
 #include "base/tcp.h"
 #include "base/tim.h"
+#include "base/why.h"
 
-#define CLIENTS 32
-#define PENDING 65536
-#define IDLE    (100 * TIM_MS) /* how long a turn takes, and READY_TO_ROTATE may wait */
-#define CONNECT (2 * TIM_S)
-#define SILENCE (30 * TIM_S) /* of the other rotctl, which says each second how far it is */
-#define ANGLE   720.0        /* any angle that somebody may mean */
+#define SYSTEM_CONTROL "unix:/run/fyke/rotctl-control.sock"
+#define CLIENTS        32
+#define PENDING        65536
+#define IDLE           (100 * TIM_MS) /* how long a turn takes, and READY_TO_ROTATE may wait */
+#define CONNECT        (2 * TIM_S)
+#define SILENCE        (30 * TIM_S) /* of the other rotctl, which says each second how far it is */
+#define ANGLE          720.0        /* any angle that somebody may mean */
 
 struct rotserve {
 	struct rot *rot;
@@ -72,6 +74,21 @@ static int number(const char *text, double *v, char why[ROT_WHY])
 		return 0;
 	snprintf(why, ROT_WHY, "'%.40s' is no angle in degrees (-720 to 720)", text);
 	return -1;
+}
+
+int rot_address(const char *text, const char *usual, struct net_spec *to, char why[NET_WHY])
+{
+	char path[NET_TEXT], address[NET_TEXT + 8];
+
+	if (!text) {
+		snprintf(address, sizeof address, "unix:%s", srv_default(usual, true, path));
+		text = address;
+	}
+	if (net_parse(text, NET_TCP, to, why) < 0)
+		return -1;
+	if (to->kind == NET_UNIX || to->kind == NET_TCP)
+		return 0;
+	return why_fail(why, NET_WHY, EINVAL, "%.200s: unix:PATH or tcp:HOST:PORT", text);
 }
 
 int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY])
@@ -526,7 +543,7 @@ int rotserve_listen(struct rotserve *h, const struct net_spec *at, bool control,
 
 /* ---- the side that asks ---- */
 
-bool rotask_there(const struct net_spec *at)
+static bool is_there(const struct net_spec *at)
 {
 	char why[NET_WHY];
 	int fd = tcp_connect(at, tim_mono() + CONNECT, NULL, why);
@@ -534,6 +551,19 @@ bool rotask_there(const struct net_spec *at)
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
+}
+
+bool rotask_find(struct net_spec *control, bool given)
+{
+	struct net_spec system;
+	char why[NET_WHY];
+
+	if (is_there(control))
+		return true;
+	if (given || net_parse(SYSTEM_CONTROL, NET_UNIX, &system, why) < 0 || !is_there(&system))
+		return false;
+	*control = system;
+	return true;
 }
 
 /* A line of the answer. true: the last. */

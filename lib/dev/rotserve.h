@@ -7,8 +7,8 @@
  *	status line|tsv|json|plain	stop	home FIRST	goto DEG	scan PA PARALLACTIC
  *
  * and reads lines until the final one: "> TEXT" is output, "# TEXT" a note, "* TEXT" how far it is
- * (each second), "= HOW STATE TEXT" the end, where HOW is done, device, lost, refused or stopped, and STATE the number of the rotator's
- * state. While one command turns the rotator, status and stop are served, others are refused.
+ * (each second), "= HOW STATE TEXT" the end, where HOW is done, device, lost, refused or stopped, and
+ * STATE the number of the rotator's state. While one command turns the rotator, status and stop are served, others are refused.
  */
 #ifndef FYKE_ROTSERVE_H
 #define FYKE_ROTSERVE_H
@@ -33,6 +33,10 @@ struct rot_request {
 /* Reads a line of the control socket. 0, or -1 with why. */
 int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY]);
 void rot_request_text(const struct rot_request *q, char line[ROT_LINE]);
+
+/* The address of a socket: text, or where that is NULL the usual one of this name (srv_default()).
+ * 0, or -1 with why. */
+int rot_address(const char *text, const char *usual, struct net_spec *to, char why[NET_WHY]);
 
 /* ---- the side that has the rotator ---- */
 
@@ -73,8 +77,9 @@ void rotserve_turn(struct rotserve *h);
 
 /* ---- the side that asks ---- */
 
-/* Whether somebody listens at the control address. */
-bool rotask_there(const struct net_spec *at);
+/* Whether a rotctl that has the rotator can be asked: at *control or, where that was not given, the
+ * system's watch; *control is its address then. */
+bool rotask_find(struct net_spec *control, bool given);
 
 /* Asks, and waits for the end; out and note get what comes before. When stopping() says so, a stop
  * is sent, and its end awaited. text has ROT_LINE bytes. */

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +17,6 @@
 #define STOP_TIME   TIM_S /* for a stopped sequence to become readable */
 #define NEW_SIGNAL  1     /* bits of INR */
 #define NEW_SEGMENT 16
-
-int scope_fail(struct scope *s, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(s->why, sizeof s->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
 
 /* ---- the connection ---- */
 

@@ -12,6 +12,7 @@
 
 #include "dev/lecroy.h"
 #include "dev/vxi11.h"
+#include "base/why.h"
 
 #define SCOPE_WHY    640
 #define SCOPE_TRACES 8
@@ -60,8 +61,7 @@ int scope_command(struct scope *s, const char *text);
 
 /* Write why; -1 with errno: that of the connection, or error. */
 int scope_broken(struct scope *s, const char *what);
-int scope_fail(struct scope *s, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define scope_fail(s, error, ...) why_fail((s)->why, sizeof(s)->why, error, __VA_ARGS__)
 
 /* One command of the user's, read back where it can be. */
 enum scope_set {

@@ -2,7 +2,6 @@
 #include "dev/wave.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 #include "file/cdf.h"
 
 #define ROW_MOST    ((16u << 20) - 65536) /* bytes of a record that cdf takes, with room to spare */
@@ -17,18 +17,7 @@
 #define LOOK_AHEAD  1000                  /* names that are looked at before anything is measured */
 #define BLOCK_BYTES (1u << 20)
 
-static int fail(char why[WAVE_WHY], int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char why[WAVE_WHY], int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, WAVE_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(why, error, ...) why_fail(why, WAVE_WHY, error, __VA_ARGS__)
 
 /* ---- .trc ---- */
 

@@ -150,6 +150,7 @@ static int header_in_memory(const struct cdf_head *h, char why[CDF_WHY])
 		return fd;
 	snprintf(why, CDF_WHY, "making the header: %s", nc_strerror(bad));
 	close(fd);
+	errno = bad > 0 ? bad : EINVAL; /* above 0 it is a system's error */
 	return -1;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "base/why.h"
 #include "file/cdf_field.h"
 #include "file/cdf_final.h"
 #include "file/cdf_run.h"
@@ -19,18 +20,7 @@
 #define BLOCKS_MAX (8u << 20) /* and in all files together */
 #define LOSS_NAME  48         /* letters of a name in the loss table */
 
-static int fail(struct cdf_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(struct cdf_run *r, const char *format, ...)
-{
-	va_list ap;
-	int error = errno;
-
-	va_start(ap, format);
-	vsnprintf(r->why, sizeof r->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(r, ...) why_fail((r)->why, sizeof(r)->why, errno, __VA_ARGS__)
 
 void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct card *card,
     const char *dimension, struct cdf_loss *loss, unsigned nsources)

@@ -18,6 +18,7 @@
 #include "base/tim.h"
 #include "file/pub.h"
 #include "file/sync.h"
+#include "base/why.h"
 
 #define SYNC_BATCH 96 /* files that are made safe together: two descriptors each */
 #define SAY_MAX    20 /* troubles told one by one in a pass */
@@ -90,8 +91,7 @@ struct sync {
 /* ---- syncknow.c ---- */
 
 /* Keeps the sentence; -1 with errno as given. */
-int sync_fail(struct sync *s, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define sync_fail(s, error, ...) why_fail((s)->why, sizeof(s)->why, error, __VA_ARGS__)
 bool sync_stopping(const struct sync *s);
 bool sync_is_full(int error); /* of a disk */
 

@@ -2,7 +2,6 @@
  * syncknow.c - what is known of each path of the source, and the accounting
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +10,6 @@
 
 #define AGAIN_FIRST (TIM_S / 10)
 #define AGAIN_MAX   (30 * TIM_S)
-
-int sync_fail(struct sync *s, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(s->why, sizeof s->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
 
 bool sync_stopping(const struct sync *s)
 {

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 
 #define LOCK     ".writelog.lock"
 #define ROW_MAX  4096 /* PIPE_BUF */
@@ -29,18 +29,7 @@ struct encfile {
 	struct hk_minute rows;
 };
 
-static int fail(struct encfile *f, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(struct encfile *f, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(f->why, sizeof f->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(f, error, ...) why_fail((f)->why, sizeof(f)->why, error, __VA_ARGS__)
 
 static int fail_file(struct encfile *f, int error)
 {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "base/tim.h"
 #include "base/wire.h"
+#include "base/why.h"
 #include "file/cdf.h"
 #include "file/pub.h"
 
@@ -41,18 +41,7 @@ struct hour {
 	bool published;
 };
 
-static int fail(struct hour *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(struct hour *h, const char *format, ...)
-{
-	va_list ap;
-	int e = errno;
-
-	va_start(ap, format);
-	vsnprintf(h->why, sizeof h->why, format, ap);
-	va_end(ap);
-	errno = e;
-	return -1;
-}
+#define fail(h, ...) why_fail((h)->why, sizeof(h)->why, errno, __VA_ARGS__)
 
 const char *hour_why(const struct hour *h)
 {

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "base/why.h"
 #include "file/cdf.h"
 #include "file/cdf_classic.h"
 #include "file/pub.h"
@@ -41,18 +41,7 @@ struct obs_hours {
 	char why[OBS_WHY];
 };
 
-static int fail(struct obs_hours *o, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(struct obs_hours *o, int error, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(o->why, sizeof o->why, format, ap);
-	va_end(ap);
-	errno = error;
-	return -1;
-}
+#define fail(o, error, ...) why_fail((o)->why, sizeof(o)->why, error, __VA_ARGS__)
 
 const char *obs_why(const struct obs_hours *o)
 {

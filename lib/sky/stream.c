@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/crc.h"
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 
 #define DAYS      5 /* that are kept track of, around the night's */
 #define MINUTES   (DAYS * 1440)
@@ -44,16 +44,7 @@ struct stream {
 	int64_t enc_minute;
 };
 
-static int fail(struct stream *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(struct stream *s, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(s->why, sizeof s->why, format, ap);
-	va_end(ap);
-	return -1;
-}
+#define fail(s, ...) why_fail((s)->why, sizeof(s)->why, errno, __VA_ARGS__)
 
 const char *stream_why(const struct stream *s)
 {

@@ -1,5 +1,6 @@
 /* build.c - the event builder: open events, where a record goes, when an event leaves */
 #include "buildin.h"
+#include "base/why.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -102,18 +103,8 @@ static int get_memory(struct build *b)
 	return b->ring && b->spare && b->gone && b->src && b->feed ? 0 : -1;
 }
 
-static struct build *refuse(int error, char why[BUILD_WHY], const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static struct build *refuse(int error, char why[BUILD_WHY], const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, BUILD_WHY, format, ap);
-	va_end(ap);
-	errno = error;
-	return NULL;
-}
+#define refuse(error, why, ...)                                                                    \
+	((void)why_fail(why, BUILD_WHY, error, __VA_ARGS__), (struct build *)NULL)
 
 struct build *build_new(const struct card *c, const struct build_options *o, build_emit *emit,
     build_say *say_line, void *ctx, char why[BUILD_WHY])

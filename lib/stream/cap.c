@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -302,6 +303,9 @@ struct iface {
 struct cap_reader {
 	int fd;
 	bool eof;
+	int tee;        /* what is read goes there first, -1: no */
+	bool tee_pipes; /* ... from one pipe into another */
+	int tee_error;
 	enum { FORM_UNKNOWN, FORM_PCAPNG, FORM_PCAP } form;
 	bool swapped; /* the section's or file's byte order is not ours */
 	bool ours;    /* a fyke program wrote its header: it holds only blocks that we write */
@@ -329,6 +333,7 @@ struct cap_reader *cap_reader_new(int fd)
 	if (!r)
 		return NULL;
 	r->fd = fd;
+	r->tee = -1;
 	r->size = 2 * READ_STEP;
 	r->at = r->end = r->buf = malloc(r->size);
 	if (!r->buf) {
@@ -344,7 +349,7 @@ struct cap_reader *cap_reader_mem(const void *bytes, size_t n)
 	struct cap_reader *r = calloc(1, sizeof *r);
 	if (!r)
 		return NULL;
-	r->fd = -1;
+	r->fd = r->tee = -1;
 	r->eof = true;
 	r->size = n;
 	r->at = r->buf = malloc(n + 1);
@@ -355,6 +360,18 @@ struct cap_reader *cap_reader_mem(const void *bytes, size_t n)
 	memcpy(r->buf, bytes, n);
 	r->end = r->buf + n;
 	return r;
+}
+
+void cap_tee(struct cap_reader *r, int fd)
+{
+	r->tee = fd;
+	r->tee_pipes = true;
+	io_bigpipe(fd);
+}
+
+int cap_tee_error(const struct cap_reader *r)
+{
+	return r->tee_error;
 }
 
 const uint8_t *cap_block(const struct cap_reader *r, size_t *n)
@@ -450,6 +467,33 @@ static int make_room(struct cap_reader *r, size_t n)
 	return 0;
 }
 
+/* The output of a tee is gone or full, unless a signal came. */
+static ssize_t tee_failed(struct cap_reader *r)
+{
+	if (errno != EINTR)
+		r->tee_error = errno;
+	return -1;
+}
+
+/* read(2) of at most READ_STEP bytes, which go to r->tee first. */
+static ssize_t read_some(struct cap_reader *r)
+{
+	if (r->tee_pipes) {
+		ssize_t k = tee(r->fd, r->tee, READ_STEP, 0);
+		if (k > 0)
+			return io_readall(r->fd, r->end, (size_t)k);
+		if (k == 0)
+			return 0;
+		if (errno != EINVAL)
+			return tee_failed(r);
+		r->tee_pipes = false;
+	}
+	ssize_t k = read(r->fd, r->end, READ_STEP);
+	if (k > 0 && r->tee >= 0 && io_writeall(r->tee, r->end, (size_t)k) < 0)
+		return tee_failed(r);
+	return k;
+}
+
 /* Makes n bytes available at r->at. CAP_RECORD when they are, CAP_END when the input ends before,
  * CAP_WAIT, CAP_ERROR. */
 static enum cap_next need(struct cap_reader *r, size_t n, int64_t timeout_ns)
@@ -460,11 +504,12 @@ static enum cap_next need(struct cap_reader *r, size_t n, int64_t timeout_ns)
 		int ready = io_wait(r->fd, timeout_ns);
 		if (ready == 0 || (ready < 0 && errno == EINTR))
 			return CAP_WAIT;
-		ssize_t k = ready < 0 || make_room(r, n) < 0 ? -1 : read(r->fd, r->end, READ_STEP);
+		ssize_t k = ready < 0 || make_room(r, n) < 0 ? -1 : read_some(r);
 		if (k < 0 && errno == EINTR)
 			return CAP_WAIT;
 		if (k < 0) {
-			snprintf(r->why, sizeof r->why, "cannot read: %s", strerror(errno));
+			snprintf(r->why, sizeof r->why, "cannot %s: %s",
+			    r->tee_error ? "pass it on" : "read", strerror(errno));
 			return CAP_ERROR;
 		}
 		r->eof = k == 0;

@@ -70,6 +70,12 @@ struct cap_reader;
 /* Reads from fd (kept open by the caller). NULL with errno. */
 struct cap_reader *cap_reader_new(int fd);
 
+/* Every byte that is read goes to fd first, as it is; between two pipes nothing is copied (tee(2)).
+ * To be called before the first cap_read(). A write that fails is a CAP_ERROR of cap_read(), and
+ * cap_tee_error() is its errno, else 0. */
+void cap_tee(struct cap_reader *r, int fd);
+int cap_tee_error(const struct cap_reader *r);
+
 /* The next thing in the stream. timeout_ns < 0 waits for ever. */
 enum cap_next cap_read(struct cap_reader *r, struct cap_record *record, int64_t timeout_ns);
 

@@ -1,0 +1,24 @@
+/*
+ * watch.h - messages of a bus into a view: what goes on in a stream, without keeping any of it
+ */
+#ifndef FYKE_WATCH_H
+#define FYKE_WATCH_H
+
+#include "bus.h"
+#include "view.h"
+
+/* All zero at the start. */
+struct watch {
+	struct bus_follow follow;
+	bool ended; /* the last message was an end mark */
+};
+
+/* false: the header of this message's stream is missing, and should be asked for. What is none of
+ * our messages is passed over. */
+bool watch_take(struct watch *w, struct view *v, const void *message, size_t n);
+
+/* With the header of this message's stream: what was before it is not missed. */
+void watch_join(struct watch *w, struct view *v, const void *header, size_t nheader,
+    const void *message, size_t n);
+
+#endif
