@@ -123,8 +123,8 @@ static void emit(const struct bme680 *v)
 static void report(enum bme680_answer a)
 {
 	if (a == BME680_OK && since > 0)
-		cli_note(
-		    "the sensor answers again; %llu readings were lost", (unsigned long long)since);
+		cli_note("good answers again; lost: %llu reading%s", (unsigned long long)since,
+		    since == 1 ? "" : "s");
 	else if (a != BME680_OK && a != trouble && a != BME680_LOST)
 		cli_warn("%s: %s", file ? file : tty.path, bme680_text(a));
 	trouble = a;

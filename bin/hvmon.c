@@ -123,9 +123,10 @@ static void tell_board(int b)
 	unsigned bits = board[b].alarm | (board[b].interlock ? 1u << 31 : 0);
 
 	if (bits & ~told_board[b])
-		cli_warn("board %d: alarm %s%s", b,
-		    hv_alarm_text(board[b].alarm, board[b].nch, text),
-		    board[b].interlock ? ", interlock" : "");
+		cli_warn("board %d: %s%s%s%s", b, board[b].alarm ? "alarm " : "",
+		    board[b].alarm ? hv_alarm_text(board[b].alarm, board[b].nch, text) : "",
+		    board[b].alarm && board[b].interlock ? ", " : "",
+		    board[b].interlock ? "the interlock is active" : "");
 	told_board[b] = bits;
 }
 

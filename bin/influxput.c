@@ -76,7 +76,10 @@ static void read_options(void)
 
 	if (give_up < 0)
 		give_up = spool_dir ? 5 * TIM_S : 3 * TIM_MIN;
-	if (!url || (db != NULL) + (bucket != NULL) != 1)
+	if (db && bucket)
+		cli_die(EXIT_USAGE,
+		    "--db is of InfluxDB 1 and VictoriaMetrics, --bucket of InfluxDB 2: give one");
+	if (!url || (!db && !bucket))
 		cli_die(EXIT_USAGE,
 		    "give -u URL, and --db NAME (InfluxDB 1, VictoriaMetrics) or --bucket NAME");
 	if ((bucket && rp) || (db && org))

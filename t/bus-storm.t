@@ -98,7 +98,8 @@ def storm(rounds):
     stop.set()
     feeder.join()
     c.close()
-    assert memory[-1] < memory[1] + RING + 4096, memory
+    if not os.environ.get("FYKE_SAN"):  # sanitizers keep what was freed for a while
+        assert memory[-1] < memory[1] + RING + 4096, memory
     assert c.slowest < 5, c.slowest
 
 

@@ -51,6 +51,10 @@ for p in json.load(open(sys.argv[1]))["panels"]:
     for t in p["targets"]:
         print(*re.findall(r'mean\("(\w+)"\) FROM "(\w+)"', t["query"])[0])
 END
+# Between two readings there is no value where the interval is finer than the period.
+ok "and joins its points when you look closely" -- /usr/bin/python3 -c "import json
+for p in json.load(open('$top/etc/grafana/slow-control.json'))['panels']:
+    assert p['interval'] == '10s' and p['fieldConfig']['defaults']['custom']['spanNulls'] == 60000"
 printf '295.42;96731;42.10;51234\n' | gasread -f - -O json --tag location=hut >gas 2>/dev/null
 awk '$2 == "gas" { print $1 }' asked >fields
 while read -r field; do

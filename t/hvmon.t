@@ -66,7 +66,7 @@ n=$(grep -c . mon.out)
 until_true 10 sh -c "[ \$(grep -c . mon.out) -gt $((n + 20)) ]"
 is "$(grep -c '^trip 0 1' alarm.sh.log)" 1 "one channel's command is not run again so soon"
 tell "interlock on"
-ok "the interlock is a message" -- until_true 10 grep -q 'interlock' mon.err
+ok "the interlock is a message" -- until_true 10 grep -q 'board 0: .*the interlock is active' mon.err
 tell "garbage 1"; tell "half 1"; tell "double 1"
 n=$(grep -c . mon.out)
 ok "spoilt replies do not end it" -- until_true 10 sh -c "[ \$(grep -c . mon.out) -gt $((n + 20)) ]"

@@ -148,7 +148,16 @@ is "$(grep -c OFF out)" 12 "and all their channels"
 finish "$one" KILL
 ok "one board gone" -- until_true 10 sh -c "[ \"\$(printf '\$BD:00,CMD:MON,PAR:BDNAME\r\n' | socat -t5 - unix:$tmp/hv.sock | tr -d '\r')\" = '#BD:00,CMD:ERR' ]"
 is "$(ask '$BD:01,CMD:MON,PAR:BDSNUM')" '#BD:01,CMD:OK,VAL:222' "the other goes on"
+is "$(ask '$BD:00,CMD:MON,PAR:BDNCH')" '#BD:00,CMD:OK,VAL:4' "how many channels the one has is still known"
 is "$(ask '$BD:02,CMD:MON,PAR:BDSNUM' '$BD:01,CMD:MON,PAR:BDNCH')" '#BD:01,CMD:OK,VAL:8' "a board that is not there is silent"
+unmux
+start mux hvmux -d "127.0.0.1:$oneport" -d "tcp:127.0.0.1:$twoport,bd=3" -l "unix:$tmp/hv.sock" --timeout=300ms; mux=$pid
+until_true 10 grep -q 'board 1: R1470ET' mux.err
+exits 3 "all off, one board never seen" -- hvset -s "unix:$tmp/hv.sock" --all-off
+like err 'board 0: .*no OFF was sent: use the front panel' "says which"
+is "$(grep -c OFF out)" 8 "and the other one is off"
+exits 2 "a path alone" -- hvset -s "$tmp/hv.sock" --all-off
+like err 'is a path: write unix:PATH .* or serial:DEV' "is no address, and is told what it may be"
 unmux
 finish "$two" TERM
 done_testing

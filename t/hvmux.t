@@ -171,6 +171,7 @@ printf '[0]\nvset=98\niset=5\n[2]\nvset=30\niset=5\nrup=101\n' >half.set
 exits 4 "a file with one value beyond the limits" -- hvset -s "unix:$tmp/hv.sock" --file=half.set
 is "$(sets '')" 0 "sets nothing at all"
 exits 4 "a forbidden channel" -- hvset -s "unix:$tmp/hv.sock" -c 1 --on
+like err 'takes only OFF: forbidden by its limits' "and why"
 exits 4 "a read-only listener" -- hvset -s "unix:$tmp/ro.sock" -c 0 -i 1
 ok "OFF is let through" -- hvset -s "unix:$tmp/ro.sock" -c 1 --off
 is "$(ask '$BD:00,CMD:MON,CH:2,PAR:MUXVMAX' '$BD:00,CMD:MON,CH:2,PAR:MUXIMAX' '$BD:00,CMD:MON,CH:1,PAR:MUXRMAX' | tr '\n' ' ')" \

@@ -121,6 +121,30 @@ like out '^channel 0: OFF, ramping down$' "says what ramps"
 like out '^channel 0: [0-9]\.[0-9] V, OFF$' "and waits until it is down"
 is "$(grep -c ' V, OFF$' out)" 4 "all of them"
 
+# A channel that does not obey, the first of them: the others do not wait for it.
+ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
+tell "ignore-off 0 100"; : >journal
+exits 1 "all off, and one does not obey" -- set_hv --all-off
+like err 'channel 0: still not off after 10 commands \(STAT ON\): use the front panel' "is said"
+is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | head -n 4 | tr '\n' ' ')" "0 1 2 3 " "the others are told at once"
+is "$(grep -cE '^channel [123]: OFF' out)" 3 "and are off"
+tell "ignore-off 0 0"
+ok "off" -- set_hv -c 0 --off --wait
+
+# Off while the supply says nothing: hvmux has it, and does it when the supply is back.
+ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
+mux --timeout=300ms
+tell "silence on"
+exits 3 "all off, of a supply that says nothing" -- hvset -s "unix:$tmp/hv.sock" --all-off
+is "$(grep -c 'nobody knows whether it is off' err)" 4 "says of each channel, once, that nobody knows"
+like err 'OFF is sent as soon as it is back' "and what becomes of it"
+is "$(grep -c . err)" 4 "and no more than that"
+exits 3 "one channel off" -- hvset -s "unix:$tmp/hv.sock" -c 1 --off
+tell "silence off"
+ok "when it speaks again all are switched off" -- until_true 40 sh -c \
+    '[ "$(sed -n "s/.*channel \(.\) OFF: done.*/\1/p" audit | sort -u | grep -c .)" = 4 ]'
+unmux
+
 # Trips, LOCAL, silence.
 tell "current 0 20"
 direct '$BD:00,CMD:SET,CH:0,PAR:TRIP,VAL:0.1' >/dev/null

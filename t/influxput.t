@@ -7,6 +7,7 @@ need influxd /usr/bin/python3
 exits 2 "no server" -- influxput
 exits 2 "no database" -- influxput -u http://127.0.0.1:1
 exits 2 "both kinds of database" -- influxput -u http://127.0.0.1:1 --db a --bucket b
+like err 'give one' "says so"
 exits 2 "no URL" -- influxput -u 127.0.0.1:8086 --db a
 exits 2 "a password in the URL" -- influxput -u http://u:p@127.0.0.1:1 --db a
 like err 'ps' "is seen by everyone, it says"

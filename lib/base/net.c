@@ -93,6 +93,10 @@ int net_parse(const char *text, enum net_kind usual, struct net_spec *spec, char
 			return fail(why, EINVAL, "%.64s: no path, or one that is too long", text);
 		return 0;
 	}
+	if (*text == '/')
+		return fail(why, EINVAL,
+		    "%.64s: is a path: write unix:PATH for a socket, or serial:DEV for a port",
+		    text);
 	if (parse_inet(rest, n, spec) < 0)
 		return fail(why, EINVAL,
 		    "%.64s: is no address: write HOST:PORT, PORT, or [IPV6]:PORT, with a port from "

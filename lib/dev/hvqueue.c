@@ -208,7 +208,7 @@ int hvmux_waiting(const struct hvmux_client *c)
 
 /* ---- lines ---- */
 
-/* What hvmux answers itself: MUXBDS, the limits, and MUXWHY, which answer_line() fills in. */
+/* What hvmux answers itself: MUXBDS, BDNCH, the limits, and MUXWHY, which answer_line() fills in. */
 static bool own_answer(struct hvmux_client *c, struct slot *s)
 {
 	struct hv_reply r = {.nvalues = 1};
@@ -217,10 +217,14 @@ static bool own_answer(struct hvmux_client *c, struct slot *s)
 	    : s->q.par == HV_MUXIMAX         ? l.microamps
 					     : l.ramp;
 
-	if (s->q.par < HV_MUXBDS)
+	/* How many channels there are is known while the supply is away, and whoever wants OFF of all
+	 * must know it then. */
+	const struct board *b = &c->m->board[s->q.board];
+	bool channels = s->q.par == HV_BDNCH && b->nch > 0 && b->state != STRANGER;
+	if (s->q.par < HV_MUXBDS && !channels)
 		return false;
 	if (s->q.channel < 0)
-		snprintf(r.value[0], HV_VALUE, "%d", c->m->o.boards);
+		snprintf(r.value[0], HV_VALUE, "%d", channels ? b->nch : c->m->o.boards);
 	else if (l.forbidden || c->read_only)
 		snprintf(r.value[0], HV_VALUE, "forbidden");
 	else if (isinf(most))

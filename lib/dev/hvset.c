@@ -16,6 +16,7 @@
 #define FILE_MOST  65536
 #define OFF_TRIES  10
 #define OFF_PAUSE  (500 * TIM_MS)
+#define OFF_SILENT 3 /* rounds without any answer */
 #define POLL_EVERY (250 * TIM_MS)
 #define MARGIN     (10 * TIM_S)
 #define LATCH      (HV_STAT_TRIP | HV_STAT_OVP | HV_STAT_OVT | HV_STAT_KILL)
@@ -277,7 +278,8 @@ static enum hvset_end check_limit(struct hvset *h, const struct hvset_want *w, e
 	if (end != HVASK_OK)
 		return because(h, w, hv_info(limit)->name, end);
 	if (strcmp(text, "forbidden") == 0) {
-		say(h, HVSET_FAIL, w, "hvmux lets nothing but OFF through from here");
+		say(h, HVSET_FAIL, w,
+		    "hvmux takes only OFF: forbidden by its limits, or a read-only listener");
 		return HVSET_REFUSED;
 	}
 	if (hv_number(text, &most) < 0)
@@ -323,7 +325,10 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 	if (w->board > 0 && (end = hvask_boards(h->ask, &boards)) != HVASK_OK)
 		return because(h, w, "how many boards", end);
 	if (boards > 0 && w->board >= boards) {
-		say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
+		if (boards == 1)
+			say(h, HVSET_FAIL, w, "there is only board 0");
+		else
+			say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
 		return HVSET_REFUSED;
 	}
 	end = hvask_channels(h->ask, w->board, &nch);
@@ -438,35 +443,92 @@ static void pause_for(struct hvset *h, int64_t ns)
 		(void)io_wait(-1, until - tim_mono());
 }
 
-/* OFF, again until STAT shows it. Goes on after a signal: leaving now would leave it on. */
-static enum hvset_end switch_off(struct hvset *h, struct hvset_want *w)
-{
-	enum hvset_end end = HVSET_DONE;
-	unsigned stat = 0;
-	char text[HV_STAT_TEXT];
+/* ---- OFF ---- */
 
-	if (h->dry) {
-		say(h, HVSET_RESULT, w, "would switch OFF");
-		return HVSET_DONE;
-	}
-	for (int i = 0; i < OFF_TRIES; i++) {
-		if (i > 0)
+/* How far the OFF of one channel has come. */
+struct off {
+	bool over; /* it is off, or refused */
+	bool seen; /* stat is of after an OFF */
+	unsigned stat;
+	enum hvset_end end;
+};
+
+static void send_off(struct hvset *h, const struct hvset_want *w, struct off *o, char why[HV_WHY])
+{
+	enum hvask_end end = hvask_set(h->ask, w->board, w->channel, HV_OFF, "");
+
+	o->seen = false;
+	if (end == HVASK_LOST)
+		snprintf(why, HV_WHY, "%s", hvask_why(h->ask));
+	if (end == HVASK_OK || end == HVASK_LOST)
+		return;
+	o->end = because(h, w, "OFF", end);
+	o->over = true;
+}
+
+/* Whether there was an answer. */
+static bool look_off(struct hvset *h, struct hvset_want *w, struct off *o, char why[HV_WHY])
+{
+	double v = 0;
+	enum hvask_end end = hvask_number(h->ask, w->board, w->channel, HV_STAT, &v);
+
+	o->seen = end == HVASK_OK;
+	o->stat = (unsigned)v;
+	o->end = end == HVASK_LOST ? HVSET_LOST : HVSET_DEVICE;
+	if (!o->seen && !*why) /* of an OFF is the better one: it says what becomes of it */
+		snprintf(why, HV_WHY, "%s", hvask_why(h->ask));
+	if (!o->seen)
+		return end != HVASK_LOST;
+	o->over = !(o->stat & HV_STAT_ON) || (o->stat & HV_STAT_RDW);
+	if (!o->over)
+		return true;
+	say(h, HVSET_RESULT, w, "OFF%s", o->stat & HV_STAT_RDW ? ", ramping down" : "");
+	w->power = HVSET_OFF;
+	w->target = 0;
+	o->end = HVSET_DONE;
+	return true;
+}
+
+/* Sends OFF to each of these channels before it looks at any, so that none waits for another; then
+ * again until STAT shows it. Goes on after a signal: leaving now would leave them on. */
+static enum hvset_end switch_off(struct hvset *h, struct hvset_want *const *w, int n)
+{
+	struct off o[HVSET_WANTS] = {0};
+	enum hvset_end end = HVSET_DONE;
+	char why[HV_WHY] = "", text[HV_STAT_TEXT];
+	int left = h->dry ? 0 : n, rounds = 0, silent = 0;
+
+	for (int i = 0; i < n && h->dry; i++)
+		say(h, HVSET_RESULT, w[i], "would switch OFF");
+	for (; left > 0 && rounds < OFF_TRIES && silent < OFF_SILENT; rounds++) {
+		bool answered = false;
+		if (rounds > 0)
 			pause_for(h, OFF_PAUSE);
-		enum hvask_end off = hvask_set(h->ask, w->board, w->channel, HV_OFF, "");
-		if (off == HVASK_OK || off == HVASK_LOST)
-			end = read_stat(h, w, &stat);
-		else
-			return because(h, w, "OFF", off);
-		if (end == HVSET_DONE && (!(stat & HV_STAT_ON) || (stat & HV_STAT_RDW))) {
-			say(h, HVSET_RESULT, w, "OFF%s",
-			    stat & HV_STAT_RDW ? ", ramping down" : "");
-			w->target = 0;
-			return HVSET_DONE;
+		for (int i = 0; i < n; i++)
+			if (!o[i].over)
+				send_off(h, w[i], &o[i], why);
+		left = 0;
+		for (int i = 0; i < n; i++) {
+			if (!o[i].over)
+				answered |= look_off(h, w[i], &o[i], why);
+			left += !o[i].over;
 		}
+		silent = answered ? 0 : silent + 1;
 	}
-	say(h, HVSET_FAIL, w, "still not off after %d commands (STAT %s): use the front panel",
-	    OFF_TRIES, hv_stat_text(stat, text));
-	return end == HVSET_DONE ? HVSET_DEVICE : end;
+	for (int i = 0; i < n; i++) {
+		end = end == HVSET_DONE ? o[i].end : end;
+		if (h->dry || o[i].over)
+			continue;
+		if (o[i].seen)
+			say(h, HVSET_FAIL, w[i],
+			    "still not off after %d commands (STAT %s): use the front panel",
+			    rounds, hv_stat_text(o[i].stat, text));
+		else
+			say(h, HVSET_FAIL, w[i],
+			    "asked for OFF %d times, and nobody knows whether it is off: %.160s",
+			    rounds, why);
+	}
+	return end;
 }
 
 static enum hvset_end switch_on(struct hvset *h, struct hvset_want *w)
@@ -574,13 +636,13 @@ static enum hvset_end apply_one(struct hvset *h, struct hvset_want *w)
 
 enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n)
 {
-	enum hvset_end end = HVSET_DONE;
+	struct hvset_want *off[HVSET_WANTS] = {NULL};
+	int noff = 0;
 
-	for (int i = 0; i < n; i++)
-		if (want[i].power == HVSET_OFF) {
-			enum hvset_end one = switch_off(h, &want[i]);
-			end = end == HVSET_DONE ? one : end;
-		}
+	for (int i = 0; i < n && noff < HVSET_WANTS; i++)
+		if (want[i].power == HVSET_OFF)
+			off[noff++] = &want[i];
+	enum hvset_end end = switch_off(h, off, noff);
 	for (int i = 0; i < n && end == HVSET_DONE; i++)
 		end = apply_one(h, &want[i]);
 	return end;
@@ -588,7 +650,8 @@ enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n)
 
 enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want, int *n)
 {
-	int first = board < 0 ? 0 : board, last = first, nch;
+	int first = board < 0 ? 0 : board, last = first, nch, all = 0;
+	struct hvset_want *off[HVSET_WANTS] = {NULL};
 	enum hvset_end worst = HVSET_DONE;
 	enum hvask_end end;
 
@@ -601,18 +664,27 @@ enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want
 	}
 	for (int b = first; b <= last; b++) {
 		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
-			worst = because(h, NULL, "BDNCH", end);
+			worst = end == HVASK_LOST  ? HVSET_LOST
+			    : end == HVASK_STOPPED ? HVSET_STOPPED
+						   : HVSET_DEVICE;
+			say(h, HVSET_FAIL, NULL,
+			    "board %d: %.160s; its channels are not known, so no OFF was sent: "
+			    "use the front panel",
+			    b, hvask_why(h->ask));
 			continue;
 		}
-		for (int c = 0; c < nch; c++) {
-			struct hvset_want w = {.board = b, .channel = c, .power = HVSET_OFF};
-			enum hvset_end one = switch_off(h, &w);
-			worst = worst == HVSET_DONE ? one : worst;
-			if (one == HVSET_DONE && *n < HVSET_WANTS)
-				want[(*n)++] = w;
+		for (int c = 0; c < nch && all < HVSET_WANTS; c++) {
+			want[all] =
+			    (struct hvset_want){.board = b, .channel = c, .power = HVSET_KEEP};
+			off[all] = &want[all];
+			all++;
 		}
 	}
-	return worst;
+	enum hvset_end done = switch_off(h, off, all);
+	for (int i = 0; i < all; i++) /* those that are off: only these may be waited for */
+		if (want[i].power == HVSET_OFF)
+			want[(*n)++] = want[i];
+	return worst == HVSET_DONE ? done : worst;
 }
 
 enum hvset_end hvset_clear(struct hvset *h, int board)
