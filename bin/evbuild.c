@@ -221,6 +221,19 @@ static enum cap_next run(void)
 
 /* ---- after ---- */
 
+/* What the output did not take is lost. */
+static enum cli_exit output_failed(void)
+{
+	build_unwritten(build, out);
+	if (out_error == EPIPE)
+		cli_pipe_gone();
+	else
+		cli_error("%s: cannot write: %s: the %" PRIu64 " events written before are kept",
+		    output ? output : "standard output", strerror(out_error),
+		    build_count(build)->events);
+	return EXIT_SYSTEM;
+}
+
 static enum cli_exit finish(enum cap_next what)
 {
 	enum cli_exit code = EXIT_DONE;
@@ -236,21 +249,17 @@ static enum cli_exit finish(enum cap_next what)
 	/* Without the end mark, what reads the events knows that this run broke off. */
 	bool broken = what == CAP_ERROR || state->cut;
 	build_dropped(build, state->osdrop); /* those after its last packet too */
-	uint64_t lost = n->dropped + state->ifdrop;
+	build_tally(build, &tally);
+	uint64_t ifdrop = state->ifdrop + tally_lost(&tally); /* lost before it, and by it */
 	if (!out_error)
 		check(broken ? cap_flush(out)
-			     : cap_finish(out, last_stamp, n->events + lost, state->ifdrop,
+			     : cap_finish(out, last_stamp, n->events + ifdrop + n->dropped, ifdrop,
 				   n->dropped, n->events));
 	check(cli_close_output(out_fd));
 	if (code == EXIT_DATA && n->events == 0 && out_fd != STDOUT_FILENO)
 		unlink(output); /* nothing is in it but a header, and it would be in the way */
-	if (out_error && out_error != EPIPE)
-		cli_error("%s: cannot write: %s", output ? output : "standard output",
-		    strerror(out_error));
-	if (out_error == EPIPE)
-		cli_pipe_gone();
 	if (out_error)
-		return EXIT_SYSTEM;
+		return output_failed();
 	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,

@@ -20,6 +20,7 @@
 
 #define LOOK_UP   (500 * TIM_MS) /* between looks at --duration while nothing comes */
 #define TICK_EACH 256
+#define GONE      (5 * TIM_S) /* --once: without a publisher, in the midst of a stream */
 
 static const char *credentials, *as, *card_name = "chec", *output, *ack_after = "write", *until;
 static int64_t limit, duration;
@@ -172,15 +173,6 @@ static void tell(void)
 	snprintf(told, sizeof told, "%s", why);
 }
 
-static int next(const uint8_t **message, size_t *n, int64_t wait)
-{
-	int got = hear_next(hear, message, n, wait);
-
-	if (got < 0 && errno != EINTR && !bus_error)
-		bus_error = errno;
-	return got;
-}
-
 /* The header of a stream that runs: where it does not come by itself, we join with this message. */
 static enum sub_took ask(const uint8_t *message, size_t n)
 {
@@ -191,19 +183,29 @@ static enum sub_took ask(const uint8_t *message, size_t n)
 						    : SUB_TOOK;
 }
 
+/* The rest of this stream is not waited for any more; all that came is read. */
+static bool forsaken(void)
+{
+	int64_t most = url.timeout ? url.timeout : once ? GONE : INT64_MAX;
+
+	return sub_open(sub) && hear_gone(hear) > most;
+}
+
 /* One message or a wait; false when it is over. */
 static bool turn(void)
 {
 	static bool pending;
 	const uint8_t *message;
 	size_t n;
-	int got = next(&message, &n, pending ? 0 : LOOK_UP);
+	int got = hear_next(hear, &message, &n, pending ? 0 : LOOK_UP);
 
+	if (got < 0 && errno != EINTR && !bus_error)
+		bus_error = errno;
 	if (got <= 0) {
 		if (pending)
 			settle();
 		pending = false;
-		return true;
+		return !forsaken();
 	}
 	pending = true;
 	enum sub_took took = sub_take(sub, message, n);
@@ -249,7 +251,10 @@ static void run(void)
 static enum cli_exit finish(void)
 {
 	const struct sub_count *c = sub_count(sub);
+	bool full = limit && c->records >= (uint64_t)limit;
 
+	if (sub_open(sub) && hear_gone(hear) > 0 && !full && sub_cut(sub, url.address) < 0)
+		out_error = errno;
 	if (!out_error && sub_finish(sub) < 0)
 		out_error = errno;
 	settle();

@@ -138,6 +138,7 @@ static void count(const struct mergeday *d)
 	mergeday_count(d, &c);
 	tally.in = c.in;
 	tally.out = c.out;
+	tally.held = c.held;
 	const uint64_t lost[] = {c.no_raw, c.no_log, c.no_enc};
 	const uint64_t also[] = {c.hours, c.cut, c.duplicate, c.stale, c.steps, c.suspect};
 	for (size_t i = 0; i < 3; i++)

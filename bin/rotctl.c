@@ -50,7 +50,8 @@ static const struct cli_option options[] = {
     {"gear-counts", 0, CLI_REAL, &setup.gear_counts, "N", "a degree (91.022)", 1, 1000000},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "rotctl",
+static struct tally tally = ROT_TALLY;
+static struct cli_program program = {.name = "rotctl",
     .args = "home | goto DEG | scan PA | status | stop | watch [PA]",
     .about = "turns the rotator",
     .options = options,
@@ -108,7 +109,8 @@ static const struct rotserve_calls calls = {.audit = audit,
     .out = out,
     .progress = progress,
     .tick = cli_tick,
-    .stopping = cli_stopping};
+    .stopping = cli_stopping,
+    .tally = &tally};
 
 /* ---- options ---- */
 
@@ -270,6 +272,7 @@ static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 	enum rot_end end;
 	struct rotserve *h = new_server(&end);
 
+	program.tally = &tally; /* a single command tells its end in words */
 	if (end != ROT_DONE)
 		cli_die(end == ROT_REFUSED ? EXIT_REFUSED : EXIT_SYSTEM, "%s", rotserve_why(h));
 	read_address(listen_at, "rotctl", &at);

@@ -12,6 +12,7 @@
 #include "base/cli.h"
 #include "base/tim.h"
 #include "cam/ask.h"
+#include "cam/settings.h"
 #include "cam/talker.h"
 #include "cam/verbs.h"
 
@@ -27,7 +28,7 @@ static const struct cli_option options[] = {ASK_OPTIONS(to),
     {"verb", 'h', CLI_FLAG, &usage, NULL, "how the command is used", 0, 0}, TALKER_OPTIONS(talker),
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {.name = "seqcmd",
+static struct cli_program program = {.name = "seqcmd",
     .args = "COMMAND [ARG...]",
     .about = "the sequencer's commands: expose, xbin, status ...",
     .options = options,
@@ -128,11 +129,14 @@ static void abort_exposure(void)
 		    cli_safe(safe, sizeof safe, said, strlen(said)));
 }
 
-/* After a signal. What is no exposure is not waited for. */
+/* After a signal. What is no exposure is not waited for; and a terminal that goes, or a time-out of the
+ * caller's, is no reason to throw one away. */
 static bool go_on(void *ctx)
 {
 	const struct verb *v = ctx;
 
+	if (cli_draining())
+		return false;
 	if (!cli_stopping() || aborting)
 		return true;
 	if (!(v->options & VERB_F))
@@ -186,7 +190,30 @@ static void build_line(const struct verb_request *r, char line[VERB_LINE + 1])
 		cli_die(EXIT_USAGE, "the arguments are longer than %d bytes", VERB_LINE);
 }
 
+/* ---- -t ---- */
+
+/* Whether it may be sent though nothing is to be done: what makes the plan right, and what only asks. */
+static bool is_harmless(const struct verb_request *r)
+{
+	enum settings_of of = settings_of(r->verb->id);
+
+	return (r->verb->options & VERB_T) || r->verb->id == VERB_STATUS ||
+	    r->verb->id == VERB_HELP || (r->verb->id == VERB_TEMP && r->n == 0) ||
+	    (of != SETTINGS_NONE && of != SETTINGS_COOLER);
+}
+
 /* ---- the dialogue ---- */
+
+/* A signal has ended the wait for the answer. */
+static int leave(const struct verb *v)
+{
+	if (!cli_draining())
+		return EXIT_CTRL_C;
+	clear_line();
+	cli_warn("left without the answer%s",
+	    v->options & VERB_F ? ": the exposure goes on, and abort would end it" : "");
+	return EXIT_SYSTEM;
+}
 
 static int converse(const struct verb_request *r, const char *line)
 {
@@ -197,7 +224,7 @@ static int converse(const struct verb_request *r, const char *line)
 	if (ask_open(&a, &to) < 0)
 		return errno == EINVAL ? refuse(SEQ_NARGS, a.why) : give_up(a.why);
 	if (ask_do(&a, line, &to, &calls, (void *)(uintptr_t)r->verb, &f) < 0)
-		return errno == EINTR ? EXIT_CTRL_C : give_up(a.why);
+		return errno == EINTR ? leave(r->verb) : give_up(a.why);
 	conclude(f.tag, f.code, f.call, f.text);
 	ask_close(&a);
 	return code_exit(f.tag, f.code, aborting);
@@ -207,6 +234,10 @@ int main(int argc, char **argv)
 {
 	struct verb_request r = {.verb = called_as(argv[0])};
 	char line[VERB_LINE + 1] = "", text[200], why[VERB_WHY];
+	if (r.verb) {
+		program.args = r.verb->args;
+		program.about = r.verb->help;
+	}
 	const char *const *args = cli_begin(argc, argv, &program);
 
 	snprintf(ident, sizeof ident, "seq.%s", r.verb ? r.verb->name : *args ? *args : "seqcmd");
@@ -229,6 +260,8 @@ int main(int argc, char **argv)
 	unsigned code = verb_check(&r, why);
 	if (code != SEQ_OK)
 		return cli_end((enum cli_exit)refuse(code, why));
+	if (simulate && !is_harmless(&r))
+		return cli_end((enum cli_exit)refuse(SEQ_OK, "simulated: not done"));
 	build_line(&r, line);
 	enum cli_exit end = (enum cli_exit)converse(&r, line);
 	return cli_end(end);

@@ -199,7 +199,6 @@ int main(int argc, char **argv)
 	cli_begin(argc, argv, &program);
 	cli_second_interrupt(
 	    "\nseqd: the camera is being shut down; this is not cut short\n", true);
-	umask(027);
 	check_options();
 	open_camera();
 	open_server();

@@ -18,7 +18,7 @@ static bool dry;
 static int64_t from = 1;
 
 static const struct cli_option options[] = {ASK_OPTIONS(to),
-    {"dry-run", 't', CLI_FLAG, &dry, NULL, "check and plan; nothing is sent", 0, 0},
+    {"dry-run", 't', CLI_FLAG, &dry, NULL, "check and plan; nothing is done", 0, 0},
     {"from", 0, CLI_INT, &from, "LINE", "begin at this line of the file (1)", 1, 1000000},
     TALKER_OPTIONS(talker), {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
@@ -84,12 +84,14 @@ static void progress(void *ctx, const char *text)
 	}
 }
 
-/* Ctrl-C ends the exposure under way. */
+/* Ctrl-C ends the exposure under way; a terminal that goes does not. */
 static bool go_on(void *ctx)
 {
 	char said[ASK_WHY];
 
 	(void)ctx;
+	if (cli_draining())
+		return false;
 	if (!cli_stopping() || aborting)
 		return true;
 	aborting = true;
@@ -133,8 +135,14 @@ static void tell_plan(const struct script *s)
 		snprintf(span, sizeof span, "%.1fs", all);
 	else
 		tim_span((int64_t)(all + 0.5) * TIM_S, span);
-	cli_note("plan: %d lines, %d images: %.1f s of exposure + %d x %.1f s read-out = %s", s->n,
-	    plan.images, plan.exposed, plan.images, plan.readout, span);
+	if (plan.images > 0 && plan.readout <= 0)
+		cli_note("plan: %d lines, %d images: %.1f s of exposure = %s, and %d read-outs, "
+			 "whose time is known after the first image",
+		    s->n, plan.images, plan.exposed, span, plan.images);
+	else
+		cli_note(
+		    "plan: %d lines, %d images: %.1f s of exposure + %d x %.1f s read-out = %s",
+		    s->n, plan.images, plan.exposed, plan.images, plan.readout, span);
 }
 
 /* Runs the lines. The exit status. */
@@ -157,7 +165,9 @@ static enum cli_exit run(const struct script *s, const char *path, int *done)
 		if (sent)
 			code_shape(f.tag, f.code, f.call, f.text, shape, sizeof shape);
 		else
-			snprintf(shape, sizeof shape, "SEQ_TIMEOUT: %s", a.why);
+			snprintf(shape, sizeof shape, "SEQ_TIMEOUT: %s",
+			    cli_draining() ? "left without the answer: what is under way goes on"
+					   : a.why);
 		enum code_tag tag = sent ? f.tag : CODE_ERROR;
 		cli_safe(safe, sizeof safe, shape, strlen(shape));
 		if (tag == CODE_NOTE && code == 0)
@@ -186,12 +196,13 @@ static const char *base_name(const char *path)
 static void summary(const struct script *s, int done, int64_t begun, enum cli_exit code)
 {
 	char span[TIM_TEXT], text[500];
-	int64_t took = (tim_mono() - begun) / (100 * TIM_MS) * (100 * TIM_MS);
+	int64_t took = tim_mono() - begun, step = took < TIM_S ? TIM_MS : 100 * TIM_MS;
 
 	snprintf(text, sizeof text, "%s: %d of %d lines, %d of %d images in %s%s%.60s%s%.60s",
 	    code == EXIT_DONE ? "done" : "stopped", done, s->n, images, plan.images,
-	    tim_span(took, span), images ? ": " : "", images ? base_name(first) : "",
-	    images > 1 ? ".." : "", images > 1 ? base_name(last) : "");
+	    tim_span((took + step - 1) / step * step, span), images ? ": " : "",
+	    images ? base_name(first) : "", images > 1 ? ".." : "",
+	    images > 1 ? base_name(last) : "");
 	cli_note("%s", text);
 	talk(code == EXIT_DONE ? CODE_NOTE : CODE_WARNING, text);
 }
@@ -215,19 +226,24 @@ int main(int argc, char **argv)
 	if (bad > 0)
 		cli_die(EXIT_USAGE, "%s: %d line%s wrong: nothing was done", path, bad,
 		    bad > 1 ? "s are" : " is");
-	if (!dry) {
-		if (ask_open(&a, &to) < 0)
-			cli_die(EXIT_SYSTEM, "%s Nothing was done.", a.why);
-		if (!do_line("status", &f, note_status))
-			cli_die(EXIT_SYSTEM, "%s. Nothing was done.", a.why);
-	}
+	if (s.n == 0 && from > 1)
+		cli_die(EXIT_USAGE, "%s: --from=%d: there is no command from there on", path,
+		    (int)from);
+	/* A dry run's plan is better with a server, and needs none. */
+	if (dry && to.timeout > TIM_S)
+		to.timeout = TIM_S;
+	bool there = ask_open(&a, &to) == 0;
+	if (!there && !dry)
+		cli_die(EXIT_SYSTEM, "%s Nothing was done.", a.why);
+	if (there && !do_line("status", &f, note_status) && !dry)
+		cli_die(EXIT_SYSTEM, "%s. Nothing was done.", a.why);
 	tell_plan(&s);
 	if (!dry) {
 		int64_t begun = tim_mono();
 		code = run(&s, path, &done);
 		summary(&s, done, begun, code);
-		ask_close(&a);
 	}
+	ask_close(&a);
 	script_free(&s);
 	free(text);
 	return cli_end(code);

@@ -49,8 +49,11 @@ static const struct cli_option options[] = {
     {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
-static const struct cli_program program = {
-    .name = "simrot", .about = "a simulated rotator with its encoder", .options = options};
+static struct tally tally = {.unit = "bytes", .also = {{"answered", 0}}};
+static const struct cli_program program = {.name = "simrot",
+    .about = "a simulated rotator with its encoder",
+    .options = options,
+    .tally = &tally};
 
 static struct simrot *sim;
 static struct pty pty[SIMROT_PORTS] = {{.fd = -1}, {.fd = -1}};
@@ -118,10 +121,14 @@ static void serve(int port)
 	if (pty[port].fd < 0)
 		return;
 	ssize_t got = read(pty[port].fd, data, sizeof data);
-	if (got > 0)
+	if (got > 0) {
 		simrot_bytes(sim, port, data, (size_t)got, now);
+		tally.in += (uint64_t)got;
+		tally.out += (uint64_t)got;
+	}
 	while ((n = simrot_take(sim, port, tim_mono(), data, sizeof data)) > 0) {
 		write_truth();
+		tally.also[0].n += n;
 		(void)!write(pty[port].fd, data, n); /* who does not read loses it, as on a wire */
 	}
 }

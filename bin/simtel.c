@@ -88,12 +88,20 @@ static int day_folder(char *path, size_t size, int64_t m, const char *dir, bool 
 	return n;
 }
 
+/* The path of minute m's pointing log, and of its lock. */
+static void log_path(int64_t m, char path[4096], char lock[4110])
+{
+	int n = day_folder(path, 4096, m, out, flat);
+
+	snprintf(path + n, 4096 - (size_t)n, "/%04d", (int)((start / TIM_MIN + m) % 1440));
+	snprintf(lock, 4110, "%s.lck", path);
+}
+
 /* The telescope holds MMMM.lck while it writes MMMM. */
 static void write_log(int64_t m)
 {
 	int64_t minute = start / TIM_MIN + m;
 	char path[4096], lock[4110];
-	int n = day_folder(path, sizeof path, m, out, flat);
 	size_t size = simlog_minute(night, start, m, (int)ff, night_listed(stale, minute), bytes);
 
 	tally.in++;
@@ -103,12 +111,29 @@ static void write_log(int64_t m)
 	}
 	if (night_listed(shortened, minute))
 		size = size / 60 / HZ * 20 * HZ;
-	snprintf(path + n, sizeof path - (size_t)n, "/%04d", (int)(minute % 1440));
-	snprintf(lock, sizeof lock, "%s.lck", path);
+	log_path(m, path, lock);
 	write_file(lock, "", 0);
 	write_file(path, bytes, size);
 	unlink(lock);
 	tally.out++;
+}
+
+/* At a speed the log grows second by second, under its lock; write_log() ends that. */
+static void grow_log(int64_t m, const uint8_t *data, size_t n, bool first)
+{
+	int64_t minute = start / TIM_MIN + m;
+	char path[4096], lock[4110];
+
+	if (night_listed(missing, minute) || night_listed(late, minute) ||
+	    night_listed(stale, minute) || night_listed(shortened, minute))
+		return;
+	log_path(m, path, lock);
+	if (first)
+		write_file(lock, "", 0);
+	int fd = open(
+	    path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (first ? O_TRUNC : O_APPEND), 0666);
+	if (fd < 0 || io_writeall(fd, data, n) < 0 || close(fd) < 0)
+		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
 static void write_enc(int64_t m)
@@ -225,6 +250,7 @@ static bool pass_minute(struct simserve *s, int64_t m)
 		if (!serve_until(s, begun + (int64_t)(1e9 * passed)))
 			return false;
 		simserve_send(s, bytes + (size_t)(second * HZ) * length, length);
+		grow_log(m, bytes + (size_t)(second * HZ) * length, HZ * length, second == 0);
 	}
 	return true;
 }

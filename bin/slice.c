@@ -37,9 +37,9 @@ static void show(const struct obs *x)
 {
 	char from[TIM_TEXT], to[TIM_TEXT];
 
-	printf("%d\t%s\t%s\t%s\t%lld\t%s\n", x->number, x->field,
-	    tim_text(x->from * TIM_S, 0, from), tim_text(x->to * TIM_S, 0, to),
-	    (long long)(x->to - x->from), x->open ? "open" : "");
+	printf("%d\t%s\t%s\t%s\t%lld\t%s\n", x->number, x->field, tim_text(x->utc * TIM_S, 0, from),
+	    tim_text(x->utc_end * TIM_S, 0, to), (long long)(x->to - x->from),
+	    x->open ? "open" : "");
 }
 
 static enum cli_exit cut(struct obs_hours *o, const struct obs *x)

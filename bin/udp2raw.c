@@ -74,7 +74,13 @@ static int64_t ends_mono = INT64_MAX, ends_utc = INT64_MAX;
 static void read_options(void)
 {
 	char why[NET_WHY];
+	cpu_set_t may;
 
+	if (cpu >= 0 && sched_getaffinity(0, sizeof may, &may) == 0 &&
+	    !CPU_ISSET((size_t)cpu, &may))
+		cli_die(EXIT_USAGE,
+		    "--cpu=%lld: not one that it may run on (taskset -cp $$ lists them)",
+		    (long long)cpu);
 	if (listeners.n == 0)
 		cli_die(EXIT_USAGE, "where to listen? -l PORT, or -l ADDRESS:PORT");
 	if (!rotate != !dir)
@@ -171,9 +177,9 @@ static void report_rate(int64_t mono, int64_t after)
 	if (since < 0 || mono - since < after || came - before < 10)
 		return;
 	double per_s = (double)(came - before) * 1e9 / (double)(mono - since);
-	double fit = (double)idle_holds(&idle, rcv_size(rcv));
+	double fit = (double)idle_holds(&idle, rcv_longest(rcv));
 	cli_note("%.0f datagrams/s of up to %zu bytes: a socket buffer holds %.0f, %.0f ms of them",
-	    per_s, rcv_size(rcv), fit, fit * sockets.n / per_s * 1000);
+	    per_s, rcv_longest(rcv), fit, fit * sockets.n / per_s * 1000);
 	since = -1;
 }
 
@@ -295,6 +301,7 @@ int main(int argc, char **argv)
 	read_options();
 	open_output();
 	report_buffer();
+	watch_space();
 	start();
 	return cli_end(finish(run()));
 }

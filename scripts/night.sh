@@ -80,6 +80,9 @@ need_time() {
 	say "started although the clock cannot be trusted (--force)"
 }
 
+# tell_end PID: TERM until it has ended, for a shell can lose a signal to a child that it is just making
+tell_end() { (while kill -TERM "$1" 2>/dev/null; do sleep 1; done) 9>&- & }
+
 # await: until $child has ended, whatever signals come meanwhile; sets $status
 await() {
 	wait "$child"

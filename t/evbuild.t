@@ -94,6 +94,9 @@ is "$(grep -c '127.0.0.99:4000: an unknown source: tiny has sources 0 to 1 (addr
 like err '127.0.0.72:4000: a datagram of 5 bytes, but tiny has whole records of 12' "so is a runt"
 ok "--max-loss=6" -- evbuild -c ./tiny.card --max-loss=6 strange.pcapng
 exits 5 "--max-loss=5" -- evbuild -c ./tiny.card --max-loss=5 strange.pcapng
+mv out strange.events
+py bodies.py strange.events >got
+like got "\\(5, b'.x06.x00.x00" "what it could not use is in the end mark too"
 
 # ---- usage ----
 ok "--list" -- evbuild --list
@@ -287,7 +290,12 @@ ok "a second Ctrl-C ends it" -- py live.py twice
 ok "a long run" -- simdet -c chec -n 3000 -o long.pcapng
 ok "a reader that leaves ends it by SIGPIPE" -- py live.py leave
 exits 3 "a full disk" -- sh -c 'evbuild -c chec long.pcapng >/dev/full'
-like err 'standard output: cannot write: No space left on device' "is said"
+like err 'standard output: cannot write: No space left on device: the 0 events written before are kept' "is said"
+exits 3 "a disk that fills" -- sh -c 'trap "" XFSZ; ulimit -f 5000; exec evbuild -c chec --status=full.json -o full.events long.pcapng'
+cp err full.err; evdump -O json full.events >kept 2>err
+is "$(sed -n 's/.*too large: the \([0-9]*\) events written before are kept/\1/p' full.err)" "$(wc -l <kept)" "what is kept is said"
+is "$(field out full.json)" "$(($(wc -l <kept) * 32))" "and in the accounts"
+is "$(field in full.json)" "$(($(field out full.json) + $(field 'not written' full.json)))" "with the rest as not written"
 exits 3 "a full disk at once" -- sh -c 'evbuild -c ./tiny.card run.pcapng >/dev/full'
 exits 3 "a folder that is not there" -- evbuild -c chec -o nowhere/x long.pcapng
 ok "--status" -- evbuild -c chec --status=status.json -o long.events long.pcapng

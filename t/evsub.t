@@ -155,6 +155,67 @@ is "$(counts drops.events)" "43 41 2;" "losses before the publisher are not forg
 hear huge 5 --once
 is "$(last)" "10 records in, 9 out, 1 lost (missed 1); streams 1" "a message of 3 MiB costs itself only"
 
+# ---- the end of a run reaches those who are far behind, and nobody waits for an end that cannot come ----
+simdet --quiet -c chec -n 4000 -o - | evbuild --quiet -c chec --run=8 -o far.events
+cat >behind.py <<'P'
+import json, os, signal, subprocess, sys, threading
+from bus import *
+what = sys.argv[1]
+big, small = open("far.events", "rb").read(), open("run.events", "rb").read()
+tee, once = what != "runs", what in ("end", "killed")
+pub = subprocess.Popen(["evpub", "--wait=1", "--status=pub.json", "zmq+tcp://127.0.0.1:0?hwm=5&linger=30s"] + ["--tee"] * tee,
+                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+address = pub.stderr.readline().split()[-1].decode() + "?timeout=200ms" * (what == "killed")
+sub = subprocess.Popen(["evsub"] + ["--once"] * once + [address, "-o", what + ".events"], stderr=open("sub.err", "w"))
+def until(f):
+    end = time.monotonic() + 20
+    while not f():
+        assert time.monotonic() < end, what
+        os.sched_yield()
+def size(name):
+    return os.path.exists(name) and os.path.getsize(name)
+def stopped():
+    return open(f"/proc/{sub.pid}/stat").read().rsplit(")", 1)[1].split()[0] == "T"
+def passed():
+    return size("pub.json") and json.load(open("pub.json"))["in"] == 4000
+pub.stdin.write(big[:500000])
+pub.stdin.flush()
+until(lambda: size(what + ".events"))       # the subscriber is there and writes,
+sub.send_signal(signal.SIGSTOP)             # and then it stands still
+until(stopped)
+def rest():
+    pub.stdin.write(big[500000:] + small * (what == "runs"))
+    pub.stdin.close()
+threading.Thread(target=rest, daemon=True).start()
+if tee:
+    out = pub.stdout.read()
+    assert [b for k, b in blocks(out) if k in (5, 6)] == [b for k, b in blocks(big) if k in (5, 6)], "the stream waits for nobody"
+else:
+    until(passed)
+if what == "killed":
+    pub.kill()
+t = time.monotonic()
+sub.send_signal(signal.SIGCONT)
+print(sub.wait(25) if once else "", pub.wait(25))
+assert time.monotonic() - t < 25, "who has the end mark is not waited for"
+if not once:
+    sub.terminate()
+    print(sub.wait(20))
+P
+ok "a subscriber that stood still until the end of the run" -- py behind.py end
+is "$(echo $(cat out))" "5 0" "hears of the end, and ends"
+like sub.err '4000 records in, [0-9]+ out, [0-9]+ lost \(missed [0-9]+\); streams 1$' "it counts what it missed, to the last one"
+ok "one that stays for the next run" -- py behind.py stays
+is "$(echo $(cat out))" "0 5" "does not keep the publisher when it has caught up"
+ok "two runs one after the other, for one that stood still in the first" -- py behind.py runs
+is "$(echo $(cat out))" "0 5" "are both ended"
+like sub.err '4100 records in, [0-9]+ out, [0-9]+ lost \(missed [0-9]+\); streams 2$' "and counted"
+ok "a publisher that dies" -- py behind.py killed
+is "$(echo $(cat out))" "1 -9" "ends --once"
+like sub.err 'the publisher went away without an end mark; what came is whole' "which says so"
+evdump --check killed.events >out 2>err
+like out '1 of 1 sections with an end mark' "what came is whole"
+
 # ---- SSDAQ's publisher, and back to the very counts ----
 cat >ssdaq.py <<'P'
 import sys

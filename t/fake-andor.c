@@ -105,8 +105,11 @@ SDK(SetCurrentCamera(int h)) { FAULT if (h != 7) RETURN(20066); selected = 1; RE
 SDK(Initialize(char *dir))
 {
 	const char *path = getenv("FAKE_ANDOR_LOCK"), *t = getenv("FAKE_ANDOR_TEMP");
+	const char *gate = getenv("FAKE_ANDOR_GATE");
 
 	FAULT
+	if (gate)
+		close(open(gate, O_RDONLY));
 	if (!selected || !dir)
 		RETURN(20003);
 	if (path) {

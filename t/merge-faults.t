@@ -75,4 +75,19 @@ done
 is "$bad" "" "a disk that fills up live: exit 3, no minute is marked that is not whole, and the rerun repairs it ($tried tried)" || diag <bad.out
 run
 same $f want.nc "afterwards all is as before"
+
+# Two hours, and no room for the second: its minutes are held, and not said to lack their files.
+mkdir raw2 hdr2 enc2 two
+simdas -o raw2 --seed=12 -n 4 --utc=2005-06-21T08:58:00Z --quiet
+simtel -o hdr2 --enc=enc2 --seed=12 -n 5 --utc=2005-06-21T08:58:00Z --quiet
+at=$((calls / 2))
+while rm -f two/*.nc; [ $at -lt $((3 * calls)) ]; do
+	FAIL_CALL=write FAIL_AT=$at FAIL_HOW=ENOSPC FAIL_STICKY=1 LD_PRELOAD=$FYKE_BUILD/t/shim-fail.so \
+	    merge -ff 4 -cs small.cal -r raw2 -h hdr2 -e enc2 -nend 541 --wait=0 --out=two 2>err
+	rc=$?
+	[ ! -e two/20050621_08.nc ] || break
+	at=$((at + calls / 4))
+done
+is "$rc" 3 "no room for a second hour"
+like err '4 minutes in, 2 out, 2 held, 0 lost' "its minutes are counted as not merged yet"
 done_testing

@@ -42,6 +42,7 @@ until_true 5 state_is $f8 51 1; tap $? "then it is merged"
 bring enc 532; bring raw 532
 until_true 15 state_is $f8 52 1; tap $? "when --wait is over the hole is filled, and merge goes on"
 is "$(quality_of $f8 52)" $((8192 + 32)) "the minute says that its pointing is missing"
+like live.err 'minute 0532: no pointing log in time: it is merged without' "and so does merge"
 bring hdr 532
 until_true 12 quality_is $f8 52 8192; tap $? "the pointing log turns up: the minute is merged again in its place"
 is "$(state_of $f8 50)$(state_of $f8 51)$(state_of $f8 52)" 111 "the others stay"

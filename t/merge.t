@@ -132,6 +132,8 @@ is $? 0 "an hour in less than 200 MiB of memory"
 like st '"state":"done","unit":"minutes","in":60,"out":60' "--status tells the minutes"
 same hours/20050621_08.nc first.nc "and the same bytes"
 exits 3 "a report for which there is no folder is refused at once" -- merge -ff 4 -cs "$cal" -r raw -nend 0539 --out=hours --report=nowhere/rep.json
+exits 5 "a range without raw files" -- merge -ff 4 -cs "$cal" -r raw -nstart 0300 -nend 0302 --out=hours
+like err 'minutes 0300 to 0302: no raw files: nothing is merged' "is told"
 rm -f first.nc hours/*.nc
 
 done_testing

@@ -64,11 +64,13 @@ ulimit_f() { # ulimit_f BYTES COMMAND...
 	bytes=$1; shift
 	prlimit --fsize="$bytes" "$@"
 }
-exits 3 "a full disk" -- ulimit_f $((size / 2)) raw2nc -o half.nc events.pcapng
+exits 3 "a full disk" -- ulimit_f $((size / 2)) raw2nc -o half.nc --status=half.json events.pcapng
 like err 'half.nc: .*the first [0-9]+ records are safe' "says what is safe"
 n=$(prefix half.nc)
 [ "$n" -ge 290 ] && [ "$n" -le 300 ]; tap $? "which is all that fits: $n of 600"
 like err "the first $n records are safe" "and the message is true"
+is "$(field out half.json) $(field held half.json)" "$n 0" "and the account"
+is "$(field in half.json)" "$((n + $(field 'not written' half.json)))" "in which the rest is not written"
 exits 3 "a disk with no room for the header" -- ulimit_f 2000 raw2nc -o none.nc events.pcapng
 is "$(echo none* .none*)" "none* .none*" "leaves no file"
 

@@ -62,6 +62,36 @@ fault GetStatus:20018@3 'expose 0.2'
 like said '^ERROR 20018 DRV_ACQ_BUFFER GetStatus .*the camera ended the exposure itself' "what the camera ended itself"
 is "$(files)" "$n" "no failure leaves a file"
 
+# ---- Ctrl-C while the camera starts ----
+mkfifo gate
+FAKE_ANDOR_GATE=$tmp/gate start slow seqd -l 127.0.0.1:0 -b andor --dir=img --state=slow --camera=library="$lib"; d=$pid
+export FYKE_SEQD="$address"
+n=$(files)
+command env --default-signal=INT seqcmd expose 60 >c.out 2>c.err &
+c=$!
+until_true 10 grep -q 'starting the camera' c.err
+kill -INT $c
+wait $c
+is $? 130 "Ctrl-C while the camera starts: 130"
+like c.err '\[WARNING\]: SEQ_ABORTED: aborted before it began: nothing was exposed' "with the server's word"
+: >gate
+ok "the camera goes on starting" -- seqcmd bin 2
+says state=idle
+tap $? "and takes no image"
+ok "the next exposure is taken" -- seqcmd expose 0.01
+is "$(files)" $((n + 1)) "that one, and no other"
+off "$d"
+
+# ---- a kept cooler that keeps the camera from starting ----
+printf 'temp -60\n' | andor --warm=-90 --state=cold >said 2>err
+FAKE_ANDOR_FAULT=CoolerON:20013 start cold seqd -l 127.0.0.1:0 -b andor --dir=img --state=cold --camera=library="$lib"; d=$pid
+export FYKE_SEQD="$address"
+exits 1 "a cooler that has failed" -- seqcmd expose 0.01
+like err 'DRV_ERROR_ACK: CoolerON 20013: .* The camera is off: start it with another temp, or with cooler off' "says how to go on without it"
+ok "which can be done" -- seqcmd cooler off
+ok "and then there are images" -- seqcmd expose 0.01
+off "$d"
+
 # ---- one process a camera ----
 export FAKE_ANDOR_LOCK="$tmp/lock"
 start first seqd -l 127.0.0.1:0 -b andor --dir=img --camera=library="$lib"; d=$pid

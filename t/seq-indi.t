@@ -47,6 +47,42 @@ is "$? $(files)" "1 $n" "no image"
 ok "the next one" -- seqcmd expose 0.1
 is "$(value NAXIS1 "$(cat out)")" 100 "is as it should be"
 
+# ---- two servers on one camera: INDI would let each change the other's exposure ----
+mkdir two
+start two seqd -l 127.0.0.1:0 -b indi --camera=server="127.0.0.1:$iport" --dir=two --warm=-90; d2=$pid two=$address
+ok "a second server" -- seqcmd -s "$two" xbin 1
+seqcmd expose 3 >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+exits 4 "its settings are refused while the first exposes" -- seqcmd -s "$two" bin 4
+like err 'DRV_ACQUIRING: CCD_EXPOSURE 20072: an acquisition is running: another INDI client is exposing\. Wait' "and it says why"
+exits 4 "and its exposures" -- seqcmd -s "$two" dark 0.1
+is "$(find two -name '*.fits')" "" "without a file"
+wait $c
+is "$? $(value NAXIS1 "$(cat c.out)") $(value SHUTTER "$(cat c.out)")" "0 100 open" "the first has its image, as it asked for it"
+ok "then it is the other one's turn" -- seqcmd -s "$two" dark 0.1
+# What is no seqd does not ask.
+iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
+ok "the whole detector" -- seqcmd resetxy
+seqcmd expose 3 >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+iset 'CCD_BINNING.HOR_BIN=4;VER_BIN=4'
+wait $c
+is $? 0 "another client changes an exposure: the image is kept"
+like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 4x4, full frame, 1280x1024 -> 320x256' "with a WARNING"
+f=$(cat c.out)
+is "$(value NAXIS1 "$f") $(value NAXIS2 "$f") $(value XBINNING "$f") $(value DETWIN1 "$f")" "320 256 4 [1:1280,1:1024]" "and a header that tells what it is"
+ok "and is good FITS" -- fitsverify -q "$f"
+ok "bin 2 again" -- seqcmd bin 2
+exits 4 "a set point that this camera has not" -- seqcmd -s "$two" cooler on
+like err 'cooler on: this camera can be set to -50 to 50 C, and the set point is -60.0 C. Use temp first' "and what to do"
+finish "$d2" TERM
+printf 'temp -90\ncooler on\n' >two/.seqd-ST.state
+printf 'dark 0\ntemp -20\ndark 0\n' | seqd -i -b indi --camera=server="127.0.0.1:$iport" --dir=two --warm=-90 >said 2>err
+is "$(grep '^[A-Z]' said | cut -d' ' -f1-2 | tr '\n' ,)" "ASTRO 20066,NOTE 20002,NOTE 20002," "a kept set point of another camera is refused, and can be changed"
+like said 'CCD_TEMPERATURE temperature refused: CCD_TEMPERATURE_VALUE -90 is not in -50 to 50\. Use another temp\. The camera is off: start it with another temp' "it says how"
+
 # ---- temperature ----
 ok "temp -5" -- seqcmd temp -5
 like err 'cooler on, set point -5.0 C' "is set"
@@ -72,7 +108,6 @@ off "$d"
 
 # ---- memory ----
 mkdir big
-iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
 iset 'CONNECTION.DISCONNECT=On'
 until_true 10 sh -c "[ \"\$(indi_getprop -1 -p $iport 'CCD Simulator.CONNECTION.DISCONNECT')\" = On ]"
 iset 'SIMULATOR_SETTINGS.SIM_XRES=4096;SIM_YRES=4096'

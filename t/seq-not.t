@@ -51,6 +51,15 @@ rm tel.txt
 ok "telescope absent" -- seqcmd expose 0.01
 like err '^\[WARNING\].* tel.txt: No such file' "a WARNING"
 is "$(value TELSTAT "$(cat out)")" MISSING "and a keyword"
+seqcmd mexpose 0.5 3 >c.out 2>c.err &
+c=$!
+until_true 10 grep -q saving c.err
+printf 'RA = 1\n' >tel.txt
+wait $c
+is $? 0 "telescope absent for a part of a series"
+like c.err '^\[WARNING\].*; [12] of 3 images: keywords of the telescope: tel.txt: No such file' "a WARNING, though the last image has its keywords"
+is "$(value TELSTAT "$(tail -n 1 c.out)")" OK "(which it has)"
+rm tel.txt
 mkfifo tel.txt
 ok "telescope that never answers" -- seqcmd expose 0.01
 like err 'tel.txt: is no ordinary file' "a WARNING, without a wait"

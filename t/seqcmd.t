@@ -21,6 +21,8 @@ ok "-d xbin" -- seqcmd -d ybin 2
 ok "-h" -- bin/xbin -h
 is "$(cat out)" "usage: xbin [-d] N
 binning along the rows" "is the usage, on standard output"
+ok "--help" -- bin/xbin --help
+like out '^Usage: xbin \[OPTION...\] N$' "of the command by whose name it was called"
 exits 2 "too many arguments are an error" -- bin/xbin 1 2
 like err 'SEQ_NARGS: xbin: too many arguments; usage: xbin \[-d\] N' "and the usage"
 is "$(wc -c <out)" 0 "not on standard output"
@@ -62,6 +64,15 @@ is "$(wc -c <out) $(files)" "0 1" "and makes no file"
 like err 'plan 1 x 100.000 s' "but plans"
 ok "a whole script of them" -- env FYKE_SEQCMD_SIMULATE=yes bin/expose 100
 is "$(files)" 1 "FYKE_SEQCMD_SIMULATE=yes"
+for v in save abort 'addtime 5' hold resume readout 'temp -90' 'cooler on' 'wait-camera-state readout' 'log-comment simulated'; do
+	# shellcheck disable=SC2086
+	ok "a simulated $v" -- seqcmd -t $v
+	like err '^\[NOTE\]: SEQ_OK: simulated: not done' "does nothing"
+done
+ok "a simulated setting" -- seqcmd -t xbin 2
+says xbin=2 set_temperature=-60.0 && [ "$(files)" = 1 ]
+tap $? "is done, so that plans are right"
+ok "back again" -- seqcmd -t xbin 1
 ok "expose without time" -- sh -c 'seqcmd tint 0.05 && bin/expose'
 is "$(value EXPTIME "$(tail -n 1 out)")" 0.050000 "is what tint says"
 ok "mexp 0.05 2" -- seqcmd mexp 0.05 2
@@ -98,6 +109,26 @@ like c.err '\[WARNING\]: SEQ_ABORTED: aborted after' "and has the server's word"
 is "$(wc -c <c.out) $(files)" "0 $n" "no file"
 says state=idle
 tap $? "the camera is idle"
+command env --default-signal=INT seqcmd mexpose 1 3 >c.out 2>c.err &
+c=$!
+until_true 10 sh -c '[ $(grep -c saving c.err) -ge 1 ]'
+until_true 10 says state=integrating
+kill -INT $c
+wait $c
+is $? 130 "Ctrl-C in a series"
+like c.err "SEQ_ABORTED: aborted after $(wc -l <c.out) of 3 images and [0-9.]+ s, which are thrown away" "what was saved is named, and counted"
+for s in HUP TERM; do
+	command env --default-signal=HUP seqcmd expose 1 >c.out 2>c.err &
+	c=$!
+	until_true 10 says state=integrating
+	n=$(files)
+	kill -$s $c
+	wait $c
+	is $? 3 "SIG$s, a terminal that goes or a caller's time-out, is no abort"
+	like c.err 'left without the answer: the exposure goes on' "it says so"
+	seqcmd wait-camera-state idle 20 2>/dev/null
+	is "$(files)" $((n + 1)) "and the image is saved"
+done
 seqcmd expose 30 >c.out 2>c.err &
 c=$!
 until_true 10 says state=integrating
@@ -117,7 +148,10 @@ like err '\[ASTRO\]: DRV_ACQUIRING: SetImage 20072: refused: exposure running, [
 exits 4 "and a second exposure" -- seqcmd expose 1
 exits 3 "a wait has an end" -- seqcmd wait-camera-state idle 0.2
 like err 'SEQ_TIMEOUT: not idle in time: the camera is integrating' "with the state"
-ok "addtime" -- seqcmd addtime -1.5
+ok "addtime" -- seqcmd addtime -0.1
+like err 'SEQ_OK: -0.100 s$' "says what was added"
+ok "more than there is left" -- seqcmd addtime -100
+like err '-100.000 s: the exposure ends now, and the image is kept' "says what comes of it"
 ok "wait-camera-state not-integrating" -- seqcmd wait-camera-state not-integrating 10
 wait $c
 is $? 0 "-f ends well"

@@ -116,6 +116,10 @@ is "$(value LOGCOMME "$f" | tail -n 1) $(value LOGCOMME img/STtest0001.fits)" "a
 # ---- temperature ----
 say 'temp -60'
 like said '^NOTE 20002 DRV_SUCCESS .* cooler on, set point -60\.0 C' "temp -60"
+(umask 022; printf 'dark 0\n' | seqd -i --dir=img --state=umask --camera=size=8x8 >other 2>err)
+is "$(stat -c %a "$(sed -n 's/^\* saved //p' other)")" 644 "who may read an image is a matter of the umask"
+say status
+like said '^\* status temperature_range=-100 to 20$' "status has the range of set points"
 say 'temp -150'
 like said '^ASTRO 00003 SEQ_RANGE - temp -150: this camera can be set to -100 to 20 C' "out of range"
 say temp
@@ -144,6 +148,11 @@ is "$(value EXPREQ "$f") $(value ABORTED "$f")" "60.000000 T" "and the file tell
 "$py" -c "import sys; e, d = map(float, sys.argv[1:]); sys.exit(not 0 < e < 30 or e > d)" "$(value EXPTIME "$f")" "$(value DARKTIME "$f")"
 tap $? "EXPTIME is the light, DARKTIME all of it"
 
+long
+say 'addtime -100'
+wait $c
+is "$(value ABORTED "$(cat long.out)")" T "and so does one that addtime ended"
+
 # ---- kept over a restart ----
 say 'xbin 4' 'ysize 32' 'object "NGC 7027"' 'comment1 "a ; b # c"' 'tint 7.25'
 seqcmd status 2>/dev/null | grep -v -e free -e temperature -e left -e readout= >before.txt
@@ -164,6 +173,9 @@ like said '^\* status xsize=30' "a window that the camera cannot have is reset"
 heard 'SEQ_RANGE: kept settings: .* They are reset' "and told"
 exits 4 "another server with this state is refused" -- seqd -i --dir=img
 like err 'another seqd uses this: give this one a --state of its own' "the message says what to do"
+
+printf 'mexpose 0 3\n' | SEQD_SIM_FAULT=StartAcquisition:20013@2 seqd -i --dir=img --state=some --camera=size=8x8 >other 2>err
+like other '^ERROR 20013 .* 1 of 3 images were taken before\.$' "a series that fails says how many images there are"
 
 # ---- usage ----
 exits 2 "a back end that is none" -- seqd -b canon

@@ -18,6 +18,13 @@ like err 'plan: 5 lines, 4 images: 0.3 s of exposure' "the plan: lines, images, 
 is "$(wc -c <out) $(files)" "0 0" "nothing was done"
 says xbin=1
 tap $? "nor set"
+like err '0.3 s of exposure = 0.3s, and 4 read-outs, whose time is known after the first image' "a read-out that is not known is not taken for none"
+seqcmd tint 100 2>/dev/null
+printf 'expose\n' | seqrun -t 2>err
+like err '100.0 s of exposure' "a dry run asks the server, where there is one, for what is set"
+printf 'defaults\nexpose\nmult 3\nmexpose\n' | seqrun -t 2>err
+like err '4 images: 4.0 s of exposure' "and knows what defaults sets"
+ok "without a server as well" -- seqrun -s 127.0.0.1:1 -t good.seq
 ok "a script" -- seqrun good.seq
 is "$(sort out)" "$(ls "$tmp"/img/*.fits)" "standard output has the names"
 is "$(wc -l <out)" 4 "of all images"
@@ -56,6 +63,8 @@ tap $? "nothing after the failure was done"
 ok "--from" -- seqrun --from=4 stop.seq
 says object=three
 tap $? "goes on there"
+exits 2 "--from beyond the end is a mistake, not a script that is done" -- seqrun --from=6 stop.seq
+like err 'stop.seq: --from=6: there is no command from there on' "it says so"
 command env --default-signal=INT seqrun good.seq >c.out 2>c.err &
 c=$!
 until_true 10 says state=integrating
@@ -63,6 +72,17 @@ kill -INT $c
 wait $c
 is $? 130 "Ctrl-C aborts the exposure and the script"
 like c.err 'SEQ_ABORTED' "with the server's word"
+n=$(files)
+printf 'expose 0.5\nexpose 0.5\n' >two.seq
+command env --default-signal=HUP seqrun two.seq >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+kill -HUP $c
+wait $c
+is $? 3 "a terminal that goes ends the script"
+like c.err 'two.seq:1: expose 0.5: .* left without the answer: what is under way goes on' "it says so"
+seqcmd wait-camera-state idle 20 2>/dev/null
+is "$(files)" $((n + 1)) "and the image under way is saved"
 printf 'expose -f 0.1\nxbin 1\n' >fast.seq
 ok "the line after -f waits for the read-out" -- seqrun fast.seq
 off "$d"

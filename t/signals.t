@@ -8,6 +8,7 @@ simdet --quiet -c chec -n 20 -o run.pcapng
 evbuild --quiet -c chec -o run.events run.pcapng
 simdet --quiet -c roach2c -n 4 -o roach.pcapng
 
+start rotator simrot "--motor=$tmp/motor" "--encoder=$tmp/gear"
 start scope simscope --rate=0 # never triggers
 
 # How each one is made to run: its input is a pipe that stays open, its peers are away or simulated.
@@ -37,6 +38,8 @@ seqd      -            seqd -l 127.0.0.1:0 --dir=img --camera=size=64x64
 simdas    -            simdas -o raw --speed=1
 simtel    -            simtel -o hdr --speed=1
 writelog  -            writelog -o enc --source=file:nowhere
+rotctl    -            rotctl watch --motor=$tmp/motor --encoder=$tmp/gear -l unix:$tmp/r.sock --control=unix:$tmp/c.sock --state=rot
+simrot    -            simrot
 merge     -            merge -ff 4 -cs $top/etc/bolocam.cal -r night -h hdr -e enc
 T
 }

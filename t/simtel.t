@@ -1,7 +1,7 @@
 # simtel.t - the simulated telescope: records of three epochs, housekeeping, faults
 . "${0%/*}/lib.sh"
 need socat
-mkdir hdr enc rpc flat
+mkdir slow hdr enc rpc flat
 exits 2 "it wants to know where to" -- simtel
 exits 2 "a file format is 0 to 4" -- simtel -o hdr --ff=5
 exits 2 "a list of minutes is one" -- simtel -o hdr --stale=480-
@@ -36,6 +36,13 @@ finish "$pid"
 for n in 1 2 3; do eval "wait \$got$n"; done
 is "$(($(wc -c <got1) % 5200)) $(($(wc -c <got2) % 520)) $(($(wc -c <got3) % 52))" "0 0 0" "100, 10 and 1 records at each second"
 is "$(od -An -tx1 -N 40 -j $(($(wc -c <got3) - 52)) got3 | tr -d ' \n')" "$(od -An -tx1 -N 40 -j $((59 * 5200)) hdr/20050621/0480 | tr -d ' \n')" "the same records as in the minute's file"
+
+# In real time a minute's file grows under its lock.
+start slow simtel -o slow --flat -n 1 --speed=1 --tcp1=0
+until_true 20 test -s slow/0480; tap $? "in real time the log grows second by second"
+[ -e slow/0480.lck ]; tap $? "under its lock"
+is "$(($(wc -c <slow/0480) % 5200))" 0 "by 100 records"
+finish "$pid" TERM
 
 # ---- the RPC record, asked for by a client of the test's own ----
 exits 2 "a fault is one" -- simtel -o hdr --utc=now --serve-rpc=0 --rpc-fault=sleepy

@@ -4,7 +4,7 @@ need /usr/bin/python3
 # Two hours around an hour's end, without most bolometers; a hole in the housekeeping.
 grep -Ev '^(dc_|ref_|rgrt|chop_enc|eaz|eel|secondary|wind|tau)' "$top/etc/bolocam.cal" | sed 's/^ac_bolos .*/ac_bolos das 0-23,64-87 short V poly 0 1 "six of them"/' >small.cal
 mkdir raw hdr enc hours sl
-simdas -o raw --utc=2005-06-21T08:45:00Z --seed=6 -n 30 --quiet
+simdas -o raw --utc=2005-06-21T08:45:00Z --seed=6 -n 30 --offset=4.3 --quiet
 simtel -o hdr --enc=enc --utc=2005-06-21T08:45:00Z --seed=6 -n 30 --enc-missing=533 --quiet
 merge -ff 4 -cs small.cal -r raw -h hdr -e enc -nstart 0525 -nend 0554 --out=hours --wait=10ms --quiet 2>err || diag <err
 a=hours/20050621_08.nc b=hours/20050621_09.nc
@@ -24,11 +24,12 @@ cp out list
 /usr/bin/python3 - <<'E2' >facts 2>&1
 """What --list says, from the files by other means."""
 import netCDF4, numpy as np
-rows, runs = [], []
+rows, runs, utc = [], [], {}
 for h, p in ((8, "hours/20050621_08.nc"), (9, "hours/20050621_09.nc")):
     nc = netCDF4.Dataset(p)
     nc.set_auto_maskandscale(False)
     n, s = nc["obsnumber"][:], netCDF4.chartostring(nc["source_name"][:])
+    utc.update((3600 * h + k, round(nc["ut"][50 * k] * 3600)) for k in range(3600) if nc["ut"][50 * k] > 0)
     rows += [(3600 * h + k, int(n[k]), str(s[k]).rstrip("\0 ")) for k in range(3600) if n[k] >= 0]
 for t, n, s in rows:
     if runs and runs[-1][:2] == [n, s]:
@@ -37,7 +38,9 @@ for t, n, s in rows:
         runs.append([n, s, t, t + 1])
 got = [l.split("\t") for l in open("list").read().splitlines()[1:]]
 sec = lambda x: sum(int(v) * w for v, w in zip(x[11:19].split(":"), (3600, 60, 1)))
-assert [[int(g[0]), g[1], sec(g[2]), sec(g[3])] for g in got] == runs, (got, runs)
+assert [[int(g[0]), g[1], sec(g[2]), sec(g[3])] for g in got] == \
+    [[r[0], r[1], utc[r[2]], utc[r[3] - 1] + 1] for r in runs], (got, runs)
+assert [int(g[4]) for g in got] == [r[3] - r[2] for r in runs]
 assert sum(r[2] < 9 * 3600 < r[3] for r in runs) == 1
 assert got[-1][5] == "open" and all(g[5] == "" for g in got[:-1])
 print(len(runs), next(r[0] for r in runs if r[2] < 9 * 3600 < r[3]))
@@ -169,6 +172,7 @@ unset TMPDIR
 mkdir full; for at in 1 2 5; do
 	exits 3 "a full disk, write $at" -- env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=write FAIL_AT=$at FAIL_STICKY=1 FAIL_HOW=ENOSPC \
 	    slice -o full --obs="$across" $a $b
+	like err 'full/.*_raw\.nc.*: No space left' "says where"
 	is "$(find full -type f | wc -l)" 0 "leaves nothing"
 done
 done_testing

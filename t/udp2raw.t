@@ -61,6 +61,9 @@ exits 2 "TCP is not UDP" -- udp2raw -l tcp:127.0.0.1:0
 exits 2 "a network is one" -- udp2raw -l 127.0.0.1:0 -a 10.0.0.0/33
 exits 2 "--rotate wants a folder" -- udp2raw -l 127.0.0.1:0 --rotate=60s
 exits 2 "one file or many" -- udp2raw -l 127.0.0.1:0 --rotate=60s --dir=. -o x.pcapng
+exits 2 "a processor that is there" -- udp2raw -l 127.0.0.1:0 --cpu=1023 -o cpu.pcapng
+like err "taskset" "says how to find them"
+[ ! -e cpu.pcapng ]; tap $? "and leaves no file"
 exits 2 "--until is a time of day" -- udp2raw -l 127.0.0.1:0 --until=noon -o x.pcapng
 exits 3 "an address that this machine has not" -- udp2raw -l 192.0.2.1:0 -o x.pcapng
 like err 'no such address' "is said"
@@ -102,6 +105,12 @@ like burst.err '[0-9]+ datagrams/s of up to 1440 bytes: a socket buffer holds [0
 holds "are all there" <<'P'
 assert [p.data for p in packets("burst.pcapng")] == [d for _, d in sent()]
 P
+
+# Short ones, of which a buffer holds more, come after nothing else and are few.
+start small udp2raw -l 127.0.0.1:0 -n 40 --rcvbuf=64K -o few.pcapng; cap=$pid
+ok "short datagrams" -- simdet -c chec --records=1 -m 2 -n 20 -r 100 -d "$address"
+finish "$cap"; is "$status" 0 "all come"
+like small.err 'of up to 144 bytes: a socket buffer holds 157, ' "and are told with their own length"
 
 # Without naps it waits for each datagram, in the read itself where many come.
 start block udp2raw -l 127.0.0.1:0 --nap=0 -o block.pcapng; cap=$pid
@@ -291,7 +300,7 @@ is "$(cat mine.pcapng)" precious "and left alone"
 exits 3 "a missing folder" -- udp2raw -l 127.0.0.1:0 -t 1 -o none/x.pcapng
 exits 3 "a missing folder of files" -- udp2raw -l 127.0.0.1:0 -t 1 --rotate=1s --dir=none
 like err 'none: make this folder first' "is said"
-ok "little space is said" -- udp2raw -l 127.0.0.1:0 -t 1.3 -o space.pcapng --min-free=100000T
+ok "little space is said, also by a short run" -- udp2raw -l 127.0.0.1:0 -t 0.1 -o space.pcapng --min-free=100000T
 like err 'MiB are free \(--min-free\)' "once"
 
 mkdir rot

@@ -44,20 +44,24 @@ int io_wait_write(int fd, int64_t timeout_ns)
 	return wait_for(fd, POLLOUT, timeout_ns);
 }
 
-int io_writeall(int fd, const void *buf, size_t n)
+int io_writefrom(int fd, const void *buf, size_t n, size_t *done)
 {
-	const char *p = buf;
-
-	while (n > 0) {
-		ssize_t k = write(fd, p, n);
+	while (*done < n) {
+		ssize_t k = write(fd, (const char *)buf + *done, n - *done);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
 			return -1;
-		p += k;
-		n -= (size_t)k;
+		*done += (size_t)k;
 	}
 	return 0;
+}
+
+int io_writeall(int fd, const void *buf, size_t n)
+{
+	size_t done = 0;
+
+	return io_writefrom(fd, buf, n, &done);
 }
 
 int io_writevall(int fd, struct iovec *iov, size_t n)

@@ -26,6 +26,9 @@ int io_wait_write(int fd, int64_t timeout_ns);
 /* Writes all n bytes, going on after short writes and EINTR. */
 int io_writeall(int fd, const void *buf, size_t n);
 
+/* The same from *done on, which also a write that fails leaves at what is written. */
+int io_writefrom(int fd, const void *buf, size_t n, size_t *done);
+
 /* Writes all of iov[0..n); changes iov. n may exceed IOV_MAX. */
 int io_writevall(int fd, struct iovec *iov, size_t n);
 

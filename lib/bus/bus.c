@@ -43,7 +43,8 @@ static const struct url_key keys[] = {
     {"replicas", NATS_PUB, KEY_COUNT, offsetof(struct bus_url, replicas), 1, 5},
     {"window", NATS_PUB | NATS_SUB, KEY_COUNT, offsetof(struct bus_url, window), 1, 65536},
     {"duplicates", NATS_PUB, KEY_TIME, offsetof(struct bus_url, dup), 100 * TIM_MS, TIM_DAY},
-    {"timeout", NATS_PUB | NATS_SUB, KEY_TIME, offsetof(struct bus_url, timeout), 0, TIM_DAY},
+    {"timeout", NATS_PUB | NATS_SUB | ZMQ_SUB, KEY_TIME, offsetof(struct bus_url, timeout), 0,
+	TIM_DAY},
 };
 #define NKEYS (sizeof keys / sizeof *keys)
 
@@ -204,8 +205,7 @@ int bus_url(const char *text, enum bus_side side, struct bus_url *u, char why[BU
 {
 	char copy[1024], *options;
 
-	*u = (struct bus_url){.hwm = 10000,
-	    .linger = 10 * TIM_S,
+	*u = (struct bus_url){.linger = 10 * TIM_S,
 	    .bind = side == BUS_PUBLISHER,
 	    .replicas = 1,
 	    .window = side == BUS_PUBLISHER ? 4096 : 1024,

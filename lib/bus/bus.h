@@ -32,7 +32,7 @@ struct bus_url {
 	    [512]; /* ZeroMQ's endpoint; or NATS servers, nats://HOST:PORT joined by commas */
 	char stream[128], subject[128]; /* NATS */
 	/* ?key=value of ZeroMQ; time in ns */
-	int64_t hwm;     /* messages that may wait for a subscriber */
+	int64_t hwm;     /* messages that may wait for a subscriber, 0: as fits into memory */
 	int64_t linger;  /* how long the end waits for subscribers that are behind */
 	int64_t dropold; /* 0: none */
 	bool nodrop;     /* wait for slow subscribers */
@@ -43,9 +43,10 @@ struct bus_url {
 	uint64_t start_seq;
 	int64_t start_time;
 	int64_t replicas;
-	int64_t window;  /* messages that may be without acknowledgement */
-	int64_t dup;     /* the broker's window for duplicates */
-	int64_t timeout; /* how long a broker may be away; 0: for ever */
+	int64_t window; /* messages that may be without acknowledgement */
+	int64_t dup;    /* the broker's window for duplicates */
+	int64_t
+	    timeout; /* how long a broker, or a publisher amid a stream, may be away; 0: for ever */
 };
 
 /* zmq+tcp://HOST:PORT?key=value&..., zmq+ipc://PATH, nats://HOST[:PORT],.../STREAM/SUBJECT. A key

@@ -14,8 +14,9 @@
 #include "stream/evt.h"
 #include "zmq.h"
 
-#define LOOK_EACH 64  /* messages between two looks at who came */
-#define STALL_MS  100 /* a wait for slow subscribers looks up so often */
+#define LOOK_EACH 64            /* messages between two looks at who came */
+#define STALL_MS  100           /* a wait for slow subscribers looks up so often */
+#define AGAIN     (50 * TIM_MS) /* between two end marks for those who were behind */
 
 struct cast {
 	struct cast_options o;
@@ -27,6 +28,10 @@ struct cast {
 	bool begun;          /* ... whose header is out */
 	bool behind;         /* dropold: somebody is, so nobody is waited for */
 	int64_t leave_at;    /* tim_mono() when linger is over, 0: no section has ended */
+	bool owed;           /* the end mark of the last section, to those who were behind */
+	int64_t again_at;    /* tim_mono() when it was sent last */
+	struct bus_msg end;
+	uint8_t end_block[CAP_ISB_MAX];
 	uint8_t *header, *scratch;
 	size_t nheader;
 	struct card *card;
@@ -141,13 +146,28 @@ static int send_header(struct cast *p)
 											     : 0;
 }
 
+/* Who was behind got no end mark when it was sent, and will take one when it has caught up: it is
+ * sent again until everybody has it, or linger is over. Those who have it already pass it over. */
+static int send_again(struct cast *p)
+{
+	int64_t now = tim_mono();
+	struct bus_head h;
+
+	p->owed = zpub_owes(p->z) && now < p->leave_at;
+	if (!p->owed || now < p->again_at + AGAIN)
+		return 0;
+	p->again_at = now;
+	bus_put_head(&h, &p->end);
+	return send_zmq(p, &h, sizeof h, p->end_block, p->end.size, 0) == CAST_ERROR ? -1 : 0;
+}
+
 int cast_turn(struct cast *p)
 {
 	if (p->n)
 		return npub_turn(p->n);
 	if (zpub_joined(p->z, &p->subscribers) > 0 && p->begun && p->open)
 		return send_header(p);
-	return 0;
+	return p->owed ? send_again(p) : 0;
 }
 
 int cast_wait(struct cast *p, int fd, int64_t timeout_ns)
@@ -156,10 +176,29 @@ int cast_wait(struct cast *p, int fd, int64_t timeout_ns)
 
 	if (cast_turn(p) < 0)
 		return -1;
+	if (p->owed && (timeout_ns < 0 || timeout_ns > AGAIN))
+		timeout_ns = AGAIN;
 	rc = p->n ? npub_wait(p->n, fd, timeout_ns) : zpub_wait(p->z, fd, timeout_ns);
 	if (rc < 0 && errno != EINTR)
 		return -1;
 	return cast_turn(p);
+}
+
+/* Waits until those who were behind have the end mark. */
+static int pay(struct cast *p, int64_t most_ns)
+{
+	int64_t until = tim_mono() + most_ns;
+
+	while (p->owed && tim_mono() < until) {
+		if (cast_wait(p, -1, AGAIN) < 0)
+			return -1;
+		if (!p->o.go_on(p->o.ctx)) {
+			errno = EINTR;
+			return -1;
+		}
+	}
+	p->owed = false;
+	return 0;
 }
 
 /* ---- sections ---- */
@@ -168,7 +207,7 @@ int cast_section(struct cast *p, int link, const char *name, const char *text)
 {
 	uint64_t id;
 
-	if (p->open && cast_end(p, NULL, 0) < 0)
+	if ((p->open && cast_end(p, NULL, 0) < 0) || pay(p, p->o.between) < 0)
 		return -1;
 	if (p->o.ssdaq) {
 		card_free(p->card);
@@ -270,7 +309,7 @@ int cast_end(struct cast *p, const uint8_t *block, size_t n)
 	/* A run that is stored stays open where its end is missing: it may be published again, whole. */
 	if (p->o.ssdaq || (p->n && !block))
 		return 0;
-	if (!block) {
+	if (!block || n > sizeof isb) {
 		n = cap_endmark(isb, tim_now(), p->next.records, 0, 0, p->next.records);
 		block = isb;
 	}
@@ -283,7 +322,18 @@ int cast_end(struct cast *p, const uint8_t *block, size_t n)
 	int64_t wait = p->o.url->linger > 0 ? p->o.url->linger : TIM_MS;
 	p->behind = false;
 	p->leave_at = tim_mono() + wait;
-	return send_message(p, BUS_END, block, n, wait) == CAST_ERROR ? -1 : 0;
+	p->end = p->next;
+	p->end.kind = BUS_END;
+	p->end.size = n;
+	memcpy(p->end_block, block, n);
+	if (p->z)
+		zpub_ended(p->z, p->end.stream);
+	if (send_message(p, BUS_END, block, n, wait) == CAST_ERROR)
+		return -1;
+	p->again_at = tim_mono();
+	p->end.sent = p->next.sent;
+	p->owed = p->z != NULL; /* if to anybody */
+	return 0;
 }
 
 /* ---- the end ---- */
@@ -306,6 +356,8 @@ uint64_t cast_known(const struct cast *p)
 int cast_finish(struct cast *p)
 {
 	if (p->z) {
+		if (pay(p, p->o.url->linger) < 0 && errno != EINTR)
+			return -1;
 		int64_t left = p->leave_at - tim_mono();
 		zpub_close(p->z, !p->leave_at ? p->o.url->linger : left > 0 ? left : 0);
 		p->z = NULL;

@@ -18,9 +18,12 @@ struct cast;
 struct cast_options {
 	const struct bus_url *url;
 	const struct bus_secrets *keys; /* NULL: none */
-	size_t ssdaq;                   /* size of SSDAQ's messages, 0: our own */
-	const char *program;            /* for section headers */
-	bool (*go_on)(void *ctx);       /* called while it waits; false ends the wait with EINTR */
+	int64_t
+	    between;  /* ns that the end of a section waits for those who are behind, when another
+	                  * section follows; at the end of all it is linger= of the address */
+	size_t ssdaq; /* size of SSDAQ's messages, 0: our own */
+	const char *program;      /* for section headers */
+	bool (*go_on)(void *ctx); /* called while it waits; false ends the wait with EINTR */
 	void *ctx;
 };
 

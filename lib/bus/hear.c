@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tim.h"
 #include "nats.h"
 #include "zmq.h"
 
@@ -92,6 +93,13 @@ enum hear_state hear_state(const struct hear *h)
 	if (h->n)
 		return nsub_ready(h->n) ? HEAR_THERE : HEAR_NOBODY;
 	return zsub_connected(h->z) ? HEAR_THERE : HEAR_NOBODY;
+}
+
+int64_t hear_gone(const struct hear *h)
+{
+	int64_t at = h->z ? zsub_gone_at(h->z) : 0;
+
+	return at ? tim_mono() - at + 1 : 0;
 }
 
 const char *hear_why(const struct hear *h)

@@ -36,6 +36,10 @@ enum hear_state {
 };
 enum hear_state hear_state(const struct hear *h);
 
+/* How long nobody has been there, ns; 0: somebody is, or never was (ZeroMQ; NATS keeps streams
+ * whoever is there). What came before has been handed out once hear_next() gives 0. */
+int64_t hear_gone(const struct hear *h);
+
 /* What is wrong, "" for nothing. */
 const char *hear_why(const struct hear *h);
 void hear_free(struct hear *h);

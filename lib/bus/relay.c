@@ -21,7 +21,8 @@
 #define RESERVE    (CAP_HEADER_MAX + (1 << 20)) /* of it, kept for what is no record */
 #define RING_EACH  (256 << 10) /* bytes after which the thread is woken while more is there */
 #define LOOK_UP    (100 * TIM_MS)
-#define PATIENCE   (10 * TIM_S) /* for a broker that is away, beside a data path */
+#define BETWEEN    (200 * TIM_MS) /* for those who are behind at the end of a run, before the next */
+#define PATIENCE   (10 * TIM_S)   /* for a broker that is away, beside a data path */
 
 struct relay {
 	struct cast *cast;
@@ -307,6 +308,7 @@ struct relay *relay_open(
 	r->o = *o;
 	r->ended = -1;
 	struct cast_options c = o->cast;
+	c.between = o->beside ? BETWEEN : o->cast.url->linger;
 	c.go_on = go_on;
 	c.ctx = r;
 	r->cast = cast_open(&c, address, why);

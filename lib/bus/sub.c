@@ -288,13 +288,19 @@ static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64
 	return close_section(s, m) < 0 ? SUB_ERROR : SUB_ENDED;
 }
 
+/* Headers are for newcomers, and end marks come again for those who were behind. */
+static bool counts_again(const struct bus_msg *m)
+{
+	return m->kind != BUS_HEADER && m->kind != BUS_END;
+}
+
 static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 {
 	struct bus_follow before = s->follow;
 	uint64_t missed;
 
 	if (known_before(s, m)) {
-		s->count.again += m->kind != BUS_HEADER;
+		s->count.again += counts_again(m);
 		return SUB_TOOK;
 	}
 	enum bus_verdict v = bus_follow(&s->follow, m, &missed);
@@ -306,7 +312,7 @@ static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 			remember(s, before.stream, before.sequence);
 		return open_section(s, m, missed) < 0 ? SUB_ERROR : SUB_TOOK;
 	case BUS_AGAIN:
-		s->count.again += m->kind != BUS_HEADER;
+		s->count.again += counts_again(m);
 		return SUB_TOOK;
 	case BUS_LOST:
 		if (tim_mono() - s->asked < s->o.ask_each)
@@ -385,6 +391,26 @@ static enum sub_took take_ssdaq(struct sub *s, const void *message, size_t n)
 enum sub_took sub_take(struct sub *s, const void *message, size_t n)
 {
 	return s->o.ssdaq ? take_ssdaq(s, message, n) : take_own(s, message, n);
+}
+
+bool sub_open(const struct sub *s)
+{
+	return s->open;
+}
+
+int sub_cut(struct sub *s, const char *from)
+{
+	char text[BUS_WHY];
+
+	/* SSDAQ's streams have no end mark. */
+	if (s->open && !s->o.ssdaq) {
+		s->count.cut++;
+		snprintf(text, sizeof text,
+		    "%.200s: the publisher went away without an end mark; what came is whole",
+		    from);
+		s->o.note(text);
+	}
+	return close_section(s, NULL);
 }
 
 int sub_finish(struct sub *s)

@@ -59,6 +59,13 @@ int sub_resume(struct sub *s, char why[BUS_WHY]);
 /* Writes out what is gathered; fsync too. 0, or -1 with errno. */
 int sub_flush(struct sub *s, bool sync);
 
+/* Whether a section is open, whose end mark the publisher owes. */
+bool sub_open(const struct sub *s);
+
+/* The publisher, from this address, went away for good: the section that is open counts as broken
+ * off, and that is noted. 0, or -1 with errno. */
+int sub_cut(struct sub *s, const char *from);
+
 /* The end: an end mark for the section that is open. */
 int sub_finish(struct sub *s);
 

@@ -25,6 +25,12 @@
 #define GIVEN_UP    (500 * TIM_MS) /* without another attempt of ZeroMQ's own, we make one */
 #define REFUSALS    3              /* failed handshakes in a row that mean no */
 #define ZAP_AT      "inproc://zeromq.zap.01"
+#define HWM         10000       /* without hwm=: so many messages may wait for each subscriber, */
+#define HWM_BYTES   (256 << 20) /* but not more than this of the longest kind so far, */
+#define HWM_LEAST   16          /* ... and never fewer */
+
+/* Kind and stream follow the prefix in a head: who subscribes to this much of the end mark has it. */
+#define TOPIC_END (PREFIX_SIZE + 2 + 8)
 
 static_assert(sizeof PREFIX == PREFIX_SIZE, "the NUL is the version's high byte");
 
@@ -220,14 +226,50 @@ static int wait_for(void *socket, void *monitor, int fd, int64_t timeout_ns)
 	return got;
 }
 
+/* The queues' length, where the address does not say it, by the longest message so far. */
+struct hwm {
+	bool given;
+	size_t longest;
+	int option; /* ZMQ_SNDHWM, ZMQ_RCVHWM */
+};
+
+static int hwm_first(struct hwm *h, void *socket, const struct bus_url *u, int option)
+{
+	*h = (struct hwm){.given = u->hwm > 0, .longest = HWM_BYTES / HWM, .option = option};
+	return set_int(socket, option, h->given ? (int)u->hwm : HWM);
+}
+
+/* A message of n bytes passes. */
+static void hwm_fit(struct hwm *h, void *socket, size_t n)
+{
+	if (h->given || n <= h->longest)
+		return;
+	h->longest = n;
+	int fit = HWM_BYTES / (int)n;
+	(void)set_int(socket, h->option, fit > HWM_LEAST ? fit : HWM_LEAST);
+}
+
+/* What a subscriber subscribes to when it has the end mark. */
+static void topic_end(uint8_t topic[TOPIC_END], uint64_t stream)
+{
+	struct bus_head h;
+
+	bus_put_head(&h, &(struct bus_msg){.kind = BUS_END, .stream = stream});
+	memcpy(topic, &h, TOPIC_END);
+}
+
 /* ======== publisher ======== */
 
 struct zpub {
 	void *context, *socket;
 	struct zap zap;
+	struct hwm hwm;
 	unsigned joined, here;
 	bool nodrop;
 	int timeout;
+	bool aside;             /* somebody's queue was full, and may be still */
+	uint8_t end[TOPIC_END]; /* of the stream that ended */
+	unsigned heard;         /* subscribers that have its end mark */
 };
 
 static void *close_pub(struct zpub *z)
@@ -269,7 +311,7 @@ struct zpub *zpub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 	}
 	if (!z->socket || common(z->socket, u, plain) < 0 ||
 	    set_int(z->socket, ZMQ_XPUB_VERBOSER, 1) < 0 ||
-	    set_int(z->socket, ZMQ_SNDHWM, (int)u->hwm) < 0 ||
+	    hwm_first(&z->hwm, z->socket, u, ZMQ_SNDHWM) < 0 ||
 	    set_int(z->socket, ZMQ_LINGER, 0) < 0 ||
 	    zmq_setsockopt(z->socket, ZMQ_MAXMSGSIZE, &most, sizeof most) < 0 ||
 	    attach(z->socket, u, address) < 0) {
@@ -291,16 +333,28 @@ static int send_mode(struct zpub *z, bool wait, int timeout_ms)
 	return 0;
 }
 
+/* Without those whose queue is full. */
+static int send_without(struct zpub *z, zmq_msg_t *m)
+{
+	z->aside = true;
+	return send_mode(z, false, 0) < 0 ? -1 : zmq_msg_send(m, z->socket, ZMQ_DONTWAIT);
+}
+
 int zpub_send(struct zpub *z, const void *head, size_t nhead, const void *block, size_t n,
     bool wait, int timeout_ms)
 {
 	zmq_msg_t m;
 
-	if (send_mode(z, wait, timeout_ms) < 0 || zmq_msg_init_size(&m, nhead + n) < 0)
+	hwm_fit(&z->hwm, z->socket, nhead + n);
+	if (send_mode(z, true, wait ? timeout_ms : z->timeout) < 0 ||
+	    zmq_msg_init_size(&m, nhead + n) < 0)
 		return -1;
 	memcpy(zmq_msg_data(&m), head, nhead);
 	memcpy((uint8_t *)zmq_msg_data(&m) + nhead, block, n);
-	if (zmq_msg_send(&m, z->socket, wait ? 0 : ZMQ_DONTWAIT) >= 0)
+	int rc = zmq_msg_send(&m, z->socket, wait ? 0 : ZMQ_DONTWAIT);
+	if (rc < 0 && !wait && zmq_errno() == EAGAIN)
+		rc = send_without(z, &m);
+	if (rc >= 0)
 		return 0;
 	int error = zmq_errno();
 	zmq_msg_close(&m);
@@ -314,21 +368,42 @@ static bool for_us(const uint8_t *topic, int n)
 	return n <= PREFIX_SIZE && memcmp(topic, PREFIX, (size_t)n) == 0;
 }
 
+static void change(unsigned *n, bool more)
+{
+	*n += more ? 1U : *n > 0 ? -1U : 0;
+}
+
 unsigned zpub_joined(struct zpub *z, unsigned *here)
 {
 	uint8_t m[64];
 	int n;
 
 	while ((n = zmq_recv(z->socket, m, sizeof m, ZMQ_DONTWAIT)) >= 0) {
-		if (n < 1 || n > (int)sizeof m || m[0] > 1 || !for_us(m + 1, n - 1))
+		if (n < 1 || n > (int)sizeof m || m[0] > 1)
+			continue;
+		if (n - 1 == TOPIC_END && memcmp(m + 1, z->end, TOPIC_END) == 0)
+			change(&z->heard, m[0]);
+		if (!for_us(m + 1, n - 1))
 			continue;
 		z->joined += m[0];
-		z->here += m[0] ? 1U : z->here > 0 ? -1U : 0;
+		change(&z->here, m[0]);
 	}
+	z->aside = z->aside && z->here > 0;
 	unsigned joined = z->joined;
 	z->joined = 0;
 	*here = z->here;
 	return joined;
+}
+
+void zpub_ended(struct zpub *z, uint64_t stream)
+{
+	topic_end(z->end, stream);
+	z->heard = 0;
+}
+
+bool zpub_owes(const struct zpub *z)
+{
+	return z->aside && z->heard < z->here;
 }
 
 int zpub_wait(struct zpub *z, int fd, int64_t timeout_ns)
@@ -355,6 +430,10 @@ struct zsub {
 	bool connected;
 	char address[512]; /* to connect to; "": we listen */
 	int64_t lost_at;   /* tim_mono() when a connection ended and none is being made; 0: no */
+	int64_t gone_at;   /* tim_mono() when the last one ended; 0: one is there */
+	struct hwm hwm;
+	bool plain, ended; /* end is that of a stream, and subscribed to */
+	uint8_t end[TOPIC_END];
 };
 
 static void *close_sub(struct zsub *z)
@@ -381,6 +460,7 @@ struct zsub *zsub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 	if (!z)
 		return fail(why, u->address, errno);
 	zmq_msg_init(&z->message);
+	z->plain = plain;
 	z->topic = plain ? "" : PREFIX;
 	z->ntopic = plain ? 0 : PREFIX_SIZE;
 	if (!u->bind)
@@ -395,7 +475,7 @@ struct zsub *zsub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 	}
 	int64_t most = BUS_MOST;
 	if (!z->socket || common(z->socket, u, plain) < 0 ||
-	    set_int(z->socket, ZMQ_RCVHWM, (int)u->hwm) < 0 ||
+	    hwm_first(&z->hwm, z->socket, u, ZMQ_RCVHWM) < 0 ||
 	    set_int(z->socket, ZMQ_LINGER, 0) < 0 ||
 	    zmq_setsockopt(z->socket, ZMQ_MAXMSGSIZE, &most, sizeof most) < 0 ||
 	    zmq_setsockopt(z->socket, ZMQ_SUBSCRIBE, z->topic, z->ntopic) < 0 ||
@@ -422,6 +502,7 @@ static int look_at_monitor(struct zsub *z)
 		switch (e.event) {
 		case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
 			z->connected = true;
+			z->gone_at = 0;
 			z->connects++;
 			z->refusals = 0;
 			break;
@@ -432,7 +513,7 @@ static int look_at_monitor(struct zsub *z)
 			break;
 		case ZMQ_EVENT_DISCONNECTED:
 			z->connected = false;
-			z->lost_at = tim_mono();
+			z->lost_at = z->gone_at = tim_mono();
 			break;
 		case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
 			errno = EACCES;
@@ -467,6 +548,23 @@ static void connect_again(struct zsub *z)
 	(void)zmq_connect(z->socket, z->address);
 }
 
+/* Tells the publisher that we have the end mark, where m is one. */
+static void thank(struct zsub *z, const void *m, size_t n)
+{
+	uint8_t topic[TOPIC_END];
+
+	if (z->plain || n < sizeof(struct bus_head))
+		return;
+	topic_end(topic, wire_get(((const struct bus_head *)m)->stream));
+	if (memcmp(m, topic, TOPIC_END) != 0 || (z->ended && memcmp(z->end, topic, TOPIC_END) == 0))
+		return;
+	if (z->ended)
+		(void)zmq_setsockopt(z->socket, ZMQ_UNSUBSCRIBE, z->end, TOPIC_END);
+	z->ended = true;
+	memcpy(z->end, topic, TOPIC_END);
+	(void)zmq_setsockopt(z->socket, ZMQ_SUBSCRIBE, z->end, TOPIC_END);
+}
+
 static int receive(struct zsub *z, const uint8_t **message, size_t *n)
 {
 	zmq_msg_t more;
@@ -475,8 +573,11 @@ static int receive(struct zsub *z, const uint8_t **message, size_t *n)
 		return zmq_errno() == EAGAIN ? 0 : -1;
 	*message = zmq_msg_data(&z->message);
 	*n = zmq_msg_size(&z->message);
-	if (!zmq_msg_more(&z->message))
+	hwm_fit(&z->hwm, z->socket, *n);
+	if (!zmq_msg_more(&z->message)) {
+		thank(z, *message, *n);
 		return 1;
+	}
 	*n = 0;
 	zmq_msg_init(&more);
 	do
@@ -514,6 +615,11 @@ unsigned zsub_connects(const struct zsub *z)
 bool zsub_connected(const struct zsub *z)
 {
 	return z->connected;
+}
+
+int64_t zsub_gone_at(const struct zsub *z)
+{
+	return z->gone_at;
 }
 
 void zsub_close(struct zsub *z)

@@ -22,12 +22,19 @@ struct zpub *zpub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 
 /* Sends head and block as one message. With wait false it is lost for subscribers whose queue is
  * full; else it waits for them: -1 with EAGAIN after timeout_ms, EINTR after a signal; then it was
- * sent to nobody. */
+ * sent to nobody. Nobody waits for those whose queue was full before: ZeroMQ leaves them aside until
+ * they have read half of it, and does not say when that is (zpub_owes()). */
 int zpub_send(struct zpub *z, const void *head, size_t nhead, const void *block, size_t n,
     bool wait, int timeout_ms);
 
 /* New subscriptions since the last call; *here: how many there are. Cheap. */
 unsigned zpub_joined(struct zpub *z, unsigned *here);
+
+/* The end mark of this stream was sent: who subscribes to it has it. */
+void zpub_ended(struct zpub *z, uint64_t stream);
+
+/* Whether somebody was left aside, and not everybody has the end mark yet. */
+bool zpub_owes(const struct zpub *z);
 
 /* Waits for input at fd (-1: none) or for subscribers to come or go; at most timeout_ns. */
 int zpub_wait(struct zpub *z, int fd, int64_t timeout_ns);
@@ -52,6 +59,9 @@ void zsub_ask(struct zsub *z);
 
 unsigned zsub_connects(const struct zsub *z); /* times that a publisher was found */
 bool zsub_connected(const struct zsub *z);
+
+/* Since when nobody is there any more, tim_mono(); 0: somebody is, or never was. */
+int64_t zsub_gone_at(const struct zsub *z);
 void zsub_close(struct zsub *z);
 
 #endif

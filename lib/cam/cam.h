@@ -100,6 +100,8 @@ struct cam {
 	struct cam_said said;
 	double pace;
 	bool gone; /* set by a back end that has lost its camera: it must be started again */
+	struct cam_frame
+	    came; /* set by fetch: the image is not as was asked for, but so; w 0: it is */
 	/* Told of each call to the camera, if not NULL. */
 	void (*trace)(void *ctx, const char *call, unsigned code);
 	void *trace_ctx;

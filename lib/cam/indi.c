@@ -76,6 +76,8 @@ struct indi {
 	size_t room;
 	bool asked, armed,
 	    image; /* an exposure was asked for; has begun: its image may come; it has */
+	bool mine; /* the exposure under way is ours, wanted or not */
+	struct cam_frame frame; /* that was asked for */
 	double exposure;
 	int64_t begun, idle_at;
 };
@@ -204,6 +206,8 @@ static void end(void *ctx, const char *name)
 		if (d->asked && d->now == &d->p[EXPOSURE] &&
 		    (d->now->state == BUSY || d->now->state == OK))
 			d->armed = true;
+		if (d->now == &d->p[EXPOSURE])
+			d->mine = d->now->state == BUSY && (d->mine || d->asked);
 		d->now = NULL;
 	}
 }
@@ -481,6 +485,7 @@ static int start(struct cam *c)
 	for (int i = 0; i < PROPERTIES; i++)
 		d->p[i].name = names[i];
 	disarm(d);
+	d->mine = false;
 	d->elem = NULL;
 	d->now = NULL;
 	d->fd = tcp_connect(&d->server, tim_mono() + ANSWER, NULL, why);
@@ -552,6 +557,24 @@ static int set_window(struct cam *c, double x, double y, double w, double h)
 	    : set_numbers(c, &d->p[FRAME], element, v, 4, false);
 }
 
+/* INDI lets every client change an exposure under way, and begin it anew. Not this one: 0 when
+ * nobody else is exposing. */
+static int let_others(struct cam *c)
+{
+	struct indi *d = c->own;
+
+	if (hear(d, 0) < 0)
+		return lost(c, "CCD_EXPOSURE");
+	/* That an exposure has ended is told after its image. */
+	for (int64_t until = tim_mono() + SETTLE, now;
+	     d->p[EXPOSURE].state == BUSY && !d->mine && (now = tim_mono()) < until;)
+		if (hear(d, until - now) < 0)
+			return lost(c, "CCD_EXPOSURE");
+	if (d->p[EXPOSURE].state != BUSY || d->mine)
+		return 0;
+	return cam_fail(c, "CCD_EXPOSURE", DRV_ACQUIRING, "another INDI client is exposing");
+}
+
 /* A binning is refused in some windows: the whole detector first, then the window. */
 static int frame(struct cam *c, const struct cam_frame *f)
 {
@@ -559,8 +582,8 @@ static int frame(struct cam *c, const struct cam_frame *f)
 	struct indi *d = c->own;
 	const double bin[] = {f->xbin, f->ybin};
 
-	if (hear(d, 0) < 0)
-		return lost(c, "CCD_BINNING");
+	if (let_others(c) < 0)
+		return -1;
 	if (!have_values(&d->p[BINNING], element, bin, 2) || d->p[BINNING].state == ALERT) {
 		if (set_window(c, 0, 0, c->info.width, c->info.height) < 0 ||
 		    set_numbers(c, &d->p[BINNING], element, bin, 2, false) < 0)
@@ -588,6 +611,7 @@ static int prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *
 	t->exposure = e && s->seconds < e->min ? e->min : s->seconds;
 	t->readout = 0;
 	d->exposure = t->exposure;
+	d->frame = s->frame;
 	return 0;
 }
 
@@ -646,6 +670,20 @@ static int wait_image(struct cam *c, int64_t ns, struct cam_progress *p)
 	return 0;
 }
 
+/* Another client has changed the image: what it is by the driver's own word, if that fits. */
+static struct cam_frame what_came(struct indi *d)
+{
+	struct property *bin = &d->p[BINNING], *at = &d->p[FRAME];
+	struct cam_frame f = {(int)value_of(bin, "HOR_BIN"), (int)value_of(bin, "VER_BIN"),
+	    (int)value_of(at, "X") + 1, (int)value_of(at, "Y") + 1, (int)value_of(at, "WIDTH"),
+	    (int)value_of(at, "HEIGHT")};
+
+	if (f.xbin > 0 && f.ybin > 0 && cam_columns(&f) == d->blob.width &&
+	    cam_rows(&f) == d->blob.height)
+		return f;
+	return (struct cam_frame){1, 1, 1, 1, d->blob.width, d->blob.height};
+}
+
 static int fetch(struct cam *c)
 {
 	struct indi *d = c->own;
@@ -655,10 +693,9 @@ static int fetch(struct cam *c)
 	if (b->bad || !blob_whole(b))
 		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS, "the image cannot be used: %s",
 		    b->bad ? b->why : "it is not whole");
-	if (b->n != d->room)
-		return cam_fail(c, "CCD1", DRV_P2INVALID,
-		    "the image came as %d x %d: did another INDI client change the binning?",
-		    b->width, b->height);
+	c->came = (struct cam_frame){0, 0, 0, 0, 0, 0};
+	if (b->width != cam_columns(&d->frame) || b->height != cam_rows(&d->frame))
+		c->came = what_came(d);
 	(void)cam_did(c, "CCD1", DRV_SUCCESS);
 	return 0;
 }

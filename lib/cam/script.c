@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cam/codes.h"
+#include "cam/settings.h"
 
 static bool is_empty(const char *text, size_t n)
 {
@@ -67,6 +68,10 @@ void script_plan(const struct script *s, struct script_plan *p)
 		if (verb_parse(s->line[i].text, s->line[i].n, &r, why) != SEQ_OK)
 			continue;
 		switch (r.verb->id) {
+		case VERB_DEFAULTS:
+			p->tint = SETTINGS_TINT;
+			p->mult = SETTINGS_MULT;
+			break;
 		case VERB_TINT:
 			p->tint = r.n > 0 ? verb_real(r.arg[0]) : p->tint;
 			break;

@@ -64,6 +64,7 @@ struct seq_conn *seq_open(struct seq *q, void *who, const char *peer, bool read_
 		return NULL;
 	c->who = who;
 	c->number = ++q->numbers;
+	c->heard = tim_mono();
 	c->read_only = read_only;
 	snprintf(c->peer, sizeof c->peer, "%s", peer);
 	c->next = q->conns;
@@ -85,13 +86,14 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 	struct verb_request r;
 	char why[VERB_WHY];
 
+	c->heard = tim_mono();
 	/* Answers keep the order of the lines, but for exposures and waits, which take long. */
 	if ((c->owner && seq_is_short(q)) || c->asks) {
 		c->later = true;
 		return false;
 	}
 	if (c->drop) {
-		c->drop = false;
+		c->drop = c->exposes = false;
 		c->ticket = 0;
 		seq_next_turn(q);
 		return true;
@@ -123,7 +125,20 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 
 bool seq_awaits(const struct seq_conn *c)
 {
-	return c->owner || c->asks || *c->state || c->ticket || c->later;
+	return c->owner || c->asks || *c->state || (c->ticket && !c->drop) || c->later;
+}
+
+void *seq_idlest(const struct seq *q, int64_t before)
+{
+	void *who = NULL;
+
+	for (const struct seq_conn *c = q->conns; c; c = c->next) {
+		if (seq_awaits(c) || c->heard > before)
+			continue;
+		before = c->heard;
+		who = c->who;
+	}
+	return who;
 }
 
 void seq_gone(struct seq *q, struct seq_conn *c)

@@ -47,6 +47,10 @@ bool seq_line(struct seq *q, struct seq_conn *c, const char *line, size_t n, boo
 /* It sends nothing more: whether it awaits a final line. */
 bool seq_awaits(const struct seq_conn *c);
 
+/* Who of the clients that await nothing has been silent for the longest time, since before a moment
+ * (tim_mono); NULL: none. */
+void *seq_idlest(const struct seq *q, int64_t before);
+
 /* It has gone. An exposure that it asked for goes on. */
 void seq_gone(struct seq *q, struct seq_conn *c);
 

@@ -89,18 +89,25 @@ static int turn(struct seq *q, struct seq_conn *c, const char *call)
 	return 1;
 }
 
-/* The same, with the camera on. Where it is off it is started, and the line comes again. */
-static int turn_on(struct seq *q, struct seq_conn *c, const char *call, bool debug)
+/* The same, with the camera on. Where it is off it is started with these settings, and the line comes
+ * again. */
+static int turn_on_with(
+    struct seq *q, struct seq_conn *c, const struct settings *set, const char *call, bool debug)
 {
 	int t = turn(q, c, call);
 
 	if (t <= 0 || q->on)
 		return t;
-	struct shoot_job job = {.kind = SHOOT_START, .set = q->set, .debug = debug};
+	struct shoot_job job = {.kind = SHOOT_START, .set = *set, .debug = debug};
 	if (!c->ticket)
 		c->ticket = ++q->tickets;
 	seq_begin(q, c, &job);
 	return 0;
+}
+
+static int turn_on(struct seq *q, struct seq_conn *c, const char *call, bool debug)
+{
+	return turn_on_with(q, c, &q->set, call, debug);
 }
 
 /* ---- settings ---- */
@@ -128,7 +135,13 @@ static int set_camera(
 	    [SETTINGS_COOLER] = "SetTemperature"};
 	struct shoot_job job = {
 	    .kind = of == SETTINGS_FRAME ? SHOOT_FRAME : SHOOT_COOLER, .debug = r->d};
-	int t = turn_on(q, c, calls[of], r->d);
+	struct settings first = q->set;
+	char say[VERB_WHY];
+
+	/* A kept set point or cooler that keeps the camera from starting can be changed so. */
+	if (of == SETTINGS_COOLER)
+		(void)settings_apply(&first, r, NULL, say);
+	int t = turn_on_with(q, c, &first, calls[of], r->d);
 
 	if (t <= 0)
 		return t;
@@ -160,6 +173,7 @@ static int expose(struct seq *q, struct seq_conn *c, const struct verb_request *
 	int t = turn_on(q, c, "StartAcquisition", r->d);
 	char shape[100];
 
+	c->exposes = t == 0;
 	if (t <= 0)
 		return t;
 	job.set = q->set;
@@ -238,6 +252,26 @@ const char *seq_cannot(const struct seq *q, enum verb_id id)
 	}
 }
 
+/* Exposures that wait for the camera's start, or for their turn, do not begin. How many there were. */
+static int forget_waiting(struct seq *q)
+{
+	int n = 0;
+
+	for (struct seq_conn *o = q->conns; o; o = o->next) {
+		if (!o->ticket || !o->exposes || o->drop)
+			continue;
+		if (q->owner == o)
+			q->owner = NULL;
+		o->owner = false;
+		o->drop = true;
+		seq_final(q, o, o->request, CODE_WARNING, SEQ_ABORTED, "-",
+		    "aborted before it began: nothing was exposed");
+		q->calls->resume(q->ctx, o->who);
+		n++;
+	}
+	return n;
+}
+
 static int control(struct seq *q, struct seq_conn *c, const struct verb_request *r)
 {
 	static const enum shoot_control what[] = {[VERB_ABORT] = CONTROL_ABORT,
@@ -256,6 +290,10 @@ static int control(struct seq *q, struct seq_conn *c, const struct verb_request 
 		return 1;
 	}
 	bool runs = q->job == SHOOT_EXPOSE && (id == VERB_ABORT || q->phase == PHASE_INTEGRATING);
+	if (!runs && id == VERB_ABORT && forget_waiting(q) > 0) {
+		seq_reply(q, c, SEQ_OK, "the exposure will not begin");
+		return 1;
+	}
 	if (!runs) {
 		seq_final(q, c, c->request, id == VERB_ABORT ? CODE_NOTE : CODE_ASTRO, DRV_IDLE,
 		    id == VERB_ABORT ? "AbortAcquisition" : "-",

@@ -17,7 +17,9 @@ struct seq_conn {
 	char peer[96];
 	int number;
 	bool read_only;
+	int64_t heard;               /* its last line, tim_mono */
 	uint64_t ticket;             /* of a line that was not taken; 0: none */
+	bool exposes;                /* that line is an exposure */
 	bool drop;                   /* that line has been answered */
 	bool later;                  /* a line comes again as soon as anything has happened */
 	char request[VERB_LINE + 1]; /* that awaits its final line, for the audit */

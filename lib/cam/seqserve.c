@@ -12,12 +12,14 @@
 #define PENDING   262144
 #define STALL     (20 * TIM_S)
 #define LINE_TIME (10 * TIM_S) /* to finish a line */
+#define KEEP      (10 * TIM_S) /* a silent client keeps its place when others want one */
 
 struct seqserve {
 	struct seq *seq;
 	struct srv *srv;
 	const struct seqserve_calls *calls;
 	struct srv_client *console;
+	int64_t keep;
 	bool lost; /* the console */
 };
 
@@ -62,6 +64,11 @@ static void opened(void *ctx, struct srv_client *c)
 	struct seqserve *v = ctx;
 	char text[200];
 
+	/* Forgotten connections must not keep anybody from an abort. */
+	struct srv_client *idle =
+	    srv_count(v->srv) > SEQSERVE_CLIENTS ? seq_idlest(v->seq, tim_mono() - v->keep) : NULL;
+	if (idle && idle != v->console)
+		srv_close(idle, "silent, and its place is wanted");
 	if (srv_count(v->srv) <= SEQSERVE_CLIENTS) {
 		srv_set_data(c, seq_open(v->seq, c, srv_peer(c), srv_read_only(c)));
 		if (!srv_data(c))
@@ -167,6 +174,8 @@ struct seqserve *seqserve_new(struct cam *cam, const struct seqserve_options *op
 	if (!v)
 		return NULL;
 	v->calls = calls;
+	/* a fraction of the idle time where that is short */
+	v->keep = options->idle > 0 && options->idle / 10 < KEEP ? options->idle / 10 : KEEP;
 	v->seq = seq_new(cam, &options->seq, &to_seq, v, why);
 	v->srv = v->seq ? srv_new(&o, &to_srv, v) : NULL;
 	if (v->srv)

@@ -90,6 +90,9 @@ void seq_status(struct seq *q, struct seq_conn *c)
 		    code_find("GetTemperatureF", q->temp_code).symbol);
 	}
 	seq_progress(q, c, "status set_temperature=%.1f", s->temp);
+	if (q->on && (q->info.can & CAM_CAN_COOL))
+		seq_progress(
+		    q, c, "status temperature_range=%.0f to %.0f", q->info.t_min, q->info.t_max);
 	seq_progress(q, c, "status cooler=%s", s->cooler ? "on" : "off");
 	seq_progress(q, c, "status autosave=%s", s->autosave ? "on" : "off");
 	seq_progress(q, c, "status beep=%s", s->beep ? "on" : "off");

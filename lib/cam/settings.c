@@ -12,8 +12,8 @@ void settings_default(struct settings *s)
 	*s = (struct settings){.frame = {1, 1, 1, 1, 0, 0},
 	    .autosave = true,
 	    .beep = true,
-	    .tint = 1,
-	    .mult = 1,
+	    .tint = SETTINGS_TINT,
+	    .mult = SETTINGS_MULT,
 	    .temp = -60};
 }
 
@@ -158,6 +158,11 @@ static unsigned change_cooler(struct settings *s, const struct verb_request *r,
 		return code;
 	if (r->verb->id == VERB_COOLER) {
 		s->cooler = strcmp(r->arg[0], "on") == 0;
+		if (s->cooler && info && (s->temp < info->t_min || s->temp > info->t_max))
+			return refuse(say, SEQ_RANGE,
+			    "cooler on: this camera can be set to %.0f to %.0f C, and the set "
+			    "point is %.1f C. Use temp first.",
+			    info->t_min, info->t_max, s->temp);
 		snprintf(say, VERB_WHY, "cooler %s, set point %.1f C", s->cooler ? "on" : "off",
 		    s->temp);
 		return SEQ_OK;

@@ -11,6 +11,8 @@
 #include "cam/verbs.h"
 
 #define SETTINGS_TEXT 2048 /* a buffer for all of them as lines */
+#define SETTINGS_TINT 1    /* defaults: s, images */
+#define SETTINGS_MULT 1
 
 struct settings {
 	struct cam_frame frame; /* w, h 0: up to the edge */

@@ -14,7 +14,7 @@
 #include "file/pub.h"
 
 #define SHOOT_FILES 63
-#define SHOOT_TEXT  (PUB_PATH + 400)
+#define SHOOT_TEXT  (PUB_PATH + 500)
 
 struct shoot_options {
 	const char *dir;       /* where files go */

@@ -52,10 +52,12 @@ static int abort_now(struct shoot *s)
 }
 
 /* Does what clients asked for. True: aborted. changed: the end has moved. */
-static bool controlled(struct shoot *s, bool *changed)
+static bool controlled(struct shoot *s, const struct cam_progress *at, bool *changed)
 {
 	const struct cam_back *b = s->cam->back;
 	double seconds;
+	bool ends;
+	int bad;
 	char text[80];
 
 	switch (take_control(s, &seconds)) {
@@ -64,8 +66,12 @@ static bool controlled(struct shoot *s, bool *changed)
 	case CONTROL_ABORT:
 		return abort_now(s) == 0;
 	case CONTROL_ADDTIME:
-		snprintf(text, sizeof text, "%+.3f s", seconds);
-		answer(s, b->addtime(s->cam, seconds), text);
+		ends = at->elapsed + fmax(0, -seconds) >= at->total;
+		snprintf(text, sizeof text, "%+.3f s%s", seconds,
+		    ends ? ": the exposure ends now, and the image is kept" : "");
+		bad = b->addtime(s->cam, seconds);
+		answer(s, bad, text);
+		s->image.ended |= !bad && ends;
 		break;
 	case CONTROL_HOLD:
 		answer(s, b->hold(s->cam, true), "held: the shutter is closed until resume");
@@ -176,11 +182,11 @@ static void too_late(struct shoot *s, const struct cam_timing *t)
 }
 
 /* From the open shutter to the pixels being ready. */
-static enum outcome integrate(struct shoot *s, const struct cam_timing *t, bool last)
+static enum outcome integrate(struct shoot *s, const struct cam_timing *t, int made)
 {
 	struct cam_progress p = {.total = t->exposure};
 	int64_t limit = end_of(s, &p, t->readout), say = 0, begun = tim_mono();
-	bool reading = false, was_held = false, changed = false;
+	bool last = made + 1 == s->job.count, reading = false, was_held = false, changed = false;
 
 	shoot_phase(s, PHASE_INTEGRATING, &p, last);
 	for (;;) {
@@ -206,9 +212,15 @@ static enum outcome integrate(struct shoot *s, const struct cam_timing *t, bool 
 			shoot_phase(s, PHASE_INTEGRATING, &p, last);
 		}
 		changed = false;
-		if (controlled(s, &changed)) {
-			shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
-			    "aborted after %.1f s: no file", p.elapsed);
+		if (controlled(s, &p, &changed)) {
+			if (s->job.count > 1)
+				shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
+				    "aborted after %d of %d images and %.1f s, which are thrown "
+				    "away",
+				    made, s->job.count, p.elapsed);
+			else
+				shoot_tell(s, SHOOT_DONE, -1, NULL, SEQ_ABORTED,
+				    "aborted after %.1f s: no file", p.elapsed);
 			return OUT_ABORTED;
 		}
 	}
@@ -248,9 +260,24 @@ static void note_clock(struct shoot *s, int64_t step)
 	    s->image.clock_step);
 }
 
+/* Somebody else has changed the geometry meanwhile: the light is kept, as what it is. */
+static void note_shape(struct shoot *s)
+{
+	const struct cam_frame *f = &s->cam->came;
+	char shape[100];
+
+	if (f->w == 0)
+		return;
+	s->image.frame = *f;
+	snprintf(s->warning, sizeof s->warning,
+	    "the image came otherwise than was asked for: %s. Did another client of the camera "
+	    "change it?",
+	    settings_geometry(f, &s->cam->info, shape, sizeof shape));
+}
+
 /* One image into memory. */
 static enum outcome take(
-    struct shoot *s, const struct cam_frame *f, const struct cam_timing *t, bool last)
+    struct shoot *s, const struct cam_frame *f, const struct cam_timing *t, int made)
 {
 	struct cam *c = s->cam;
 
@@ -259,11 +286,13 @@ static enum outcome take(
 	s->image.begun = tim_now();
 	if (c->back->expose(c, s->pixels, (size_t)cam_columns(f) * (size_t)cam_rows(f)) < 0)
 		return OUT_FAILED;
-	enum outcome out = integrate(s, t, last);
+	enum outcome out = integrate(s, t, made);
 	if (out == OUT_GOOD && c->back->fetch(c) < 0)
 		out = OUT_FAILED;
-	if (out == OUT_GOOD)
+	if (out == OUT_GOOD) {
 		note_clock(s, clock_offset() - offset);
+		note_shape(s);
+	}
 	if (out == OUT_FAILED) {
 		/* So that the next one does not find it acquiring. */
 		struct cam_said said = c->said;
@@ -306,11 +335,23 @@ static bool stopped_between(struct shoot *s, int made)
 	return true;
 }
 
-static void finish_series(struct shoot *s, const char *path)
+/* What is wrong with some images of a series is told at its end, not only what is with the last. */
+struct warned {
+	int images;
+	char first[CARDS_WHY];
+};
+
+static void note_warning(const struct shoot *s, struct warned *w)
+{
+	if (*s->warning && !w->images++)
+		snprintf(w->first, sizeof w->first, "%s", s->warning);
+}
+
+static void finish_series(struct shoot *s, const char *path, const struct warned *w)
 {
 	const char *unsaved = s->job.set.autosave ? "" : "NOT SAVED (autosave is off): use save; ";
-	bool warn = *s->warning || *unsaved;
-	char what[SHOOT_TEXT - 300];
+	bool warn = w->images > 0 || *unsaved;
+	char what[SHOOT_TEXT - 400], some[40] = "";
 
 	if (!s->job.set.autosave)
 		snprintf(
@@ -319,9 +360,11 @@ static void finish_series(struct shoot *s, const char *path)
 		snprintf(what, sizeof what, "saved %d images, the last is %s", s->job.count, path);
 	else
 		snprintf(what, sizeof what, "saved %s", path);
+	if (w->images > 0 && s->job.count > 1)
+		snprintf(some, sizeof some, "%d of %d images: ", w->images, s->job.count);
 	shoot_tell(s, SHOOT_DONE, warn ? CODE_WARNING : CODE_NOTE, s->cam->said.call, DRV_SUCCESS,
-	    "%s%s exptime=%.4f%s%s", unsaved, what, s->image.exposure, *s->warning ? "; " : "",
-	    s->warning);
+	    "%s%s exptime=%.4f%s%s%s", unsaved, what, s->image.exposure, w->images > 0 ? "; " : "",
+	    some, w->first);
 }
 
 void shoot_expose(struct shoot *s)
@@ -329,7 +372,8 @@ void shoot_expose(struct shoot *s)
 	struct cam *c = s->cam;
 	struct cam_frame f = settings_frame(&s->job.set, &c->info);
 	struct cam_timing t = {0, 0};
-	char path[PUB_PATH] = "";
+	struct warned warned = {0, ""};
+	char path[PUB_PATH] = "", made[60] = "Nothing was exposed.";
 
 	shoot_phase(s, PHASE_PENDING, NULL, false);
 	if ((s->job.set.autosave && shoot_check_disk(s, &f, s->job.count) < 0) ||
@@ -343,24 +387,27 @@ void shoot_expose(struct shoot *s)
 		    .seconds = s->job.seconds};
 		shoot_phase(s, PHASE_PENDING, NULL, false);
 		if (c->back->prepare(c, &setup, &t) < 0) {
-			shoot_fail(s, k ? "" : "Nothing was exposed.");
+			shoot_fail(s, made);
 			return;
 		}
 		if ((k == 0 && plan(s, &t, &f, s->job.count) < 0) || stopped_between(s, k))
 			return;
-		enum outcome out = take(s, &f, &t, k + 1 == s->job.count);
+		enum outcome out = take(s, &f, &t, k);
 		if (out == OUT_FAILED)
-			shoot_fail(s, "No file was written.");
+			shoot_fail(s, k ? made : "No file was written.");
 		if (out != OUT_GOOD)
 			return;
 		shoot_tell(s, SHOOT_IMAGED, CODE_NOTE, NULL, SEQ_OK, "%s", "");
 		*s->job.set.comment = '\0';
 		if (s->job.set.autosave && shoot_save(s, path) < 0)
 			return;
+		note_warning(s, &warned);
+		snprintf(
+		    made, sizeof made, "%d of %d images were taken before.", k + 1, s->job.count);
 		if (stopped_between(s, k + 1))
 			return;
 	}
-	finish_series(s, path);
+	finish_series(s, path, &warned);
 }
 
 void shoot_frame(struct shoot *s)

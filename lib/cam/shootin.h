@@ -27,7 +27,7 @@ struct shoot {
 	struct shoot_event *first, **end;
 
 	/* the thread's own */
-	bool on, debug;
+	bool on, debug, warm_only; /* warm_only: only its cooler kept the camera from starting */
 	uint16_t *pixels;
 	size_t size; /* of pixels */
 	bool have;   /* an image is in memory */

@@ -49,8 +49,11 @@ int shoot_start(struct shoot *s)
 	c->gone = false;
 	bool up = c->back->start(c) == 0;
 	int bad = up ? 0 : -1;
-	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL))
+	s->warm_only = false;
+	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL)) {
 		bad = c->back->cool(c, true, set.temp);
+		s->warm_only = bad;
+	}
 	if (!bad)
 		bad = first_frame(s, &set);
 	if (bad) {

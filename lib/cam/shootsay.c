@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/tim.h"
@@ -76,8 +77,11 @@ const char *shoot_sentence(const struct cam_said *said, char *buf, size_t size)
 
 	if (!*c.todo) /* a code that is good from other calls */
 		c.todo = "Try again; if it comes back, restart the camera, then seqd.";
-	snprintf(buf, size, "%s%s%s.%s%s", c.text, *said->detail ? ": " : "", said->detail,
-	    *c.todo ? " " : "", c.todo);
+	/* What the camera says may be a sentence already. */
+	size_t n = strlen(said->detail);
+	bool ends = n > 0 && strchr(".?!", said->detail[n - 1]);
+	snprintf(buf, size, "%s%s%s%s%s%s", c.text, n > 0 ? ": " : "", said->detail,
+	    ends ? "" : ".", *c.todo ? " " : "", c.todo);
 	return buf;
 }
 

@@ -41,7 +41,8 @@ struct rot {
 	struct tty motor, encoder;
 	struct mcode m;
 	struct rotkeep keep;
-	struct rot_status st;
+	struct rot_status st, before; /* before: what is told while we look */
+	bool looking;
 	bool stopping;     /* a stop was asked for during this command */
 	bool stalled;      /* and nothing else is wrong */
 	bool turning;      /* a move of ours was begun */
@@ -458,7 +459,7 @@ static enum rot_end tidy_up(struct rot *r)
 	return write_keep(r);
 }
 
-enum rot_end rot_look(struct rot *r)
+static enum rot_end look(struct rot *r)
 {
 	int64_t moving = 0, error = 0, stall = 0;
 	enum rot_end end;
@@ -486,6 +487,16 @@ enum rot_end rot_look(struct rot *r)
 	if (r->st.state == ROT_NO_POWER) /* silent() has seen so much */
 		return ROT_DONE;
 	changed(r, ROT_UNKNOWN, r->why);
+	return end;
+}
+
+enum rot_end rot_look(struct rot *r)
+{
+	r->before = r->st;
+	r->looking = true;
+	enum rot_end end = look(r);
+	r->looking = false;
+	r->calls->changed(r->ctx);
 	return end;
 }
 
@@ -1030,7 +1041,7 @@ enum rot_end rot_ready(struct rot *r, bool *ready)
 
 const struct rot_status *rot_status(const struct rot *r)
 {
-	return &r->st;
+	return r->looking ? &r->before : &r->st;
 }
 
 const char *rot_why(const struct rot *r)

@@ -188,7 +188,7 @@ static void to_listeners(struct rotserve *h)
 	char progress[ROT_WHY];
 
 	h->sent = *rot_status(h->rot);
-	h->due = tim_mono() + TIM_S;
+	h->due = tim_mono() + 3 * TIM_S / 2; /* while a command keeps from looking */
 	(void)rot_sentence(&h->sent, progress);
 	send_line(h->waits, "*", progress);
 	if (h->busy && !h->watching)
@@ -401,6 +401,17 @@ static enum rot_end carry_out(struct rotserve *h, const struct rot_request *q, c
 	return scan(h, q, who);
 }
 
+static void count(struct tally *t, enum rot_end end)
+{
+	if (!t)
+		return;
+	t->in++;
+	t->out++;
+	t->also[ROT_ALSO_REFUSED].n += end == ROT_REFUSED;
+	t->also[ROT_ALSO_STOPPED].n += end == ROT_STOPPED;
+	t->also[ROT_ALSO_FAILED].n += end == ROT_DEVICE || end == ROT_LOST;
+}
+
 enum rot_end rotserve_do(
     struct rotserve *h, const struct rot_request *q, const char *who, enum rot_state *state)
 {
@@ -418,6 +429,7 @@ enum rot_end rotserve_do(
 	if (end != ROT_DONE && h->watching)
 		h->calls->note(h->why);
 	answer(h, h->waits, end, h->why);
+	count(h->calls->tally, end);
 	while (h->nstoppers > 0) {
 		struct srv_client *c = h->stoppers[--h->nstoppers];
 		answer(h, c, end == ROT_STOPPED ? ROT_DONE : end, h->why);
@@ -477,12 +489,14 @@ void rotserve_turn(struct rotserve *h)
 		return;
 	}
 	if (tim_mono() >= h->look) {
-		(void)rot_look(h->rot);
 		h->look = tim_mono() + TIM_S;
+		(void)rot_look(h->rot);
+		to_listeners(h);
 	}
 	if (h->automatic)
 		handshake(h);
-	serve(h, tim_mono() + IDLE);
+	int64_t until = tim_mono() + IDLE;
+	serve(h, until < h->look ? until : h->look);
 }
 
 /* ---- beginning and end ---- */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/net.h"
+#include "base/tally.h"
 #include "rotmove.h"
 
 #define ROT_LINE 512 /* longest line of the control socket */
@@ -47,7 +48,15 @@ struct rotserve_calls {
 	void (*progress)(const char *text); /* how far it is, each second; may be empty */
 	void (*tick)(void);                 /* at least once a second */
 	bool (*stopping)(void);             /* Ctrl-C, SIGTERM, the end of the time */
+	struct tally *tally;                /* counts the commands carried out (ROT_TALLY) */
 };
+
+/* How commands ended that did not do what was asked. */
+enum { ROT_ALSO_REFUSED, ROT_ALSO_STOPPED, ROT_ALSO_FAILED };
+#define ROT_TALLY                                                                                  \
+	{                                                                                          \
+		.unit = "commands", .also = { {"refused", 0}, {"stopped", 0}, {"failed", 0} }      \
+	}
 
 struct rotserve;
 

@@ -58,7 +58,7 @@ static const char *const loss_names[LOSSES] = {
     [EVENTS_GAP] = "events after a sequence gap",
     [DATAGRAMS_DROPPED] = "datagrams dropped before an event",
     [KERNEL_DROPS] = "kernel drops, as of the stream's end mark",
-    [INTERFACE_DROPS] = "losses upstream, as of the stream's end mark",
+    [INTERFACE_DROPS] = "lost or doubled upstream, as of the end mark",
     [FILL_VALUES] = "measured values equal to the fill value",
     [DAMAGED] = "damaged places in the stream",
     [SKIPPED] = "bytes skipped at damaged places",
@@ -78,6 +78,7 @@ struct cdf_events *cdf_events_new(
 	e->tally = t;
 	t->unit = "events";
 	t->lost[0].name = "malformed";
+	t->lost[1].name = "not written";
 	t->also[0].name = "incomplete";
 	t->also[1].name = "missing in the stream";
 	t->also[2].name = "segments";
@@ -264,7 +265,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 		return 0;
 	}
 	bool segment = !e->began || e->again || (v.flags & EVT_SEGMENT);
-	/* What cannot be stored because the file cannot be written is held for ever. */
+	/* What cannot be stored because the file cannot be written is held until the end. */
 	e->tally->held++;
 	if (cdf_run_due(&e->run, rec->time) && cdf_run_close(&e->run) < 0)
 		return -1;
@@ -316,7 +317,10 @@ int cdf_events_commit(struct cdf_events *e)
 
 int cdf_events_close(struct cdf_events *e)
 {
-	return cdf_run_close(&e->run);
+	int bad = cdf_run_close(&e->run);
+
+	cdf_run_settle(&e->run, e->tally, &e->tally->lost[1]);
+	return bad;
 }
 
 const char *cdf_events_why(const struct cdf_events *e)

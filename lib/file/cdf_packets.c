@@ -57,7 +57,8 @@ static const char *const loss_names[LOSSES] = {
     [CUT] = "stream: cut before its end mark",
 };
 
-enum { T_MALFORMED, T_UNKNOWN, T_NOT_DATA, T_DUPLICATE, T_LATE, T_STRAY }; /* the tally's losses */
+/* the tally's losses */
+enum { T_MALFORMED, T_UNKNOWN, T_NOT_DATA, T_DUPLICATE, T_LATE, T_STRAY, T_UNWRITTEN };
 
 /* One board, and its file. */
 struct source {
@@ -114,6 +115,7 @@ struct cdf_packets *cdf_packets_new(
 	t->lost[T_DUPLICATE].name = "duplicate";
 	t->lost[T_LATE].name = "late";
 	t->lost[T_STRAY].name = "out of line";
+	t->lost[T_UNWRITTEN].name = "not written";
 	t->also[0].name = "missing";
 	t->also[1].name = "reordered";
 	t->also[2].name = "segments";
@@ -241,7 +243,7 @@ static int emit(void *ctx, const struct cdf_item *item)
 {
 	struct source *s = ctx;
 
-	s->of->tally->held++; /* until it is stored: for ever, when the file cannot be written */
+	s->of->tally->held++; /* until it is stored: to the end, when the file cannot be written */
 	if (cdf_run_due(&s->run, item->arrival)) {
 		take_counts(s);
 		if (cdf_run_close(&s->run) < 0)
@@ -494,7 +496,11 @@ int cdf_packets_close(struct cdf_packets *p)
 	const char *why = p->why;
 
 	/* What is whole is kept, also when the last of it could not be written. */
-	if (each_file(p, cdf_run_close) < 0 && !bad)
+	bool failed = each_file(p, cdf_run_close) < 0;
+	for (unsigned n = 0; n < p->card.nsrc; n++)
+		if (p->source[n])
+			cdf_run_settle(&p->source[n]->run, p->tally, &p->tally->lost[T_UNWRITTEN]);
+	if (failed && !bad)
 		return -1;
 	if (bad)
 		p->why = why;

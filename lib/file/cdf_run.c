@@ -64,7 +64,8 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 	cdf_text(h, CDF_GLOBAL, "Conventions", "CF-1.8, ACDD-1.3");
 	cdf_text(h, CDF_GLOBAL, "title", "%s", c->title);
 	cdf_text(h, CDF_GLOBAL, "instrument", "%s", c->name);
-	cdf_text(h, CDF_GLOBAL, "source", "UDP datagrams, %ss by %s", r->dimension, r->o->program);
+	cdf_text(h, CDF_GLOBAL, "source", "UDP datagrams%s",
+	    strcmp(r->dimension, "event") == 0 ? ", built into events" : "");
 	cdf_text(h, CDF_GLOBAL, "history", "%s %s: made from %s; times are those of the data", when,
 	    r->o->program, r->o->input);
 	cdf_text(h, CDF_GLOBAL, "program_version", "%s", r->o->program);
@@ -375,6 +376,7 @@ int cdf_run_close(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	int bad = cdf_run_commit(r);
+	r->unsafe += cdf_records(r->f) - cdf_committed(r->f);
 	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
 		bad = check(r);
@@ -393,6 +395,14 @@ int cdf_run_close(struct cdf_run *r)
 	cdf_run_drop(r);
 	errno = error;
 	return bad;
+}
+
+void cdf_run_settle(struct cdf_run *r, struct tally *t, struct tally_item *unwritten)
+{
+	t->out -= r->unsafe;
+	unwritten->n += r->unsafe + t->held;
+	t->held = 0;
+	r->unsafe = 0;
 }
 
 char *cdf_run_input(const char *path, int fd, char text[CDF_WHY])

@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 
+#include "base/tally.h"
 #include "file/cdf.h"
 #include "file/pub.h"
 #include "stream/card.h"
@@ -56,6 +57,7 @@ struct cdf_run {
 	int64_t segment;      /* of the stream, from 0; -1 before the first */
 	int64_t clock0, utc0; /* its anchor */
 	int64_t last;         /* UTC of the last row: time never goes back */
+	uint64_t unsafe;      /* rows of closed files that no commit made safe */
 };
 
 /* nsources: how many runs there may be at once; they share 8 MiB. */
@@ -95,6 +97,10 @@ int cdf_run_commit(struct cdf_run *r);
 /* Commits, checks, closes, and puts into the line for another layout. Does nothing when no file is
  * open. */
 int cdf_run_close(struct cdf_run *r);
+
+/* After the last close, in the accounts: what is held still, or is in a file and not safe, was not
+ * written. */
+void cdf_run_settle(struct cdf_run *r, struct tally *t, struct tally_item *unwritten);
 
 /* The file now has another tag (a second source has turned up). */
 int cdf_run_retag(struct cdf_run *r, const char *tag);

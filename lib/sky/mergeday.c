@@ -61,6 +61,7 @@ struct mergeday {
 	bool raw[DAY];  /* minutes with a raw file, as of the last look */
 	int64_t looked; /* tim_mono() */
 	int asked;      /* minute whose companions were missed aloud */
+	bool given_up;  /* and it was told that they did not come */
 	char why[MERGEDAY_WHY];
 	int error;
 };
@@ -307,12 +308,22 @@ static bool ready(struct mergeday *d, int minute)
 		return false;
 	bool lacks_log = d->o.log && !present(d, STREAM_LOG, minute, &s, &t);
 	bool lacks_enc = d->o.enc && !present(d, STREAM_ENC, minute, &s, &t);
-	if ((!lacks_log && !lacks_enc) || tim_now() - mtime > d->o.wait)
+	if (!lacks_log && !lacks_enc)
 		return true;
+	const char *what = lacks_log && lacks_enc ? "pointing log and housekeeping"
+	    : lacks_log                           ? "pointing log"
+						  : "housekeeping";
+	if (tim_now() - mtime > d->o.wait) {
+		if (d->asked == minute && !d->given_up)
+			say(d, MERGEDAY_WARN, "minute %04d: no %s in time: it is merged without",
+			    minute, what);
+		d->given_up = true;
+		return true;
+	}
 	if (d->asked < minute) {
-		say(d, MERGEDAY_NOTE, "minute %04d: waiting for its %s", minute,
-		    lacks_log ? "pointing log" : "housekeeping");
+		say(d, MERGEDAY_NOTE, "minute %04d: waiting for its %s", minute, what);
 		d->asked = minute;
+		d->given_up = false;
 	}
 	return false;
 }
@@ -825,6 +836,12 @@ int mergeday_finish(struct mergeday *d)
 			return -1;
 	if (compress(d, true) < 0)
 		return -1;
+	bool any = d->o.end < 0;
+	for (int m = d->from; m <= d->to; m++)
+		any |= has_raw(d, m);
+	if (!any)
+		say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: nothing is merged",
+		    d->from, d->o.end);
 	return d->o.report ? write_report(d) : 0;
 }
 
@@ -838,13 +855,17 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 			first = first < 0 ? m : first;
 			last = m;
 		}
-	if (d->o.end >= 0 && first >= 0)
+	if (d->o.end >= 0) {
+		first = first < 0 ? d->from : first;
 		last = d->o.end;
+	}
 	for (int m = first; m >= 0 && m <= last; m++) {
 		const struct hour_state *h = &d->h[m / 60];
 		unsigned q = h->built ? h->result.quality[m % 60] : STREAM_RAW_MISSING;
 		c->in++;
-		if (!h->built || q & STREAM_RAW_MISSING)
+		if (!h->built && has_raw(d, m))
+			c->held++;
+		else if (q & STREAM_RAW_MISSING)
 			c->no_raw++;
 		else if (d->o.log && q & STREAM_LOG_MISSING)
 			c->no_log++;

@@ -28,9 +28,9 @@ struct mergeday_options {
 	void *ctx;
 };
 
-/* Numbers for people and --status; in = out + lost. */
+/* Numbers for people and --status; in = out + held + lost. Held: not merged yet. */
 struct mergeday_count {
-	uint64_t in, out, no_raw, no_log, no_enc;
+	uint64_t in, out, held, no_raw, no_log, no_enc;
 	uint64_t cut, duplicate, stale, steps, suspect, hours;
 };
 

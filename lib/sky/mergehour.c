@@ -309,7 +309,8 @@ static void take_rows(struct minute_work *w, struct hk_row *row, bool *have)
 	}
 }
 
-/* Sources by the SHARC-2 codes of coordinate_type (bolocam.md, 6). */
+/* Sources by the SHARC-2 codes of coordinate_type (bolocam.md, 6); 5 and 6 are fyke's own, with the
+ * ecliptic longitude and latitude as source_ra and source_dec. */
 static int source_frame(
     const struct hk_row *r, enum coord_frame *frame, double *lon, double *lat, double *equinox)
 {
@@ -327,6 +328,10 @@ static int source_frame(
 		*frame = COORD_GALACTIC;
 		*lon = r->v[hk_find("galactic_longitude")] * DEG;
 		*lat = r->v[hk_find("galactic_latitude")] * DEG;
+	} else if (type == 5) {
+		*frame = COORD_ECLIPTIC_2000;
+	} else if (type == 6) {
+		*frame = COORD_ECLIPTIC;
 	} else if (type == 0) {
 		*frame = COORD_HORIZON;
 	} else {

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,13 @@
 #include "file/pub.h"
 #include "sky/obs.h"
 
-#define HOUR     3600
-#define NOTHING  (-1) /* no observation number */
-#define BLOCK    (1 << 20)
-#define RATE_MAX 10000
-#define TEXT_MAX 256
-#define EDGE_MAX 4096 /* of the clock, in an hour */
+#define HOUR       3600
+#define NOTHING    (-1) /* no observation number */
+#define BLOCK      (1 << 20)
+#define RATE_MAX   10000
+#define TEXT_MAX   256
+#define EDGE_MAX   4096 /* of the clock, in an hour */
+#define OBS_PIECES 64
 
 struct hour {
 	char path[4096];
@@ -34,8 +36,15 @@ struct hour {
 	int64_t start; /* seconds since 1970 */
 };
 
+/* The clock's model: offset + rate (t - centre) up to `to`. */
+struct clock {
+	int n;
+	double to[OBS_PIECES], centre[OBS_PIECES], offset[OBS_PIECES], rate[OBS_PIECES];
+};
+
 struct obs_hours {
 	int n, rate;
+	const char *slice; /* what is being written */
 	struct hour hour[OBS_HOURS];
 	_Alignas(8) uint8_t block[BLOCK];
 	char why[OBS_WHY];
@@ -273,6 +282,51 @@ static int read_seconds(struct obs_hours *o, const struct hour *h, struct second
 	return 0;
 }
 
+static int read_table(
+    struct obs_hours *o, const struct hour *h, const char *name, int n, double to[OBS_PIECES])
+{
+	const struct cdf_var *v = variable(h, name);
+
+	if (!v || v->type != CDF_F64 || v->count < (uint64_t)n ||
+	    pread(h->fd, to, (size_t)n * 8, (off_t)v->begin) != n * 8)
+		return fail(o, EINVAL, "%s: %s is missing", h->path, name);
+	cdf_swap(to, (size_t)n, sizeof *to);
+	return 0;
+}
+
+/* How far the DAS clock, by which an hour's axis counts, is ahead, from its model in the hour: 0
+ * without one. */
+static int read_clock(struct obs_hours *o, const struct hour *h, struct clock *c)
+{
+	const struct cdf_var *v = variable(h, "clock_pieces");
+	int32_t n;
+
+	c->n = 0;
+	if (!v || v->type != CDF_I32 || pread(h->fd, &n, sizeof n, (off_t)v->begin) != sizeof n)
+		return 0;
+	cdf_swap(&n, 1, sizeof n);
+	if (n < 1 || n > OBS_PIECES)
+		return 0;
+	if (read_table(o, h, "clock_to", n, c->to) < 0 ||
+	    read_table(o, h, "clock_centre", n, c->centre) < 0 ||
+	    read_table(o, h, "clock_offset", n, c->offset) < 0 ||
+	    read_table(o, h, "clock_rate", n, c->rate) < 0)
+		return -1;
+	c->n = n;
+	return 0;
+}
+
+/* The UTC second of second k of an hour. */
+static int64_t utc_of(const struct hour *h, const struct clock *c, int k)
+{
+	int i = 0;
+
+	while (i + 1 < c->n && k >= c->to[i])
+		i++;
+	double ahead = c->n ? c->offset[i] + c->rate[i] * (k - c->centre[i]) : 0;
+	return h->start + k - (fabs(ahead) < 86400 ? (int64_t)lround(ahead) : 0);
+}
+
 static struct obs *add_obs(struct obs **list, int *n, const struct obs *x)
 {
 	if ((*n & (*n - 1)) == 0) { /* room for 1, 2, 4 ... */
@@ -288,12 +342,13 @@ static struct obs *add_obs(struct obs **list, int *n, const struct obs *x)
 static bool same_name(const struct obs *a, const struct obs *b)
 {
 	return a->number == b->number && !strcmp(a->field, b->field) &&
-	    a->from / 86400 == b->from / 86400;
+	    a->utc / 86400 == b->utc / 86400;
 }
 
 int obs_find(struct obs_hours *o, struct obs **list)
 {
 	static struct second second[HOUR];
+	struct clock clock;
 	struct obs *now = NULL;
 	int n = 0;
 	int64_t next = 0,
@@ -302,7 +357,7 @@ int obs_find(struct obs_hours *o, struct obs **list)
 	*list = NULL;
 	for (int i = 0; i < o->n; i++) {
 		const struct hour *h = &o->hour[i];
-		if (read_seconds(o, h, second) < 0)
+		if (read_seconds(o, h, second) < 0 || read_clock(o, h, &clock) < 0)
 			return -1;
 		if (h->start != next)
 			now = NULL;
@@ -312,7 +367,9 @@ int obs_find(struct obs_hours *o, struct obs **list)
 				continue;
 			if (!now || now->number != second[k].number ||
 			    strcmp(now->field, second[k].field) != 0) {
-				struct obs x = {.number = second[k].number, .from = h->start + k};
+				struct obs x = {.number = second[k].number,
+				    .from = h->start + k,
+				    .utc = utc_of(h, &clock, k)};
 				memcpy(x.field, second[k].field, sizeof x.field);
 				for (int j = 0; j < n; j++)
 					x.again += same_name(&(*list)[j], &x);
@@ -321,6 +378,7 @@ int obs_find(struct obs_hours *o, struct obs **list)
 					return fail(o, ENOMEM, "out of memory");
 			}
 			known = now->to = h->start + k + 1;
+			now->utc_end = utc_of(h, &clock, k) + 1;
 		}
 	}
 	for (int j = 0; j < n; j++)
@@ -330,7 +388,7 @@ int obs_find(struct obs_hours *o, struct obs **list)
 
 int obs_path(const struct obs *x, const char *dir, char *path, int size)
 {
-	struct tim_parts p = tim_split(x->from * TIM_S);
+	struct tim_parts p = tim_split(x->utc * TIM_S);
 	char again[16] = "";
 
 	if (x->again)
@@ -467,8 +525,8 @@ static void describe(
 	char from[TIM_TEXT], to[TIM_TEXT], inputs[OBS_HOURS * 64] = "";
 
 	copy_atts(d, CDF_GLOBAL, &a->atts);
-	tim_text(c->from * TIM_S, 0, from);
-	tim_text(c->to * TIM_S, 0, to);
+	tim_text((c->from + x->utc - x->from) * TIM_S, 0, from);
+	tim_text((c->to + x->utc_end - x->to) * TIM_S, 0, to);
 	for (int i = c->first; i <= c->last; i++) {
 		const char *name = strrchr(o->hour[i].path, '/');
 		size_t n = strlen(inputs);
@@ -571,7 +629,7 @@ static int copy_hour(struct obs_hours *o, struct cdf *f, int v, const struct cut
 			shift(o->block, (size_t)n, later);
 		uint64_t at = (uint64_t)(row + (h->start - c->from) * per) * bytes;
 		if (cdf_write_at(f, v, at, o->block, (size_t)n * bytes) < 0)
-			return fail(o, errno, "%s", strerror(errno));
+			return fail(o, errno, "%s: %s", o->slice, strerror(errno));
 		row += n;
 	}
 	return 0;
@@ -602,7 +660,7 @@ static int copy_edges(struct obs_hours *o, struct cdf *f, int v, const struct cu
 			if (!strcmp(to->name, "edge_time"))
 				shift(o->block, 1, later);
 			if (cdf_write_at(f, v, at, o->block, size) < 0)
-				return fail(o, errno, "%s", strerror(errno));
+				return fail(o, errno, "%s: %s", o->slice, strerror(errno));
 		}
 	}
 	return 0;
@@ -625,7 +683,7 @@ static int copy_once(struct obs_hours *o, struct cdf *f, int v, const struct cut
 		memcpy(o->block, &frames, sizeof frames);
 	}
 	if (cdf_write_at(f, v, 0, o->block, n) < 0)
-		return fail(o, errno, "%s", strerror(errno));
+		return fail(o, errno, "%s: %s", o->slice, strerror(errno));
 	return 0;
 }
 
@@ -685,6 +743,7 @@ int obs_slice(
 	struct pub pub;
 	struct cut c;
 
+	o->slice = path;
 	make_cut(o, x, margin, &c);
 	if (open_full(o, c.first, c.last) < 0 || count_edges(o, &c) < 0 || make_folder(o, path) < 0)
 		return -1;

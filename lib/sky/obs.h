@@ -19,6 +19,7 @@
 struct obs {
 	int number;
 	int64_t from, to;      /* seconds: the first, and the one after the last */
+	int64_t utc, utc_end;  /* the same by the telescope's clock, as near as a second tells */
 	char field[OBS_FIELD]; /* the source's name as a folder's: letters, digits, + - _ . */
 	int again;             /* 1, 2 ...: the day has this number of this field before */
 	bool open;             /* it reaches to the end of what the hours hold */

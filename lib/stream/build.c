@@ -193,6 +193,20 @@ static void keep_gone(struct build *b, struct event *ev, int64_t clock)
 	b->gone_clock[k] = clock;
 }
 
+/* An event that the output did not take. */
+static void unwritten(struct build *b, const uint8_t *body)
+{
+	const struct evt_head *h = (const struct evt_head *)body;
+	struct build_count *n = &b->n;
+
+	bool incomplete = wire_get(h->flags) & EVT_INCOMPLETE;
+	n->unwritten += wire_get(h->nrec);
+	n->out -= wire_get(h->nrec);
+	n->events--;
+	n->complete -= !incomplete;
+	n->incomplete -= incomplete;
+}
+
 /* The first open event leaves; why is one of EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED, 0. */
 static int leave(struct build *b, uint32_t why)
 {
@@ -230,7 +244,12 @@ static int leave(struct build *b, uint32_t why)
 	b->n.held -= ev->nrec;
 	b->n.out += ev->nrec;
 	keep_gone(b, ev, first.clock);
-	return b->emit(b->ctx, ev->body, b->size, ev->time, dropped);
+	if (b->emit(b->ctx, ev->body, b->size, ev->time, dropped) == 0)
+		return 0;
+	int error = errno;
+	unwritten(b, ev->body);
+	errno = error;
+	return -1;
 }
 
 /* Whether the event is complete, and nothing older is to be expected. */
@@ -731,6 +750,17 @@ int64_t build_oldest(const struct build *b)
 	return oldest == INT64_MAX ? TIM_NONE : oldest;
 }
 
+void build_unwritten(struct build *b, const struct cap_writer *out)
+{
+	const uint8_t *body;
+	size_t at = 0;
+
+	while (out && (body = cap_unwritten(out, &at)))
+		unwritten(b, body);
+	b->n.unwritten += b->n.held;
+	b->n.held = 0;
+}
+
 const struct build_count *build_count(const struct build *b)
 {
 	return &b->n;
@@ -742,7 +772,7 @@ void build_tally(const struct build *b, struct tally *t)
 	const struct tally_item lost[] = {{"late", n->late}, {"duplicate", n->duplicate},
 	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
 	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", n->truncated},
-	    {"fragment", n->fragments}};
+	    {"fragment", n->fragments}, {"not written", n->unwritten}};
 	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
 	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
 	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},

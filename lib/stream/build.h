@@ -52,6 +52,7 @@ struct build_count {
 	uint64_t in, out, held;
 	uint64_t late, duplicate, conflict, stray, unknown, malformed, empty;
 	uint64_t truncated, fragments;                   /* datagrams that are not all there */
+	uint64_t unwritten;                              /* what build_unwritten() was told */
 	uint64_t events, complete, incomplete, overflow; /* events that left */
 	uint64_t gaps, missing; /* sequence jumps, and numbers still missing in them */
 	uint64_t reordered;     /* came after a later one of the same source, still in time */
@@ -102,6 +103,11 @@ void build_dropped(struct build *b, uint64_t all);
 
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);
+
+/* The output failed (NULL: it was never open): counts the events that had left and are not whole in
+ * it, and what is still held, as not written. */
+struct cap_writer;
+void build_unwritten(struct build *b, const struct cap_writer *out);
 
 const struct build_count *build_count(const struct build *b);
 void build_tally(const struct build *b, struct tally *t);              /* the same for people */

@@ -203,7 +203,7 @@ size_t cap_endmark(
 
 struct cap_writer {
 	int fd;
-	size_t used;
+	size_t used, done; /* gathered whole blocks; of these written, when a write failed */
 	uint8_t
 	    buf[WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX];
 };
@@ -214,7 +214,7 @@ struct cap_writer *cap_writer_bare(int fd)
 	if (!w)
 		return NULL;
 	w->fd = fd;
-	w->used = 0;
+	w->used = w->done = 0;
 	io_bigpipe(fd);
 	return w;
 }
@@ -265,10 +265,22 @@ int cap_pass(struct cap_writer *w, const void *blocks, size_t n)
 
 int cap_flush(struct cap_writer *w)
 {
-	if (w->used && io_writeall(w->fd, w->buf, w->used) < 0)
+	if (io_writefrom(w->fd, w->buf, w->used, &w->done) < 0)
 		return -1;
-	w->used = 0;
+	w->used = w->done = 0;
 	return 0;
+}
+
+const uint8_t *cap_unwritten(const struct cap_writer *w, size_t *at)
+{
+	while (*at < w->used) {
+		const uint8_t *block = w->buf + *at;
+		const struct block_head *h = (const struct block_head *)block;
+		*at += wire_get(h->length);
+		if (*at > w->done && wire_get(h->type) == BLOCK_EPB)
+			return block + CAP_HEAD;
+	}
+	return NULL;
 }
 
 size_t cap_pending(const struct cap_writer *w)

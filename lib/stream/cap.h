@@ -149,6 +149,10 @@ int cap_put_beat(struct cap_writer *w, int64_t time);
 int cap_flush(struct cap_writer *w);
 size_t cap_pending(const struct cap_writer *w); /* bytes not yet written */
 
+/* After a write that failed: the data of the next packet or event that is not whole in the output,
+ * NULL after the last one. *at begins with 0. */
+const uint8_t *cap_unwritten(const struct cap_writer *w, size_t *at);
+
 /* The end mark, and the last write. */
 int cap_finish(struct cap_writer *w, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
     uint64_t osdrop, uint64_t usrdeliv);

@@ -75,6 +75,7 @@ struct rcv {
 	int64_t change_mono;   /* when next was begun */
 	size_t free_seen;      /* chunks that were free, less those taken since */
 	size_t shown;          /* of cur.chunk */
+	size_t longest;        /* payload seen */
 	uint64_t placed, kept;
 	int nsocks;
 	struct sock sock[NET_SOCKETS];
@@ -424,6 +425,7 @@ static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, u
 			return -1;
 		}
 	}
+	r->longest = longest > r->longest ? longest : r->longest;
 	adapt(s, n, longest, s->counter != counter);
 	return 0;
 }
@@ -560,6 +562,11 @@ int rcv_finish(struct rcv *r, int64_t timeout_ns)
 		return bad;
 	r->cur.dropped += unsaid;
 	return change(r);
+}
+
+size_t rcv_longest(const struct rcv *r)
+{
+	return r->longest;
 }
 
 size_t rcv_size(const struct rcv *r)

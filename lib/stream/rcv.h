@@ -73,7 +73,8 @@ int rcv_beat(struct rcv *r, int64_t time);
  * EAGAIN or errno of the writer. */
 int rcv_finish(struct rcv *r, int64_t timeout_ns);
 
-size_t rcv_size(const struct rcv *r);     /* bytes of the last datagrams */
+size_t rcv_size(const struct rcv *r);     /* bytes to expect of the next datagrams */
+size_t rcv_longest(const struct rcv *r);  /* payload of the longest one that came, bytes */
 uint64_t rcv_placed(const struct rcv *r); /* datagrams given to the ring */
 void rcv_free(struct rcv *r);
 

@@ -1,9 +1,12 @@
 /* cap.c - capture streams: bytes typed from the pcapng draft, and what damage does */
 #include "stream/cap.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -164,6 +167,43 @@ static void foreign_input(void)
 	cap_reader_free(c);
 }
 
+/* Of a write that fails it is known what came out whole. */
+static void unwritten(void)
+{
+	char data[100] = {0};
+	struct rlimit size, none;
+	const uint8_t *block;
+	size_t at = 0;
+	int n = 0, fd = memfd_create("full", MFD_CLOEXEC);
+
+	struct cap_writer *w = cap_writer_new(fd, CAP_LINK_RAW, "test", "packets", NULL);
+	off_t head = lseek(fd, 0, SEEK_END);
+	for (int i = 0; i < 5; i++) {
+		data[0] = (char)('0' + i);
+		memcpy(cap_room(w, sizeof data), data, sizeof data);
+		cap_put(w, sizeof data, sizeof data, i, 0);
+		cap_put_beat(w, i);
+	}
+	size_t each = cap_pending(w) / 5;
+	getrlimit(RLIMIT_FSIZE, &none);
+	size = none;
+	size.rlim_cur = (rlim_t)head + 2 * each + each / 2; /* two whole ones, and a part */
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &size);
+	is_int(cap_flush(w), -1, "a disk that is full");
+	is_int(errno, EFBIG, "is an error");
+	while ((block = cap_unwritten(w, &at)))
+		is_int(block[0], '2' + n++, "not written");
+	is_int(n, 3, "all that are not");
+	setrlimit(RLIMIT_FSIZE, &none);
+	is_int(cap_flush(w), 0, "room again: it goes on where it stopped");
+	is_int(lseek(fd, 0, SEEK_CUR), head + (off_t)(5 * each), "with all");
+	at = 0;
+	ok(cap_unwritten(w, &at) == NULL, "and nothing is left");
+	cap_writer_free(w);
+	close(fd);
+}
+
 static void written(void)
 {
 	char data[] = "0123456789", text[8];
@@ -206,5 +246,6 @@ int main(void)
 	flipped_input();
 	foreign_input();
 	written();
+	unwritten();
 	return done_testing();
 }
