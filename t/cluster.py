@@ -22,8 +22,8 @@ CLIENT, ROUTE = ports(3), ports(3)
 URL = "nats://" + ",".join("127.0.0.1:%d" % p for p in CLIENT) + "/RUNS/camera"
 
 
-def start(*command):
-    p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+def start(*command, stdin=subprocess.DEVNULL):
+    p = subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log)
     atexit.register(lambda: p.poll() is None and p.kill())
     return p
 
@@ -39,25 +39,33 @@ cluster {{ name: C, host: 127.0.0.1, port: {ROUTE[i]}, routes: [{", ".join(f'"na
     return start("nats-server", "-c", f"node{i}.conf")
 
 
+def ends_well(p, what):
+    status = p.wait(240)
+    assert status == 0, f"{what}: exit {status}\n" + open("cluster.log").read()[-2000:]
+
+
 def events(path):
     return [struct.unpack_from("<Q", b, 28)[0] for k, b in blocks(open(path, "rb").read()) if k == 6]
 
 
 nodes = [node(i) for i in range(3)]
 subprocess.check_call("simdet --quiet -c chec -n 30000 -o - | evbuild --quiet -c chec -o big.events", shell=True)
-pub = start("evpub", URL + "?replicas=3", "big.events")
-time.sleep(rnd.uniform(3, 6))
+whole, half = open("big.events", "rb").read(), rnd.randrange(10_000_000, 100_000_000)
+pub = start("evpub", URL + "?replicas=3", stdin=subprocess.PIPE)
+pub.stdin.write(whole[:half])       # evpub holds what is in memory and pipe, so it is in the midst of it
 victim = rnd.randrange(3)
 nodes[victim].kill()
 nodes[victim].wait()
-assert pub.wait(240) == 0, "evpub"
+pub.stdin.write(whole[half:])
+pub.stdin.close()
+ends_well(pub, "evpub")
 sub = start("evsub", URL + "?durable=x", "--once", "-o", "all.events")
-assert sub.wait(240) == 0, "evsub"
+ends_well(sub, "evsub")
 nodes[victim] = node(victim)
 again = start("evpub", URL, "big.events")
-assert again.wait(240) == 0, "evpub once more"
+ends_well(again, "evpub once more")
 second = start("evsub", URL + "?start=all", "--once", "-o", "second.events")
-assert second.wait(240) == 0, "evsub of the three nodes"
+ends_well(second, "evsub of the three nodes")
 want, verdicts = events("big.events"), set()
 for f in ("all.events", "second.events"):
     got = events(f)
