@@ -173,6 +173,12 @@ is "$(sets 'CH:3,PAR:VSET')" 1 "is not repeated either"
 tell "silence on"
 exits 3 "a silent supply" -- set_hv -c 3 -v 64 --timeout=300ms
 like err 'no answer' "is said"
+offs=$(sets 'CH:2,PAR:OFF')
+exits 3 "one channel off, of a silent supply" -- set_hv -c 2 --off --timeout=300ms
+like err 'channel 2: asked for OFF 3 times, and nobody knows whether it is off' "is not said to be done"
+ok "but is sent all the same" -- test "$(sets 'CH:2,PAR:OFF')" -gt "$offs"
+exits 3 "but not of channel 4" -- set_hv -c 4 --off --timeout=300ms
+is "$(sets 'CH:4')" 0 "which may be all of them"
 tell "silence off"
 ok "a reply in pieces" -- sh -c "echo 'split on' >&3; hvset -s 127.0.0.1:$port -c 3 -v 65"
 echo "split off" >&3

@@ -36,7 +36,7 @@ rm stub/parallel
 # One night cannot be merged: something that is no file stands where its hour should.
 mkdir -p merged/20050622_08.nc/x
 exits 1 "nights, one of which fails" -- re --jobs=2 20050619 20050623
-like err '^remerge: 4 nights from 20050619 to 20050623, 4 to be merged' "the nights that have files"
+like err '^remerge: nights from 20050619 to 20050623: 4, to be merged: 4' "the nights that have files"
 like err '^remerge: FAILED: 20050622: ' "the failed one is named at the end"
 like err '^20050622	.*merge: .*20050622_08.nc' "and what merge said of it has its night before it"
 is "$(began)" 4 "each was begun once"

@@ -17,6 +17,7 @@
 #define OFF_TRIES  10
 #define OFF_PAUSE  (500 * TIM_MS)
 #define OFF_SILENT 3 /* rounds without any answer */
+#define FEWEST_ALL 4
 #define POLL_EVERY (250 * TIM_MS)
 #define MARGIN     (10 * TIM_S)
 #define LATCH      (HV_STAT_TRIP | HV_STAT_OVP | HV_STAT_OVT | HV_STAT_KILL)
@@ -333,8 +334,11 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 	}
 	end = hvask_channels(h->ask, w->board, &nch);
 
-	/* An OFF goes out even where the board says nothing of itself. */
-	if ((end == HVASK_ERROR || end == HVASK_REFUSED) && w->power == HVSET_OFF)
+	/* An OFF goes out even where the board says nothing of itself: supplies obey without an
+	 * answer. Not to a number that is likely to mean all channels. */
+	if (w->power == HVSET_OFF &&
+	    (end == HVASK_ERROR || end == HVASK_REFUSED ||
+		(end == HVASK_LOST && w->channel < FEWEST_ALL)))
 		return HVSET_DONE;
 	if (end != HVASK_OK)
 		return because(h, w, "BDNCH", end);
