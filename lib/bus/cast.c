@@ -332,7 +332,7 @@ int cast_end(struct cast *p, const uint8_t *block, size_t n)
 		return -1;
 	p->again_at = tim_mono();
 	p->end.sent = p->next.sent;
-	p->owed = p->z != NULL; /* if to anybody */
+	p->owed = p->z && zpub_owes(p->z);
 	return 0;
 }
 
