@@ -67,8 +67,10 @@ static void forget(struct nsub *s)
 
 static void lost(struct nsub *s, const char *what)
 {
-	forget(s);
+	/* The connection first: while it lives libnats may have a message in hand for the subscription
+	 * that we free (its issue 637). */
 	conn_lost(&s->conn, what);
+	forget(s);
 }
 
 /* ======== position ======== */
@@ -392,7 +394,7 @@ void nsub_free(struct nsub *s)
 		if (!s->lasting && s->name[0])
 			(void)js_DeleteConsumer(s->conn.js, s->conn.u->stream, s->name, NULL, NULL);
 	}
-	forget(s);
 	conn_free(&s->conn);
+	forget(s); /* as in lost() */
 	free(s);
 }
