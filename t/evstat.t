@@ -84,7 +84,7 @@ def run(argv, keys, rows=12, columns=60):
 for argv in (["evstat", "--every=100ms", "a.json", "b.json"], ["evstat", "--every=100ms", "zmq+tcp://127.0.0.1:9"]):
     code, out = run(argv, b"q")
     assert code == 0, (code, out)
-    assert out.startswith(b"\033[?1049h") and out.rstrip().endswith(b"\033[?1049l"), "the terminal is given back"
+    assert out.startswith(b"\033[?1049h") and out.rstrip().endswith(b"\033[?1049l"), ("the terminal is given back", out[:80], out[-200:])
     frames = out.split(b"\033[?2026h")[2:]
     assert all(f.startswith(b"\033[H") and b"\033[2J" not in f for f in frames), "drawn over, never cleared first"
     assert all(f.count(b"\r\n") <= 12 for f in frames), "no more rows than there are"

@@ -162,7 +162,7 @@ import json, os, signal, subprocess, sys, threading
 from bus import *
 what = sys.argv[1]
 big, small = open("far.events", "rb").read(), open("run.events", "rb").read()
-tee, once = what != "runs", what in ("end", "killed")
+tee, once = what in ("end", "stays"), what in ("end", "killed")
 pub = subprocess.Popen(["evpub", "--wait=1", "--status=pub.json", "zmq+tcp://127.0.0.1:0?hwm=5&linger=30s"] + ["--tee"] * tee,
                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 address = pub.stderr.readline().split()[-1].decode() + "?timeout=200ms" * (what == "killed")
@@ -184,6 +184,10 @@ until(lambda: size(what + ".events"))       # the subscriber is there and writes
 sub.send_signal(signal.SIGSTOP)             # and then it stands still
 until(stopped)
 def rest():
+    if what == "killed":                    # it dies before the end of its run
+        pub.stdin.write(big[500000:-int.from_bytes(big[-4:], "little")])
+        pub.stdin.flush()
+        return
     pub.stdin.write(big[500000:] + small * (what == "runs"))
     pub.stdin.close()
 threading.Thread(target=rest, daemon=True).start()
