@@ -158,8 +158,6 @@ static struct rot_options read_ports(void)
 	    .state = keep_path,
 	    .fast = fast,
 	    .slow = slow,
-	    .creep = slow / 2,
-	    .seek = fast / 4,
 	    .search = search,
 	    .tolerance = tolerance,
 	    .patience = patience,
@@ -257,17 +255,9 @@ static enum cli_exit do_there(const struct rot_request *q)
 	return end_of(q->verb, end, state, text);
 }
 
-static void listen_at_socket(struct rotserve *h, const struct net_spec *at, bool is_control)
-{
-	char ready[NET_TEXT], why[NET_WHY];
-
-	if (rotserve_listen(h, at, is_control, ready, why) < 0)
-		cli_die(errno == EPERM ? EXIT_REFUSED : EXIT_SYSTEM, "%s", why);
-	cli_ready(ready);
-}
-
 static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 {
+	char ready[NET_TEXT], why[NET_WHY];
 	struct net_spec at;
 	enum rot_end end;
 	struct rotserve *h = new_server(&end);
@@ -276,8 +266,11 @@ static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 	if (end != ROT_DONE)
 		cli_die(end == ROT_REFUSED ? EXIT_REFUSED : EXIT_SYSTEM, "%s", rotserve_why(h));
 	read_address(listen_at, "rotctl", &at);
-	listen_at_socket(h, &at, false);
-	listen_at_socket(h, &control, true);
+	for (int i = 0; i < 2; i++) {
+		if (rotserve_listen(h, i == 0 ? &at : &control, i == 1, ready, why) < 0)
+			cli_die(errno == EPERM ? EXIT_REFUSED : EXIT_SYSTEM, "%s", why);
+		cli_ready(ready);
+	}
 	if (automatic)
 		rotserve_auto(h, has_pa ? q->angle : NAN, q->parallactic);
 	while (!cli_stopping())

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/ends.h"
 #include "base/net.h"
 #include "base/tim.h"
 #include "file/raw.h"
@@ -67,7 +68,7 @@ static struct ring *ring;
 static struct rcv *rcv;
 static struct idle idle;
 static int space_fd = -1; /* on the disk that is written */
-static int64_t ends_mono = INT64_MAX, ends_utc = INT64_MAX;
+static struct ends ends;
 
 /* ---- before ---- */
 
@@ -90,7 +91,7 @@ static void read_options(void)
 	for (size_t i = 0; i < networks.n; i++)
 		if (net_cidr(networks.item[i], &allow[i], why) < 0)
 			cli_die(EXIT_USAGE, "--allow: %s", why);
-	if (until_text && tim_until(until_text, tim_now(), &ends_utc) < 0)
+	if (ends_set(&ends, duration, until_text) < 0)
 		cli_die(EXIT_USAGE, "--until: '%.32s' is not HH:MMZ or HH:MM:SSZ", until_text);
 	for (size_t i = 0; i < listeners.n; i++)
 		if (net_udp_add(&sockets, listeners.item[i], rcvbuf, why) < 0)
@@ -148,8 +149,6 @@ static void start(void)
 		cli_ready(net_text(&sockets.at[i], text));
 	if (idle_begin(&idle, &sockets, nap) < 0)
 		cli_die(EXIT_SYSTEM, "no timer: %s", strerror(errno));
-	if (duration)
-		ends_mono = tim_mono() + duration;
 }
 
 /* ---- what people want to know ---- */
@@ -231,7 +230,7 @@ static int run(void)
 
 	for (bool wait = false;;) {
 		int64_t utc = tim_now(), mono = tim_mono();
-		bool stop = cli_stopping() || mono >= ends_mono || utc >= ends_utc;
+		bool stop = cli_stopping() || mono >= ends.mono || utc >= ends.utc;
 		struct rcv_round t = rcv_drain(rcv, wait);
 		idle_note(&idle, t.got, mono);
 		if (t.empty && rcv_drained(rcv, utc, mono) < 0)
@@ -245,12 +244,12 @@ static int run(void)
 		}
 		report_rate(mono, 2 * TIM_S);
 		cli_tick();
-		int64_t until = MIN(show(mono), MIN(beat, ends_mono));
+		int64_t until = MIN(show(mono), MIN(beat, ends.mono));
 		wait = t.empty && idle_in_read(&idle, rcv_size(rcv));
 		if (t.full)
 			(void)rcv_wait_room(rcv, FULL_WAIT);
 		else if (t.empty && !wait)
-			idle_wait(&idle, rcv_size(rcv), MIN(until, mono + (ends_utc - utc)));
+			idle_wait(&idle, rcv_size(rcv), MIN(until, mono + (ends.utc - utc)));
 	}
 }
 

@@ -86,12 +86,14 @@ int io_writevall(int fd, struct iovec *iov, size_t n)
 	return 0;
 }
 
-ssize_t io_readall(int fd, void *buf, size_t n)
+/* at < 0: from where the descriptor stands. */
+static ssize_t read_from(int fd, char *buf, size_t n, int64_t at)
 {
 	size_t got = 0;
 
 	while (got < n) {
-		ssize_t k = read(fd, (char *)buf + got, n - got);
+		ssize_t k = at < 0 ? read(fd, buf + got, n - got)
+				   : pread(fd, buf + got, n - got, at + (int64_t)got);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
@@ -101,6 +103,16 @@ ssize_t io_readall(int fd, void *buf, size_t n)
 		got += (size_t)k;
 	}
 	return (ssize_t)got;
+}
+
+ssize_t io_readall(int fd, void *buf, size_t n)
+{
+	return read_from(fd, buf, n, -1);
+}
+
+ssize_t io_readat(int fd, void *buf, size_t n, int64_t at)
+{
+	return read_from(fd, buf, n, at);
 }
 
 bool io_take_lines(int fd, char *text, size_t room, size_t *have, void (*take)(const char *line))

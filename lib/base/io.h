@@ -35,6 +35,9 @@ int io_writevall(int fd, struct iovec *iov, size_t n);
 /* Reads until n bytes or end of file; the count read. */
 ssize_t io_readall(int fd, void *buf, size_t n);
 
+/* The same from a place in the file, which is not where it stands then. */
+ssize_t io_readat(int fd, void *buf, size_t n, int64_t at);
+
 /* Reads a whole regular file of at most max bytes into memory, with a NUL after it; the caller
  * frees. NULL with errno; EFBIG when it is longer. */
 char *io_slurp(const char *path, size_t max, size_t *n);

@@ -664,16 +664,25 @@ static enum rot_end until_rest(struct rot *r, const struct bounds *b, const char
 	}
 }
 
+/* Degrees a second: at the tab's edge, and towards the tab. */
+static double creep(const struct rot *r)
+{
+	return r->o.slow / 2;
+}
+
+static double seek(const struct rot *r)
+{
+	return r->o.fast / 4;
+}
+
 static enum rot_end set_speed(struct rot *r, double speed)
 {
 	return set(r, "VM", rot_motor_count(&r->o.setup, speed));
 }
 
-/* Turns the motor by so many degrees. */
-static enum rot_end turn(struct rot *r, double by, double speed)
+/* Before any turn: its speed is set, where both encoders stand is known, and nobody wants a stop. */
+static enum rot_end get_ready(struct rot *r, double speed)
 {
-	struct bounds b;
-	enum mcode_answer a;
 	enum rot_end end = set_speed(r, speed);
 
 	if (end == ROT_DONE)
@@ -682,6 +691,16 @@ static enum rot_end turn(struct rot *r, double by, double speed)
 		end = read_gear(r, AD4_EXACT);
 	if (end == ROT_DONE && r->stopping)
 		end = fail(r, ROT_STOPPED, "stopped");
+	return end;
+}
+
+/* Turns the motor by so many degrees. */
+static enum rot_end turn(struct rot *r, double by, double speed)
+{
+	struct bounds b;
+	enum mcode_answer a;
+	enum rot_end end = get_ready(r, speed);
+
 	if (end != ROT_DONE)
 		return end;
 	bound(r, &b, by < 0 ? -by : 0, by > 0 ? by : 0, speed);
@@ -864,7 +883,7 @@ static enum rot_end set_up(struct rot *r)
 	const struct rot_setup *s = &r->o.setup;
 	const struct setting all[] = {{"EE", 1}, {"SM", 0}, {"DE", 1}, {"ER", 0}, {"ST", 0},
 	    {"A", rot_motor_count(s, ACCEL)}, {"D", rot_motor_count(s, ACCEL)},
-	    {"VM", rot_motor_count(s, r->o.fast)}, {"VI", rot_motor_count(s, r->o.creep)}};
+	    {"VM", rot_motor_count(s, r->o.fast)}, {"VI", rot_motor_count(s, creep(r))}};
 	enum rot_end end = set_all(r, all, sizeof all / sizeof *all);
 
 	if (end == ROT_DONE)
@@ -898,23 +917,17 @@ static enum rot_end seek_tab(struct rot *r)
 	char away[ROT_WHY];
 	struct bounds b;
 	int64_t seen = 0;
-	enum rot_end end = set_speed(r, r->o.seek);
+	enum rot_end end = get_ready(r, seek(r));
 
-	if (end == ROT_DONE)
-		end = read_motor(r, HOLD);
-	if (end == ROT_DONE)
-		end = read_gear(r, AD4_EXACT);
-	if (end == ROT_DONE && r->stopping)
-		end = fail(r, ROT_STOPPED, "stopped");
 	if (end != ROT_DONE)
 		return end;
 	snprintf(away, sizeof away,
 	    "no home tab within %.0f degrees clockwise, so it was turned back. If the e-box stands "
 	    "clockwise of home: rotctl home --first=40; else look at the IR sensor and its cable",
 	    r->o.search);
-	bound(r, &b, r->o.search, MARGIN, r->o.seek);
+	bound(r, &b, r->o.search, MARGIN, seek(r));
 	/* the creep from the far side of the tab takes its own time */
-	b.deadline += (int64_t)(3 / r->o.creep * (double)TIM_S);
+	b.deadline += (int64_t)(3 / creep(r) * (double)TIM_S);
 	if ((end = command(r, "HM 1")) != ROT_DONE && r->m.error == 0)
 		return end;
 	end = until_rest(r, &b, away);

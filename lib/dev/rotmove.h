@@ -21,13 +21,11 @@
 struct rot_options {
 	struct rot_setup setup;
 	struct tty_spec motor, encoder;
-	const char *state; /* the file (rotkeep.h) */
-	double fast, slow,
-	    creep;        /* degree/s: a coarse move, the last approach, at the tab's edge */
-	double seek;      /* degree/s: towards the tab */
-	double search;    /* degrees: so far clockwise home looks for the tab */
-	double tolerance; /* degrees: of the gear encoder to the target */
-	int64_t patience; /* ns: for a serial line that is gone */
+	const char *state;         /* the file (rotkeep.h) */
+	double fast, slow;         /* degree/s: a coarse move, the last approach */
+	double search;             /* degrees: so far clockwise home looks for the tab */
+	double tolerance;          /* degrees: of the gear encoder to the target */
+	int64_t patience;          /* ns: for a serial line that is gone */
 	void (*interrupted)(void); /* called after a signal in the middle of a question */
 };
 

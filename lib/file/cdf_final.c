@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/io.h"
 #include "file/cdf_final.h"
 #include "file/pub.h"
 
@@ -37,20 +38,12 @@ size_t cdf_block_rows(const struct cdf_head *h)
 
 int cdf_read_rows(const struct cdf_head *h, int fd, uint64_t first, size_t n, uint8_t *rows)
 {
-	size_t want = n * h->recsize, done = 0;
+	size_t want = n * h->recsize;
+	ssize_t got = io_readat(fd, rows, want, (int64_t)(h->first + first * h->recsize));
 
-	while (done < want) {
-		ssize_t got = pread(
-		    fd, rows + done, want - done, (off_t)(h->first + first * h->recsize + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got == 0)
-			errno = EIO;
-		if (got <= 0)
-			return -1;
-		done += (size_t)got;
-	}
-	return 0;
+	if (got >= 0 && (size_t)got < want)
+		errno = EIO;
+	return got == (ssize_t)want ? 0 : -1;
 }
 
 /* Values of 1, 2, 4 or 8 bytes turned from row order to record-last order, in tiles that stay in

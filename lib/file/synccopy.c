@@ -83,24 +83,6 @@ static int write_at(int fd, const char *p, size_t n, int64_t at)
 	return 0;
 }
 
-/* Up to n bytes, fewer at the end of the file. */
-static ssize_t read_at(int fd, char *p, size_t n, int64_t at)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t k = pread(fd, p + got, n - got, at + (int64_t)got);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -1;
-		if (k == 0)
-			break;
-		got += (size_t)k;
-	}
-	return (ssize_t)got;
-}
-
 static size_t least(int64_t left, size_t most)
 {
 	return left < (int64_t)most ? (size_t)left : most;
@@ -121,7 +103,7 @@ static int copy_by_hand(int in, int out, int64_t from, int64_t to, bool (*stoppi
 	while (from < to) {
 		if (stopped(stopping))
 			return -1;
-		ssize_t n = read_at(in, buf, least(to - from, sizeof buf), from);
+		ssize_t n = io_readat(in, buf, least(to - from, sizeof buf), from);
 		if (n == 0)
 			errno = EPROTO;
 		if (n <= 0 || write_at(out, buf, (size_t)n, from) < 0)
@@ -159,8 +141,8 @@ int sync_same(int a, int b, int64_t from, int64_t to, bool (*stopping)(void))
 		if (stopped(stopping))
 			return -1;
 		size_t want = least(to - from, sizeof left);
-		ssize_t n = read_at(a, left, want, from);
-		ssize_t m = n < 0 ? n : read_at(b, right, want, from);
+		ssize_t n = io_readat(a, left, want, from);
+		ssize_t m = n < 0 ? n : io_readat(b, right, want, from);
 		if (n < 0 || m < 0)
 			return -1;
 		if (n != m || (size_t)n != want || memcmp(left, right, want) != 0)
