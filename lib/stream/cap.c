@@ -494,6 +494,32 @@ static int add_interface(struct cap_reader *r, const uint8_t *body, size_t n)
 	return 0;
 }
 
+/* "late 3" in an end mark: so many of ifdrop, under that name. */
+static void named_loss(struct cap_reader *r, const uint8_t *text, size_t n)
+{
+	char name[CAP_LOSS_NAME + 20];
+	uint64_t lost;
+	int used = -1;
+
+	if (n == 0 || n >= sizeof name)
+		return;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	char *space = strrchr(name, ' ');
+	if (!space || space == name || space - name >= CAP_LOSS_NAME ||
+	    sscanf(space, " %20" SCNu64 "%n", &lost, &used) != 1 || space[used] != '\0')
+		return;
+	*space = '\0';
+	for (struct cap_loss *l = r->state.lost; l < r->state.lost + TALLY_MAX; l++) {
+		if (l->name[0] == '\0')
+			strcpy(l->name, name);
+		if (strcmp(l->name, name) == 0) {
+			l->n += lost;
+			return;
+		}
+	}
+}
+
 /* A heartbeat, or the end mark with its counts. */
 static enum cap_next statistics(
     struct cap_reader *r, const uint8_t *body, size_t n, struct cap_record *record)
@@ -507,7 +533,9 @@ static enum cap_next statistics(
 	if (n < sizeof(struct isb) || get32(r, body) >= r->nifaces)
 		return CAP_ERROR;
 	while (next_option(r, &p, body + n, &code, &value, &len)) {
-		if (code <= ISB_USRDELIV && len == 8)
+		if (code == OPT_COMMENT && r->ours)
+			named_loss(r, value, len);
+		else if (code <= ISB_USRDELIV && len == 8)
 			count[code] = get64(r, value);
 		marked |= code == ISB_USRDELIV;
 	}

@@ -19,6 +19,7 @@ enum block { BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_ISB = 5, BLOCK_EPB = 6
 enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d };
 enum option {
 	OPT_END = 0,
+	OPT_COMMENT = 1,
 	SHB_USERAPPL = 4,
 	IF_NAME = 2,
 	IF_DESCRIPTION = 3,

@@ -1,6 +1,7 @@
 /* capwrite.c - capture streams written: pcapng, always little-endian */
 #include "capin.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,15 +113,28 @@ size_t cap_beat(uint8_t *to, int64_t time)
 	return close_block(to, put_isb(to, time), BLOCK_ISB);
 }
 
-size_t cap_endmark(
-    uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, uint64_t osdrop, uint64_t usrdeliv)
+static size_t put_endmark(uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
+    uint64_t osdrop, uint64_t usrdeliv, const struct tally_item *lost)
 {
 	uint8_t *p = put_isb(to, time);
 	p = put_option_u64(p, ISB_IFRECV, ifrecv);
 	p = put_option_u64(p, ISB_IFDROP, ifdrop);
 	p = put_option_u64(p, ISB_OSDROP, osdrop);
 	p = put_option_u64(p, ISB_USRDELIV, usrdeliv);
+	for (int i = 0; lost && i < TALLY_MAX && lost[i].name; i++) {
+		char text[CAP_LOSS_NAME + 20];
+		int n = snprintf(
+		    text, sizeof text, "%.*s %" PRIu64, CAP_LOSS_NAME - 1, lost[i].name, lost[i].n);
+		if (lost[i].n)
+			p = put_option(p, OPT_COMMENT, text, (size_t)n);
+	}
 	return close_block(to, put_option_end(p), BLOCK_ISB);
+}
+
+size_t cap_endmark(
+    uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, uint64_t osdrop, uint64_t usrdeliv)
+{
+	return put_endmark(to, time, ifrecv, ifdrop, osdrop, usrdeliv, NULL);
 }
 
 struct cap_writer {
@@ -211,11 +225,11 @@ size_t cap_pending(const struct cap_writer *w)
 }
 
 int cap_finish(struct cap_writer *w, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
-    uint64_t osdrop, uint64_t usrdeliv)
+    uint64_t osdrop, uint64_t usrdeliv, const struct tally_item *lost)
 {
 	if (!cap_room(w, 0))
 		return -1;
-	w->used += cap_endmark(w->buf + w->used, time, ifrecv, ifdrop, osdrop, usrdeliv);
+	w->used += put_endmark(w->buf + w->used, time, ifrecv, ifdrop, osdrop, usrdeliv, lost);
 	return cap_flush(w);
 }
 
