@@ -21,6 +21,7 @@ static struct cli_list listens, allows, cameras;
 static int64_t telescope_age = 10 * TIM_S, margin = 10 * TIM_S, finish = 5 * TIM_MIN, idle = TIM_H;
 static double warm = -20;
 static bool no_warm_up, interactive;
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
     {"backend", 'b', CLI_STR, &back, "NAME", "sim, andor or indi (sim)", 0, 0},
@@ -31,6 +32,7 @@ static const struct cli_option options[] = {
     {"stdio", 'i', CLI_FLAG, &interactive, NULL, "one client, on standard input and output", 0, 0},
     {"dir", 0, CLI_STR, &dir, "DIR", "where images go (.)", 0, 0},
     {"prefix", 0, CLI_STR, &prefix, "XX", "two letters that file names begin with (ST)", 0, 0},
+    {CLI_MIN_FREE(space)},
     {"state", 0, CLI_STR, &state, "FILE", "keeps the settings (DIR/.seqd-XX.state)", 0, 0},
     {"telescope", 0, CLI_STR, &telescope, "FILE", "keywords of the telescope, now", 0, 0},
     {"telescope-age", 0, CLI_TIME, &telescope_age, "TIME", "older ones are stale (10s)", 0, 0},
@@ -52,6 +54,7 @@ static const struct cli_program program = {.name = "seqd",
 
 static struct cam *cam;
 static struct seqserve *server;
+static int dir_fd = -1;
 
 /* ---- what the server has to say ---- */
 
@@ -127,6 +130,7 @@ static void check_options(void)
 		cli_die(EXIT_USAGE, "--facility=%s: local0 to local7 are expected", talker.place);
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		cli_die(EXIT_SYSTEM, "%s: no such folder: make it, or name another by --dir", dir);
+	dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Clients are told the names of files, and stand elsewhere. */
 	if (dir[0] != '/' && realpath(dir, whole))
 		dir = whole;
@@ -208,6 +212,7 @@ int main(int argc, char **argv)
 			cli_die(EXIT_SYSTEM, "cannot go on: %s", strerror(errno));
 		if (cli_stopping())
 			seqserve_stop(server);
+		cli_watch_space(&space, dir_fd, dir);
 		cli_tick();
 	}
 	seqserve_free(server);

@@ -4,10 +4,13 @@
 . "$top/t/lib-seq.sh"
 need nc
 hear
-seqd_on; d=$pid
+seqd_on --min-free=100000T; d=$pid
 port=${address##*:}
 # say LINES: what a person with nc would see
 say() { printf '%s\n' "$@" | nc -N 127.0.0.1 "$port" >said; }
+
+until_true 5 grep -q "img: only [0-9]* MiB are free (--min-free)" seqd.err
+tap $? "a disk with too little space is told"
 
 # ---- by hand ----
 say 'xbin 2'
