@@ -242,7 +242,7 @@ static enum cli_exit finish(enum cap_next what)
 	if (!out_error)
 		check(broken ? cap_flush(out)
 			     : cap_finish(out, last_stamp, n->events + ifdrop + n->dropped, ifdrop,
-				   n->dropped, n->events));
+				   n->dropped, n->events, tally.lost));
 	check(cli_close_output(out_fd));
 	if (code == EXIT_DATA && n->events == 0 && out_fd != STDOUT_FILENO)
 		unlink(output); /* nothing is in it but a header, and it would be in the way */

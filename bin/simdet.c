@@ -256,7 +256,7 @@ static int write_packets(int fd, int64_t start)
 			note_counts();
 	}
 	note_counts();
-	return cap_finish(writer, at, sent, 0, 0, sent);
+	return cap_finish(writer, at, sent, 0, 0, sent, NULL);
 }
 
 static enum cli_exit write_all(void)

@@ -124,7 +124,7 @@ clock=$(awk '$3 != "_" { if (!n++) { t0 = $1; a = $3 } t1 = $1; b = $3; if (int(
 		if (t1 - t0 > 60) printf " to %+.3f s", b
 	}' "$tmp/samples")
 edges=$(wc -l <"$tmp/edges")
-[ "$edges" -eq 0 ] || clock="$clock, $edges edges, $(awk '{ s += $2 * $2 } END { printf "%.1f ms rms", sqrt(s / NR) }' "$tmp/edges")"
+[ "$edges" -eq 0 ] || clock="$clock, $edges edge$([ "$edges" -eq 1 ] || echo s), $(awk '{ s += $2 * $2 } END { printf "%.1f ms rms", sqrt(s / NR) }' "$tmp/edges")"
 
 # ---- words ----
 
@@ -223,6 +223,7 @@ plot '$tmp/bars' using (0.5*(\$1+\$2)):(1.5):1:2:(1):(2):(obs(\$3)) with boxxyer
 do for [i = 101:700] { unset label i }
 unset label 1; unset label 2; unset label 4; do for [i = 20:23] { unset label i }
 set border 3 lc '#555555'; set tics nomirror out scale 0.6 textcolor '#333333'; set grid lc '#e4e4e4'
+set xtics nomirror; set ytics nomirror
 EOF
 	if [ -s "$tmp/streams" ]; then
 		panel 0.06 0.62 0.43 0.84 "bolometers, AC, from the quietest to the noisiest"

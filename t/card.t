@@ -5,7 +5,7 @@ python=/usr/bin/python3
 page=$top/man5/fyke-card.5
 
 # literal NAME: the text between NAME-begin and NAME-end in the page
-literal() { sed -n "/$1-begin/,/$1-end/{/^[.]/d;p;}" "$page"; }
+literal() { sed -n "/$1-begin/,/$1-end/{/^[.]/d;s/\\\\e/\\\\/g;p;}" "$page"; }
 records() { # records FILE: datagrams of four bolometer boards as a classic pcap of Ethernet frames
 	$python - "$1" <<'END'
 import struct, sys
@@ -40,6 +40,7 @@ bolometer 100.0 100.25 100.5 100.75
 END
 	sed 's/25\.1[0-9]*/25.1/' out >shown
 	same shown expected "and finds what was sent"
+	is "$(grep -c . reader.py) $(awk 'length > 95' reader.py | wc -l)" "15 0" "in 15 lines"
 	{ head -c 8 /dev/zero; printf '\200\001\177\377'; head -c 132 /dev/zero; } >targetc
 	ok "it reads chec.card" -- $python reader.py "$top/etc/cards/chec.card" targetc
 	like out '^amplitude 0\.0763 5000\.' "with the sign bit turned over"
@@ -47,6 +48,35 @@ END
 	ok "it reads rfsoc.card" -- $python reader.py "$top/etc/cards/rfsoc.card" rfsoc
 	like out '^second 1732041385\.0' "with the seconds that begin within a byte"
 	like out '^nanosecond 123456789\.0' "and the nanoseconds after them"
+	# Every card, every value: what the reader finds in a datagram is what raw2nc makes of it.
+	sed 's/\[:4\]//' reader.py >all.py
+	cat >agree.py <<'END'
+import contextlib, io, runpy, subprocess, sys, netCDF4, numpy as np
+from pcapng import packets
+path, name = sys.argv[1:]
+subprocess.run(["simdet", "-c", path, "-m", "1", "-n", "10", "-o", name + ".pcapng"], check=True)
+subprocess.run(["raw2nc", "-c", path, "-o", name + ".nc", name + ".pcapng"], check=True)
+d, rows = netCDF4.Dataset(name + ".nc"), 0
+size = next(int(l.split("=")[1]) for l in d.card.splitlines() if l.startswith(("record =", "datagram =")))
+for p in packets(name + ".pcapng"):
+    for at in range(0, len(p.data), size):
+        with open("record", "wb") as f:
+            f.write(p.data[at:at + size])
+        sys.argv[1:] = path, "record"
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            card = runpy.run_path("all.py")["card"]
+        fields = [l.split() for l in out.getvalue().splitlines()]
+        for f, *values in fields:
+            theirs = np.ma.compressed(d[dict(card["field " + f]).get("name", f)][rows])
+            assert np.allclose(np.array(values, "f8"), theirs.astype("f8"), rtol=1e-15), (f, rows)
+        rows += 1
+print(rows, len(fields))
+END
+	for c in "$top"/etc/cards/*.card; do
+		name=$(basename "$c" .card)
+		ok "$name by the reader and by raw2nc" -- env PYTHONPATH="$top/t" $python agree.py "$c" "$name"
+		is "$(cat out)" "10 $(grep -c '^\[field ' "$c")" "ten records, every field"
+	done
 else
 	skip "the page's reader needs python3-numpy"
 fi

@@ -97,6 +97,18 @@ exits 5 "--max-loss=5" -- evbuild -c ./tiny.card --max-loss=5 strange.pcapng
 mv out strange.events
 py bodies.py strange.events >got
 like got "\\(5, b'.x06.x00.x00" "what it could not use is in the end mark too"
+is "$(tail -n 1 got | grep -o "(1, b'[^']*')" | tr '\n' ' ')" \
+    "(1, b'conflict 1') (1, b'duplicate 1') (1, b'empty 1') (1, b'malformed 1') (1, b'unknown source 2') " "each by its name"
+if command -v raw2nc >/dev/null; then
+	ok "the events of two such runs" -- sh -c 'cat strange.events strange.events | raw2nc -o strange.nc'
+	ncdump -v loss_name,loss_count strange.nc | sed -n '/^data:/,$p' | tr -d '\n' |
+		awk -F'[=;]' '{ n = split($2, name, /", *"/); split($4, count, ","); for (i = 1; i <= n; i++) if (count[i] + 0) { gsub(/[" ]*$|^ *"/, "", name[i]); print count[i] + 0, name[i] } }' >got
+	printf '%s\n' "12 lost or doubled upstream, as of the end mark" "2 evbuild: duplicate" "2 evbuild: conflict" \
+	    "4 evbuild: unknown source" "2 evbuild: malformed" "2 evbuild: empty" >want
+	same got want "have the names and sums in the netCDF's loss table"
+else
+	skip "raw2nc is not built"
+fi
 
 # ---- usage ----
 ok "--list" -- evbuild --list

@@ -37,6 +37,11 @@ raw2nc --quiet -c roach2c -o roach.nc roach.pcapng && ok "packets" -- env QUICKL
 is "$(awk '{ n += $4 } END { print n }' kept2/rate)" "$(value roach.nc 1)" "what is missing stands where it is missing"
 raw2nc --quiet -c roach2c --names=toltec -o toltec.nc roach.pcapng && ok "TolTEC's names" -- quicklook toltec.nc
 raw2nc --quiet -c roach2c --names=kid -o kid.nc roach.pcapng && ok "roach2pcp's names" -- quicklook kid.nc
+# 1,003 records are no multiple of 200 bins.
+simdet --quiet -c rfsoc -m 1 -n 1003 --drop=@500 -o level.pcapng && raw2nc --quiet -c rfsoc -o level.nc level.pcapng
+ok "a constant rate" -- env QUICKLOOK_KEEP=level quicklook level.nc
+is "$(cut -d' ' -f2 level/rate | sort -n | uniq -c | awk '{ printf "%d of %.6g  ", $1, $2 }')" "1 of 390.917  199 of 488.281  " \
+    "is level but where a record is missing"
 simdet --quiet -c rfsoc -m 1 -n 1 -o one.pcapng && raw2nc --quiet -c rfsoc -o one.nc one.pcapng &&
     ok "a single record" -- quicklook one.nc
 cp run.nc "it's a \$(file).nc"

@@ -2,15 +2,18 @@
  * cdf_events.c - an event stream into netCDF files
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/tim.h"
 #include "file/cdf_events.h"
 #include "file/cdf_field.h"
+#include "stream/build.h"
 #include "stream/evt.h"
 
-#define FLAG_FILL (1 << 16) /* a measured value equals the fill value */
+#define FLAG_FILL (1 << 16)   /* a measured value equals the fill value */
+#define BUILDER   "evbuild: " /* the rows of the loss table that an end mark names */
 
 enum loss {
 	EVENTS_INCOMPLETE,
@@ -33,8 +36,9 @@ struct cdf_events {
 	struct cdf_run run;
 	const struct card *card;
 	struct tally *tally;
-	struct cdf_loss loss[LOSSES + 1];
-	bool began;    /* there was an event */
+	struct cdf_loss loss[LOSSES + TALLY_MAX + 1]; /* the builder's losses stand behind ours */
+	char builder[TALLY_MAX][CAP_LOSS_NAME + 16];  /* their names */
+	bool began;                                   /* there was an event */
 	bool again;    /* the next event begins a segment: another stream */
 	uint64_t next; /* number of the next event */
 
@@ -69,11 +73,17 @@ struct cdf_events *cdf_events_new(
     const struct cdf_options *o, const struct card *c, struct tally *t)
 {
 	struct cdf_events *e = calloc(1, sizeof *e);
+	struct tally_item lost[TALLY_MAX];
 
 	if (!e)
 		return NULL;
 	for (int i = 0; i < LOSSES; i++)
 		e->loss[i].name = loss_names[i];
+	build_losses(&(struct build_count){0}, lost);
+	for (int i = 0; i < TALLY_MAX && lost[i].name; i++) {
+		snprintf(e->builder[i], sizeof e->builder[i], BUILDER "%s", lost[i].name);
+		e->loss[LOSSES + i].name = e->builder[i];
+	}
 	e->card = c;
 	e->tally = t;
 	t->unit = "events";
@@ -308,6 +318,10 @@ void cdf_events_state(struct cdf_events *e, const struct cap_state *s)
 	e->loss[DAMAGED].n = s->damaged;
 	e->loss[SKIPPED].n = s->skipped;
 	e->loss[CUT].n = s->cut;
+	for (struct cdf_loss *l = e->loss + LOSSES; l->name; l++)
+		for (int i = 0; i < TALLY_MAX; i++)
+			if (strcmp(l->name + strlen(BUILDER), s->lost[i].name) == 0)
+				l->n = s->lost[i].n;
 }
 
 int cdf_events_commit(struct cdf_events *e)

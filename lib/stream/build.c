@@ -770,13 +770,20 @@ const struct build_count *build_count(const struct build *b)
 	return &b->n;
 }
 
+void build_losses(const struct build_count *n, struct tally_item lost[TALLY_MAX])
+{
+	const struct tally_item all[TALLY_MAX] = {{"late", n->late}, {"duplicate", n->duplicate},
+	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
+	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", n->truncated},
+	    {"fragment", n->fragments}};
+
+	memcpy(lost, all, sizeof all);
+}
+
 void build_tally(const struct build *b, struct tally *t)
 {
 	const struct build_count *n = &b->n;
-	const struct tally_item lost[] = {{"late", n->late}, {"duplicate", n->duplicate},
-	    {"conflict", n->conflict}, {"stray", n->stray}, {"unknown source", n->unknown},
-	    {"malformed", n->malformed}, {"empty", n->empty}, {"truncated", n->truncated},
-	    {"fragment", n->fragments}, {"not written", n->unwritten}};
+	int i;
 	const struct tally_item also[] = {{"events", n->events}, {"complete", n->complete},
 	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
 	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
@@ -788,7 +795,10 @@ void build_tally(const struct build *b, struct tally *t)
 	t->held = n->held;
 	t->queue_used = b->tail - b->head;
 	t->queue_size = b->o.open_max;
-	memcpy(t->lost, lost, sizeof lost);
+	build_losses(n, t->lost);
+	for (i = 0; t->lost[i].name; i++)
+		;
+	t->lost[i] = (struct tally_item){"not written", n->unwritten};
 	memcpy(t->also, also, sizeof also);
 }
 

@@ -112,6 +112,10 @@ struct cap_writer;
 void build_unwritten(struct build *b, const struct cap_writer *out);
 
 const struct build_count *build_count(const struct build *b);
+
+/* The losses of n by their names, as they stand in the end mark of an event stream. */
+void build_losses(const struct build_count *n, struct tally_item lost[TALLY_MAX]);
+
 void build_tally(const struct build *b, struct tally *t);              /* the same for people */
 uint64_t build_source_records(const struct build *b, unsigned source); /* stored, per source */
 uint64_t build_source_lost(const struct build *b, unsigned source); /* late, stray, duplicate ... */

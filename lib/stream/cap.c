@@ -1,12 +1,8 @@
 /*
- * cap.c - capture streams: pcapng read and written, classic pcap read
- *
- * Block layouts: draft-ietf-opsawg-pcapng sections 4.1 (SHB), 4.2 (IDB), 4.3 (EPB), 4.6 (ISB);
- * draft-ietf-opsawg-pcap for the classic file.
+ * cap.c - capture streams read: pcapng, and classic pcap (draft-ietf-opsawg-pcap)
  */
-#include "cap.h"
+#include "capin.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,290 +15,11 @@
 #include "base/crc.h"
 #include "base/io.h"
 #include "base/tim.h"
-#include "base/wire.h"
 
 #define TIME_MAX   (INT64_MAX - 366 * TIM_DAY)
 #define BLOCK_MAX  (2 << 20) /* the longest block that is believed */
 #define READ_STEP  (256 << 10)
-#define WRITE_STEP (256 << 10)
 #define IFACES_MAX 256
-
-enum block { BLOCK_SHB = 0x0a0d0d0a, BLOCK_IDB = 1, BLOCK_ISB = 5, BLOCK_EPB = 6 };
-enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d };
-enum option {
-	OPT_END = 0,
-	SHB_USERAPPL = 4,
-	IF_NAME = 2,
-	IF_DESCRIPTION = 3,
-	IF_TSRESOL = 9,
-	IF_TSOFFSET = 14,
-	EPB_HASH = 3,
-	EPB_DROPCOUNT = 4,
-	ISB_IFRECV = 4,
-	ISB_IFDROP = 5,
-	ISB_OSDROP = 7,
-	ISB_USRDELIV = 8
-};
-enum { HASH_CRC32 = 2 };
-
-struct block_head {
-	u32le type, length;
-};
-struct shb {
-	u32le magic;
-	u16le major, minor;
-	i64le section;
-};
-struct idb {
-	u16le link, reserved;
-	u32le snaplen;
-};
-struct epb {
-	u32le iface, time_high, time_low, caplen, origlen;
-};
-struct isb {
-	u32le iface, time_high, time_low;
-};
-struct opt {
-	u16le code, length;
-};
-struct epb_tail {
-	struct opt hash;
-	uint8_t algorithm;
-	u32le crc;
-	uint8_t pad[3];
-};
-
-static_assert(sizeof(struct block_head) == 8, "block type and length");
-static_assert(sizeof(struct shb) == 16, "section header body");
-static_assert(sizeof(struct idb) == 8, "interface description body");
-static_assert(sizeof(struct epb) == 20, "enhanced packet body");
-static_assert(sizeof(struct block_head) + sizeof(struct epb) == CAP_HEAD, "room before the data");
-static_assert(sizeof(struct isb) == 12, "interface statistics body");
-static_assert(sizeof(struct epb_tail) == 12, "epb_hash with a CRC32");
-
-static size_t padded(size_t n)
-{
-	return (n + 3) & ~(size_t)3;
-}
-
-/* ======== writing: always little-endian ======== */
-
-static uint8_t *put_option(uint8_t *to, enum option code, const void *value, size_t n)
-{
-	struct opt *o = (struct opt *)to;
-	wire_put(&o->code, (uint16_t)code);
-	wire_put(&o->length, (uint16_t)n);
-	memset(to + sizeof *o + (n & ~(size_t)3), 0, padded(n) - (n & ~(size_t)3));
-	memcpy(to + sizeof *o, value, n);
-	return to + sizeof *o + padded(n);
-}
-
-static uint8_t *put_option_u64(uint8_t *to, enum option code, uint64_t v)
-{
-	u64le w;
-	wire_put(&w, v);
-	return put_option(to, code, &w, sizeof w);
-}
-
-static uint8_t *put_option_end(uint8_t *to)
-{
-	memset(to, 0, sizeof(struct opt));
-	return to + sizeof(struct opt);
-}
-
-/* Type and both lengths of the block that begins at block and whose body ends at end. */
-static size_t close_block(uint8_t *block, uint8_t *end, enum block type)
-{
-	struct block_head *h = (struct block_head *)block;
-	size_t n = (size_t)(end - block) + 4;
-	wire_put(&h->type, (uint32_t)type);
-	wire_put(&h->length, (uint32_t)n);
-	wire_put((u32le *)end, (uint32_t)n);
-	return n;
-}
-
-static void put_time(u32le *high, u32le *low, int64_t time)
-{
-	wire_put(high, (uint32_t)((uint64_t)time >> 32));
-	wire_put(low, (uint32_t)time);
-}
-
-size_t cap_seal(uint8_t *block, size_t len, size_t origlen, int64_t time, uint64_t dropped)
-{
-	struct epb *e = (struct epb *)(block + sizeof(struct block_head));
-	uint8_t *data = block + CAP_HEAD, *p = data + len;
-
-	wire_put(&e->iface, 0);
-	put_time(&e->time_high, &e->time_low, time);
-	wire_put(&e->caplen, (uint32_t)len);
-	wire_put(&e->origlen, (uint32_t)origlen);
-	while ((p - data) & 3)
-		*p++ = 0;
-	struct epb_tail *t = (struct epb_tail *)p;
-	wire_put(&t->hash.code, EPB_HASH);
-	wire_put(&t->hash.length, 5);
-	t->algorithm = HASH_CRC32;
-	wire_put(&t->crc, crc_32(data, len));
-	memset(t->pad, 0, sizeof t->pad);
-	p += sizeof *t;
-	if (dropped)
-		p = put_option_u64(p, EPB_DROPCOUNT, dropped);
-	return close_block(block, put_option_end(p), BLOCK_EPB);
-}
-
-size_t cap_header(uint8_t *to, int link, const char *program, const char *name, const char *text)
-{
-	struct shb *s = (struct shb *)(to + sizeof(struct block_head));
-	uint8_t *p = (uint8_t *)(s + 1);
-	char app[256];
-
-	wire_put(&s->magic, BYTE_ORDER_MAGIC);
-	wire_put(&s->major, 1);
-	wire_put(&s->minor, 0);
-	wire_put(&s->section, -1);
-	int n = snprintf(app, sizeof app, "fyke %s %s", program, FYKE_VERSION);
-	p = put_option(p, SHB_USERAPPL, app, n < (int)sizeof app ? (size_t)n : sizeof app - 1);
-	size_t done = close_block(to, put_option_end(p), BLOCK_SHB);
-
-	struct idb *i = (struct idb *)(to + done + sizeof(struct block_head));
-	p = (uint8_t *)(i + 1);
-	wire_put(&i->link, (uint16_t)link);
-	wire_put(&i->reserved, 0);
-	wire_put(&i->snaplen, CAP_DATA_MAX);
-	p = put_option(p, IF_NAME, name, strnlen(name, 255));
-	if (text)
-		p = put_option(p, IF_DESCRIPTION, text, strnlen(text, CAP_DESC_MAX));
-	p = put_option(p, IF_TSRESOL, "\x09", 1);
-	return done + close_block(to + done, put_option_end(p), BLOCK_IDB);
-}
-
-static uint8_t *put_isb(uint8_t *to, int64_t time)
-{
-	struct isb *s = (struct isb *)(to + sizeof(struct block_head));
-	wire_put(&s->iface, 0);
-	put_time(&s->time_high, &s->time_low, time);
-	return (uint8_t *)(s + 1);
-}
-
-size_t cap_beat(uint8_t *to, int64_t time)
-{
-	return close_block(to, put_isb(to, time), BLOCK_ISB);
-}
-
-size_t cap_endmark(
-    uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, uint64_t osdrop, uint64_t usrdeliv)
-{
-	uint8_t *p = put_isb(to, time);
-	p = put_option_u64(p, ISB_IFRECV, ifrecv);
-	p = put_option_u64(p, ISB_IFDROP, ifdrop);
-	p = put_option_u64(p, ISB_OSDROP, osdrop);
-	p = put_option_u64(p, ISB_USRDELIV, usrdeliv);
-	return close_block(to, put_option_end(p), BLOCK_ISB);
-}
-
-struct cap_writer {
-	int fd;
-	size_t used, done; /* gathered whole blocks; of these written, when a write failed */
-	uint8_t
-	    buf[WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX];
-};
-
-struct cap_writer *cap_writer_bare(int fd)
-{
-	struct cap_writer *w = malloc(sizeof *w);
-	if (!w)
-		return NULL;
-	w->fd = fd;
-	w->used = w->done = 0;
-	io_bigpipe(fd);
-	return w;
-}
-
-struct cap_writer *cap_writer_new(
-    int fd, int link, const char *program, const char *name, const char *text)
-{
-	struct cap_writer *w = cap_writer_bare(fd);
-	if (!w)
-		return NULL;
-	w->used = cap_header(w->buf, link, program, name, text);
-	if (cap_flush(w) < 0) {
-		free(w);
-		return NULL;
-	}
-	return w;
-}
-
-uint8_t *cap_room(struct cap_writer *w, size_t len)
-{
-	assert(len <= CAP_DATA_MAX);
-	if (w->used >= WRITE_STEP && cap_flush(w) < 0)
-		return NULL;
-	return w->buf + w->used + CAP_HEAD;
-}
-
-void cap_put(struct cap_writer *w, size_t len, size_t origlen, int64_t time, uint64_t dropped)
-{
-	w->used += cap_seal(w->buf + w->used, len, origlen, time, dropped);
-}
-
-int cap_put_beat(struct cap_writer *w, int64_t time)
-{
-	if (!cap_room(w, 0))
-		return -1;
-	w->used += cap_beat(w->buf + w->used, time);
-	return 0;
-}
-
-int cap_pass(struct cap_writer *w, const void *blocks, size_t n)
-{
-	if (!cap_room(w, n))
-		return -1;
-	memcpy(w->buf + w->used, blocks, n);
-	w->used += n;
-	return 0;
-}
-
-int cap_flush(struct cap_writer *w)
-{
-	if (io_writefrom(w->fd, w->buf, w->used, &w->done) < 0)
-		return -1;
-	w->used = w->done = 0;
-	return 0;
-}
-
-const uint8_t *cap_unwritten(const struct cap_writer *w, size_t *at)
-{
-	while (*at < w->used) {
-		const uint8_t *block = w->buf + *at;
-		const struct block_head *h = (const struct block_head *)block;
-		*at += wire_get(h->length);
-		if (*at > w->done && wire_get(h->type) == BLOCK_EPB)
-			return block + CAP_HEAD;
-	}
-	return NULL;
-}
-
-size_t cap_pending(const struct cap_writer *w)
-{
-	return w->used;
-}
-
-int cap_finish(struct cap_writer *w, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
-    uint64_t osdrop, uint64_t usrdeliv)
-{
-	if (!cap_room(w, 0))
-		return -1;
-	w->used += cap_endmark(w->buf + w->used, time, ifrecv, ifdrop, osdrop, usrdeliv);
-	return cap_flush(w);
-}
-
-void cap_writer_free(struct cap_writer *w)
-{
-	free(w);
-}
-
-/* ======== reading ======== */
 
 struct iface {
 	int link;
@@ -777,6 +494,32 @@ static int add_interface(struct cap_reader *r, const uint8_t *body, size_t n)
 	return 0;
 }
 
+/* "late 3" in an end mark: so many of ifdrop, under that name. */
+static void named_loss(struct cap_reader *r, const uint8_t *text, size_t n)
+{
+	char name[CAP_LOSS_NAME + 20];
+	uint64_t lost;
+	int used = -1;
+
+	if (n == 0 || n >= sizeof name)
+		return;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	char *space = strrchr(name, ' ');
+	if (!space || space == name || space - name >= CAP_LOSS_NAME ||
+	    sscanf(space, " %20" SCNu64 "%n", &lost, &used) != 1 || space[used] != '\0')
+		return;
+	*space = '\0';
+	for (struct cap_loss *l = r->state.lost; l < r->state.lost + TALLY_MAX; l++) {
+		if (l->name[0] == '\0')
+			strcpy(l->name, name);
+		if (strcmp(l->name, name) == 0) {
+			l->n += lost;
+			return;
+		}
+	}
+}
+
 /* A heartbeat, or the end mark with its counts. */
 static enum cap_next statistics(
     struct cap_reader *r, const uint8_t *body, size_t n, struct cap_record *record)
@@ -790,7 +533,9 @@ static enum cap_next statistics(
 	if (n < sizeof(struct isb) || get32(r, body) >= r->nifaces)
 		return CAP_ERROR;
 	while (next_option(r, &p, body + n, &code, &value, &len)) {
-		if (code <= ISB_USRDELIV && len == 8)
+		if (code == OPT_COMMENT && r->ours)
+			named_loss(r, value, len);
+		else if (code <= ISB_USRDELIV && len == 8)
 			count[code] = get64(r, value);
 		marked |= code == ISB_USRDELIV;
 	}

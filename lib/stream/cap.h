@@ -3,8 +3,8 @@
  *
  * Format: draft-ietf-opsawg-pcapng, and man5/fyke-streams.5 for what fyke asks of it: one
  * interface a section, nanoseconds, epb_dropcount, epb_hash type 2 (CRC32 over the captured
- * bytes), and an Interface Statistics Block with isb_usrdeliv as the end mark. An ISB without
- * counts is a heartbeat: "no block with an earlier time follows".
+ * bytes), and an Interface Statistics Block with isb_usrdeliv as the end mark, in which comments
+ * may name the losses. An ISB without counts is a heartbeat: "no block with an earlier time follows".
  *
  * A block that fails its hash or its lengths is damage: the reader looks at each 4 bytes for the
  * next good one, counts what it skipped, and goes on. No length from the stream is trusted, and
@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/tally.h"
 
 #define CAP_LINK_ETHERNET 1
 #define CAP_LINK_RAW      101 /* IPv4 or IPv6, told apart by the first nibble: fyke's packets */
@@ -29,6 +31,7 @@
 #define CAP_DATA_MAX    262144          /* captured bytes of one record: tshark's limit */
 #define CAP_DESC_MAX    65535           /* bytes of if_description */
 #define CAP_WHY         256
+#define CAP_LOSS_NAME   32 /* a named loss in the end mark, with its NUL */
 
 /* ---- reading ---- */
 
@@ -51,7 +54,11 @@ struct cap_state {
 	uint64_t sections; /* begun */
 	uint64_t ended;    /* sections closed by an end mark */
 	uint64_t ifrecv, ifdrop, osdrop, usrdeliv; /* summed over the end marks */
-	bool hashes;                               /* the present section has hashes */
+	struct cap_loss {
+		char name[CAP_LOSS_NAME]; /* "" ends the list */
+		uint64_t n;
+	} lost[TALLY_MAX]; /* what ifdrop was, as far as end marks name it */
+	bool hashes;       /* the present section has hashes */
 	bool beats; /* heartbeats were seen: they tell the stream's time, the wall clock need not */
 };
 
@@ -118,8 +125,9 @@ size_t cap_seal(uint8_t *block, size_t len, size_t origlen, int64_t time, uint64
 #define CAP_HEADER_MAX 1024
 size_t cap_header(uint8_t *to, int link, const char *program, const char *name, const char *text);
 
-/* Heartbeat, and end mark (ifrecv = usrdeliv + ifdrop + osdrop). At most CAP_ISB_MAX bytes. */
-#define CAP_ISB_MAX 96
+/* Heartbeat, and end mark (ifrecv = usrdeliv + ifdrop + osdrop). At most CAP_ISB_MAX bytes, with
+ * the names of all losses. */
+#define CAP_ISB_MAX 1024
 size_t cap_beat(uint8_t *to, int64_t time);
 size_t cap_endmark(uint8_t *to, int64_t time, uint64_t ifrecv, uint64_t ifdrop, uint64_t osdrop,
     uint64_t usrdeliv);
@@ -153,9 +161,9 @@ size_t cap_pending(const struct cap_writer *w); /* bytes not yet written */
  * NULL after the last one. *at begins with 0. */
 const uint8_t *cap_unwritten(const struct cap_writer *w, size_t *at);
 
-/* The end mark, and the last write. */
+/* The end mark, and the last write. lost: what ifdrop was, ended by a NULL name; NULL: not said. */
 int cap_finish(struct cap_writer *w, int64_t time, uint64_t ifrecv, uint64_t ifdrop,
-    uint64_t osdrop, uint64_t usrdeliv);
+    uint64_t osdrop, uint64_t usrdeliv, const struct tally_item *lost);
 void cap_writer_free(struct cap_writer *w);
 
 #endif

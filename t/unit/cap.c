@@ -26,6 +26,12 @@ static const size_t whole = sizeof file - 1;
 #define EPB_AT (44 + 36)
 #define ISB_AT (EPB_AT + 68)
 
+/* An end mark with comments (option 1): losses by name, and what is none. */
+static const uint8_t named[] =
+    "\x05\0\0\0\x6c\0\0\0\0\0\0\0\xb3\xb6\xe0\x0d\x01\0\x64\xa7\x05\0\x08\0\x13\0\0\0\0\0\0\0"
+    "\x08\0\x08\0\x01\0\0\0\0\0\0\0\x01\0\x06\0late 3\0\0\x01\0\x06\0a b 12\0\0"
+    "\x01\0\x06\0late 4\0\0\x01\0\x08\0quite 2h\x01\0\x02\0 9\0\0\0\0\0\0\x6c\0\0\0";
+
 /* The same packet in the other byte order, microseconds, no hash. */
 static const uint8_t big[] =
     "\x0a\x0d\x0d\x0a\0\0\0\x1c\x1a\x2b\x3c\x4d\0\x01\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\x1c"
@@ -108,6 +114,30 @@ static void joined_input(void)
 	c = reader(two, ISB_AT - 3 + whole);
 	is_int(drain(c, &r, text), 1, "a section cut inside a block hides no later one");
 	is_int(cap_state(c)->cut + cap_state(c)->damaged > 0, 1, "and it is said");
+	cap_reader_free(c);
+}
+
+static void named_losses(void)
+{
+	uint8_t one[sizeof file + sizeof named];
+	struct cap_record r;
+	char text[8];
+
+	memcpy(one, file, ISB_AT);
+	memcpy(one + ISB_AT, named, sizeof named - 1);
+	struct cap_reader *c = reader(one, ISB_AT + sizeof named - 1);
+	const struct cap_state *s = cap_state(c);
+	is_int(drain(c, &r, text), 1, "an end mark with names");
+	ok(s->ended == 1 && s->damaged == 0 && s->cut == 0 && s->ifdrop == 19, "is one");
+	ok(strcmp(s->lost[0].name, "late") == 0 && s->lost[0].n == 7, "a loss is summed by name");
+	ok(strcmp(s->lost[1].name, "a b") == 0 && s->lost[1].n == 12, "a name may have a blank");
+	is_str(s->lost[2].name, "", "what is no loss is passed over");
+	cap_reader_free(c);
+
+	memcpy(one + 28, "Fyke", 4);
+	c = reader(one, ISB_AT + sizeof named - 1);
+	is_int(drain(c, &r, text), 1, "another program's comments");
+	is_str(cap_state(c)->lost[0].name, "", "are no losses");
 	cap_reader_free(c);
 }
 
@@ -216,7 +246,8 @@ static void written(void)
 		cap_put(w, n, n, 7 + (int64_t)n, n);
 	}
 	is_int(cap_put_beat(w, 100), 0, "a heartbeat");
-	is_int(cap_finish(w, 101, 8, 0, 2, 6), 0, "an end mark");
+	const struct tally_item lost[] = {{"late", 0}, {"unknown source", 4}, {NULL, 0}};
+	is_int(cap_finish(w, 101, 12, 4, 2, 6, lost), 0, "an end mark");
 	cap_writer_free(w);
 	lseek(fd, 0, SEEK_SET);
 	struct cap_reader *c = cap_reader_new(fd);
@@ -225,12 +256,15 @@ static void written(void)
 	    "with time, drops and data");
 	ok(cap_state(c)->beats && cap_state(c)->ended == 1 && cap_state(c)->cut == 0,
 	    "heartbeat and end mark are told apart");
-	ok(cap_state(c)->ifrecv == 8 && cap_state(c)->osdrop == 2, "the counts of the end mark");
+	ok(cap_state(c)->ifrecv == 12 && cap_state(c)->osdrop == 2, "the counts of the end mark");
+	ok(strcmp(cap_state(c)->lost[0].name, "unknown source") == 0 &&
+		cap_state(c)->lost[0].n == 4 && cap_state(c)->lost[1].name[0] == '\0',
+	    "and its losses, but those of 0");
 	cap_reader_free(c);
 
 	/* A heartbeat is no end mark: a stream that stops after one was cut. */
 	off_t all = lseek(fd, 0, SEEK_END);
-	is_int(ftruncate(fd, all - (24 + 4 * 12 + 4)), 0, "without the end mark");
+	is_int(ftruncate(fd, all - (24 + 4 * 12 + 4 + 16 + 4)), 0, "without the end mark");
 	lseek(fd, 0, SEEK_SET);
 	c = cap_reader_new(fd);
 	is_int(drain(c, &r, text), 6, "all records are there");
@@ -242,6 +276,7 @@ int main(void)
 {
 	good_input();
 	joined_input();
+	named_losses();
 	cut_input();
 	flipped_input();
 	foreign_input();
