@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/random.h"
 #include "base/tim.h"
 
 #define DESC_BYTES   346
@@ -66,20 +67,11 @@ struct simscope {
 
 /* ---- randomness: from the seed and what it is for ---- */
 
-static uint64_t roll(const struct simscope *s, uint64_t a, uint64_t b, uint64_t c)
-{
-	uint64_t x = (uint64_t)s->o.seed * UINT64_C(0x9e3779b97f4a7c15) +
-	    a * UINT64_C(0xbf58476d1ce4e5b9) + b * UINT64_C(0x94d049bb133111eb) +
-	    c * UINT64_C(0xd6e8feb86659fd93);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64 */
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
 static double chance(const struct simscope *s, uint64_t a, uint64_t b, uint64_t c)
 {
-	return (double)(roll(s, a, b, c) >> 11) / (double)(UINT64_C(1) << 53);
+	return random_unit(
+	    random_mix((uint64_t)s->o.seed * RANDOM_STEP + a * UINT64_C(0xbf58476d1ce4e5b9) +
+		b * UINT64_C(0x94d049bb133111eb) + c * UINT64_C(0xd6e8feb86659fd93)));
 }
 
 /* ---- answers ---- */

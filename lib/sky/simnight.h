@@ -107,7 +107,4 @@ int night_edges(const struct night *n, const struct night_line **e);
 bool night_list_good(const char *list);
 bool night_listed(const char *list, int64_t minute);
 
-/* A random number in 0..1 from a seed that it changes: splitmix64. */
-double night_random(uint64_t *seed);
-
 #endif
