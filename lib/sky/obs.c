@@ -180,7 +180,7 @@ static int open_hour(struct obs_hours *o, struct hour *h)
 	if (S_ISREG(st.st_mode) && cdf_is_nc4(h->fd)) {
 		close(h->fd);
 		h->full = -1;
-		h->fd = cdf_classic(h->path, "time", reason);
+		h->fd = cdf_make_classic(h->path, "time", reason);
 		if (h->fd < 0)
 			return fail(o, errno, "%s: %s", h->path, reason);
 	}
@@ -229,7 +229,7 @@ static int open_full(struct obs_hours *o, int first, int last)
 		}
 		if (h->full >= 0)
 			continue;
-		h->full = cdf_classic(h->path, NULL, reason);
+		h->full = cdf_make_classic(h->path, NULL, reason);
 		if (h->full < 0)
 			return fail(o, errno, "%s: %s", h->path, reason);
 		struct stat a, b;
