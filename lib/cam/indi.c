@@ -315,9 +315,14 @@ static int fetch(struct cam *c)
 	const struct blob *b = &d->blob;
 
 	indiprop_disarm(d);
-	if (b->bad || !blob_whole(b))
-		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS, "the image cannot be used: %s",
-		    b->bad ? b->why : "it is not whole");
+	const char *bad = b->bad ? b->why : blob_whole(b) ? NULL : "it is not whole";
+	if (bad && b->width > 0 && b->height > 0)
+		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS,
+		    "the image has %d x %d pixels, and %d x %d were asked for; it cannot be used: "
+		    "%s",
+		    b->width, b->height, cam_columns(&d->frame), cam_rows(&d->frame), bad);
+	if (bad)
+		return cam_fail(c, "CCD1", DRV_GENERAL_ERRORS, "the image cannot be used: %s", bad);
 	c->came = (struct cam_frame){0, 0, 0, 0, 0, 0};
 	if (b->width != cam_columns(&d->frame) || b->height != cam_rows(&d->frame))
 		c->came = what_came(d);
