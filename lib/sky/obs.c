@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "file/cdf_classic.h"
 
@@ -81,7 +82,7 @@ int obs_read_rows(struct obs_hours *o, const struct obs_hour *h, const struct cd
 {
 	size_t bytes = obs_row_bytes(h->head, v), want = (size_t)n * bytes;
 	int fd = h->full >= 0 ? h->full : h->fd;
-	ssize_t got = pread(fd, to, want, (off_t)(v->begin + (uint64_t)row * bytes));
+	ssize_t got = io_readat(fd, to, want, (int64_t)(v->begin + (uint64_t)row * bytes));
 
 	if (got == (ssize_t)want)
 		return 0;
@@ -261,7 +262,7 @@ static int read_table(
 	const struct cdf_var *v = obs_variable(h, name);
 
 	if (!v || v->type != CDF_F64 || v->count < (uint64_t)n ||
-	    pread(h->fd, to, (size_t)n * 8, (off_t)v->begin) != n * 8)
+	    io_readat(h->fd, to, (size_t)n * 8, (int64_t)v->begin) != n * 8)
 		return fail(o, EINVAL, "%s: %s is missing", h->path, name);
 	cdf_swap(to, (size_t)n, sizeof *to);
 	return 0;
@@ -275,7 +276,8 @@ static int read_clock(struct obs_hours *o, const struct obs_hour *h, struct cloc
 	int32_t n;
 
 	c->n = 0;
-	if (!v || v->type != CDF_I32 || pread(h->fd, &n, sizeof n, (off_t)v->begin) != sizeof n)
+	if (!v || v->type != CDF_I32 ||
+	    io_readat(h->fd, &n, sizeof n, (int64_t)v->begin) != sizeof n)
 		return 0;
 	cdf_swap(&n, 1, sizeof n);
 	if (n < 1 || n > OBS_PIECES)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "file/pub.h"
 
@@ -287,7 +288,7 @@ static int copy_once(struct obs_hours *o, struct cdf *f, int v, const struct cut
 
 	if (n > BLOCK)
 		return fail(o, EINVAL, "%s: %s is too large", h->path, to->name);
-	if (pread(h->fd, o->block, n, (off_t)from->begin) != (ssize_t)n)
+	if (io_readat(h->fd, o->block, n, (int64_t)from->begin) != (ssize_t)n)
 		return fail(o, EINVAL, "%s: is shorter than its header says", h->path);
 	if (!strcmp(to->name, "frames_written") && to->type == CDF_I32) {
 		int32_t frames = (int32_t)((c->to - c->from) * o->rate);
