@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DAS_NAME       32   /* a buffer for a file name */
+#include "sky/minute.h"
+
 #define DAS_HEADER_MAX 4096 /* longest header that is found by itself */
 
 struct das_format {
@@ -32,11 +33,9 @@ struct das_shape {
 	size_t want;   /* frames of a whole minute */
 };
 
-/* The minute that a file name speaks of; -1 when it is no raw file's. Years 70 to 99 are 19xx. */
+/* The minute that a file name speaks of, or -1; the name of a minute's file (minute.h). */
 int64_t das_minute(const char *name);
-
-/* The name of a minute's file. Returns buf. */
-char *das_name(int64_t minute, char buf[DAS_NAME]);
+char *das_name(int64_t minute, char buf[MINUTE_NAME]);
 
 /* With header -1: what a whole minute leaves over, where that is at most DAS_HEADER_MAX; else the
  * remainder after whole frames, which cannot tell a cut frame from a header. 0, or -1 when the

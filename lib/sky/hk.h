@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HK_NAME     32 /* a buffer for a file name */
+#include "sky/minute.h"
+
 #define HK_WHY      256
 #define HK_TEXT     33 /* bytes of a text value, with its NUL */
 #define HK_FILE_MAX (1 << 20)
@@ -53,8 +54,8 @@ int hk_read(const char *text, size_t n, struct hk_minute *m, char why[HK_WHY]);
 size_t hk_header(char *to, size_t size);
 size_t hk_line(const struct hk_row *r, char *to, size_t size);
 
-int64_t hk_minute(const char *name);              /* of a file's name, or -1 */
-char *hk_name(int64_t minute, char buf[HK_NAME]); /* enc_YYMMDD_MMMM.tsv */
+int64_t hk_minute(const char *name); /* of a file's name, or -1 (minute.h) */
+char *hk_name(int64_t minute, char buf[MINUTE_NAME]);
 
 /* ---- the RPC record ---- */
 
