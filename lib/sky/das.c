@@ -1,7 +1,6 @@
 /* das.c - raw minute files of the DAS computer */
 #include "sky/das.h"
 
-
 #include "base/wire.h"
 
 int64_t das_minute(const char *name)
