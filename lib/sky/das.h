@@ -2,8 +2,8 @@
  * das.h - raw minute files of the DAS computer: raw_YYMMDD_MMMM.bin
  *
  * A header that no software uses, then frames of one 16-bit value per channel at the sample rate:
- * 384 channels, 50 Hz, 3000 frames a minute, by the DAS's own clock (bolocam.md, 2). Neither the
- * header's length nor the byte order is stated anywhere, so both are parameters.
+ * 384 channels, 50 Hz, 3000 frames a minute, by the DAS's own clock. Source: Bolocam's own pages on
+ * its data; they state neither the header's length nor the byte order, so both are parameters.
  *
  * Minutes are counted since 1970 (minute of the day = minute % 1440).
  */

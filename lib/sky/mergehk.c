@@ -35,8 +35,8 @@ const struct hk_row *mergehk_any(const struct hk_row row[60], const bool have[60
 	return NULL;
 }
 
-/* Housekeeping of the hour that has UT1-UTC is the best source (bolocam.md, 11.4); it changes by 1 ms
- * a day. */
+/* The telescope's own UT1-UTC, in the hour's housekeeping, is better than the calspec's constant; it
+ * changes by 1 ms a day, so that the first one will do. */
 void mergehk_find_dut1(const struct merge_setup *m, int64_t hour, struct merge_hour *r)
 {
 	int column = hk_find("ut1_minus_utc");
@@ -63,8 +63,19 @@ double mergehk_dut1(const struct merge_hour *r, const struct hk_row *row)
 
 /* ---- the source ---- */
 
-/* Sources by the SHARC-2 codes of coordinate_type (bolocam.md, 6); 5 and 6 are fyke's own, with the
- * ecliptic longitude and latitude as source_ra and source_dec. */
+/* The SHARC-2 codes of coordinate_type (fyke-enc(5)); the last two are fyke's own, with the ecliptic
+ * longitude and latitude as source_ra and source_dec. */
+enum {
+	TYPE_HORIZON,
+	TYPE_FK5,
+	TYPE_GALACTIC,
+	TYPE_APPARENT,
+	TYPE_B1950,
+	TYPE_ECLIPTIC_2000,
+	TYPE_ECLIPTIC
+};
+
+/* -1: its place is not told by a frame. */
 static int source_frame(
     const struct hk_row *r, enum coord_frame *frame, double *lon, double *lat, double *equinox)
 {
@@ -74,19 +85,19 @@ static int source_frame(
 	*lon = ra;
 	*lat = dec;
 	*equinox = isnan(epoch) ? 0 : epoch;
-	if (type == 1) {
+	if (type == TYPE_FK5) {
 		*frame = COORD_FK5;
-	} else if (type == 4) {
+	} else if (type == TYPE_B1950) {
 		*frame = COORD_FK4;
-	} else if (type == 2) {
+	} else if (type == TYPE_GALACTIC) {
 		*frame = COORD_GALACTIC;
 		*lon = r->v[hk_find("galactic_longitude")] * DEG;
 		*lat = r->v[hk_find("galactic_latitude")] * DEG;
-	} else if (type == 5) {
+	} else if (type == TYPE_ECLIPTIC_2000) {
 		*frame = COORD_ECLIPTIC_2000;
-	} else if (type == 6) {
+	} else if (type == TYPE_ECLIPTIC) {
 		*frame = COORD_ECLIPTIC;
-	} else if (type == 0) {
+	} else if (type == TYPE_HORIZON) {
 		*frame = COORD_HORIZON;
 	} else {
 		return -1;

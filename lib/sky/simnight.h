@@ -1,6 +1,7 @@
 /*
  * simnight.h - a made-up night for simdas and simtel: sources, scans, weather, and a DAS clock
- * that drifts and is stepped as on the 90 published nights (bolocam.md, 10.1)
+ * that drifts and is stepped as on the 90 nights whose fits bgpspipeline publishes
+ * (precise_scans_offset_*.txt)
  *
  * Everything follows from a seed and a start: two programs with the same two see the same sky.
  * It uses ERFA directly and none of the modules that the simulators test.
