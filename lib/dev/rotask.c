@@ -1,329 +1,105 @@
-/* rotask.c - questions to motor and gear encoder: asked again where a line was gone and is back */
-#include "rotin.h"
+/* rotask.c - a rotctl that asks the one that has the rotator */
+#include "rotserve.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "ad4.h"
+#include "base/dial.h"
+#include "base/tcp.h"
 #include "base/tim.h"
 
-#define EXCHANGE   (1500 * TIM_MS) /* for a question, all its repetitions included */
-#define HELLO      (1200 * TIM_MS)
-#define BEYOND     0.5 /* degrees outside the range that nothing but a limit explains */
-#define MULTIPLIER 4
-#define BUSY       "O3"
+#define SYSTEM_CONTROL "unix:/run/fyke/rotctl-control.sock"
+#define CONNECT        (2 * TIM_S)
+#define SILENCE        (30 * TIM_S) /* of the other rotctl, which says each second how far it is */
+#define LOOK           (500 * TIM_MS) /* between two looks for a Ctrl-C here */
 
-/* false: a stop is asked for. */
-bool rotask_rest(struct rot *r, int64_t time)
+static bool is_there(const struct net_spec *at)
 {
-	if (!r->calls->wait(r->ctx, tim_mono() + time))
-		r->stopping = true;
-	return !r->stopping;
+	char why[NET_WHY];
+	int fd = tcp_connect(at, tim_mono() + CONNECT, NULL, why);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
-/* Between questions: whoever listens or asks is served, however many questions there are. */
-static void attend(struct rot *r)
+bool rotask_find(struct net_spec *control, bool given)
 {
-	if (tim_mono() < r->attended + POLL)
-		return;
-	(void)rotask_rest(r, 0);
-	r->attended = tim_mono();
-}
+	struct net_spec system;
+	char why[NET_WHY];
 
-static int64_t soon(void)
-{
-	return tim_mono() + EXCHANGE;
-}
-
-/* ---- the file ---- */
-
-enum rot_end rotask_write_keep(struct rot *r)
-{
-	r->keep.time = tim_now();
-	if (rotkeep_write(r->o.state, &r->keep, r->why) == 0)
-		return ROT_DONE;
-	return ROT_LOST;
-}
-
-/* The position is not known any more. */
-void rotask_forget_home(struct rot *r, const char *why)
-{
-	r->st.homed = false;
-	r->st.motor_angle = r->st.gear_angle = NAN;
-	if (!r->keep.homed)
-		return;
-	r->keep.homed = r->keep.settled = false;
-	snprintf(r->keep.why, sizeof r->keep.why, "%s", why);
-	if (rotask_write_keep(r) != ROT_DONE)
-		rotsay_note(r, "%s", r->why);
-}
-
-/* ---- the encoder ---- */
-
-enum rot_end rotask_open(struct rot *r, struct tty *t, const struct tty_spec *spec)
-{
-	if (t->fd >= 0)
-		return ROT_DONE;
-	if (tty_open(t, spec) == 0)
-		return ROT_DONE;
-	int error = errno;
-	return rotsay_fail(r, error == EBUSY ? ROT_REFUSED : ROT_LOST, "the %s's port: %.300s",
-	    t == &r->motor ? "motor" : "encoder", t->why);
-}
-
-/* A serial line that is gone is looked for again, for a while; a stop must wait for the motor's. */
-static bool find_again(struct rot *r, struct tty *t, const struct tty_spec *spec, const char *name)
-{
-	int64_t until = tim_mono() + r->o.patience;
-
-	rotsay_note(r, "the %s's serial line is gone; looking for it", name);
-	tty_close(t);
-	do {
-		bool go_on = rotask_rest(r, 100 * TIM_MS);
-		if (!go_on && (t == &r->encoder || !r->turning))
-			return false; /* the motor can be stopped without the encoder */
-		if (rotask_open(r, t, spec) == ROT_DONE) {
-			rotsay_note(r, "the %s's serial line is back", name);
-			return true;
-		}
-	} while (tim_mono() < until);
-	return false;
-}
-
-static enum rot_end gear_end(struct rot *r, enum ad4_answer a)
-{
-	r->st.has_gear = false;
-	r->st.gear_angle = NAN;
-	if (a == AD4_LOST)
-		tty_close(&r->encoder);
-	return rotsay_fail(r, ROT_LOST, "the gear encoder: %s", ad4_text(a));
-}
-
-enum rot_end rotask_gear(struct rot *r, int32_t tolerance)
-{
-	enum ad4_answer a;
-	int32_t count = 0;
-
-	attend(r);
-	do {
-		a = r->encoder.fd < 0 ? AD4_LOST
-				      : ad4_read(r->encoder.fd, soon(), tolerance, &count);
-		if (a == AD4_STOPPED && r->o.interrupted)
-			r->o.interrupted();
-	} while (a == AD4_STOPPED ||
-	    (a == AD4_LOST && find_again(r, &r->encoder, &r->o.encoder, "encoder")));
-	if (a != AD4_OK)
-		return gear_end(r, a);
-	r->st.has_gear = true;
-	r->st.gear_count = count;
-	if (r->st.homed)
-		r->st.gear_angle = rot_gear_angle(&r->o.setup, count, r->keep.gear_zero);
-	return ROT_DONE;
-}
-
-/* Sets the counter up, to 0 where it takes a preset. */
-enum rot_end rotask_set_up_gear(struct rot *r)
-{
-	enum ad4_answer a;
-
-	do {
-		a = ad4_setup(r->encoder.fd, soon(), MULTIPLIER, 0);
-		if (a == AD4_STOPPED && r->o.interrupted)
-			r->o.interrupted();
-	} while (a == AD4_STOPPED);
-	return a == AD4_OK ? rotask_gear(r, AD4_EXACT) : gear_end(r, a);
-}
-
-/* ---- the motor: what its answers mean ---- */
-
-/* It says nothing. Where the dewar is now tells a cut of its power from a bad line. */
-static enum rot_end silent(struct rot *r)
-{
-	bool swung = false;
-	double at = NAN;
-
-	r->st.has_motor = false;
-	r->st.motor_angle = NAN;
-	if (rotask_gear(r, MOVING_GEAR) != ROT_DONE) {
-		rotsay_state(r, ROT_UNKNOWN, "neither motor nor encoder answers");
-		return rotsay_fail(r, ROT_LOST,
-		    "neither the motor nor the gear encoder answers: are they on, and is the fibre "
-		    "plugged in?");
-	}
-	if (r->keep.homed)
-		at = rot_gear_angle(&r->o.setup, r->st.gear_count, r->keep.gear_zero);
-	if (!isnan(at) && !isnan(r->last_motor))
-		swung = rot_slipped(&r->o.setup, r->last_motor, at);
-	swung |= at > r->o.setup.high + BEYOND || at < r->o.setup.low - NEAR - MARGIN - BEYOND;
-	if (swung || r->turning) {
-		(void)rotsay_fail(r, ROT_DEVICE,
-		    "the motor has fallen silent%s: a limit switch has cut its power, it seems. "
-		    "Look whether the e-box hangs down and nothing is caught, switch the motor off "
-		    "and on, then: rotctl home",
-		    swung ? ", and the dewar has swung" : "");
-		rotsay_state(r, ROT_NO_POWER, r->why);
-		return ROT_DEVICE;
-	}
-	(void)rotsay_fail(r, ROT_LOST,
-	    "the motor does not answer: is its power on? (a limit switch cuts it: then switch it "
-	    "off and on, and rotctl home)");
-	rotsay_state(r, ROT_NO_POWER, r->why);
-	return ROT_LOST;
-}
-
-enum rot_end rotask_lost_power(struct rot *r)
-{
-	static const char why[] = "the motor has lost its power, and with it the position";
-
-	r->m.banner = false;
-	rotask_forget_home(r, why);
-	rotsay_state(r, ROT_NOT_HOMED, why);
-	return rotsay_fail(r, r->turning ? ROT_DEVICE : ROT_REFUSED, "%s: rotctl home", why);
-}
-
-static enum rot_end motor_end(struct rot *r, enum mcode_answer a)
-{
-	switch (a) {
-	case MCODE_OK:
-		return r->m.banner ? rotask_lost_power(r) : ROT_DONE;
-	case MCODE_BANNER:
-		return rotask_lost_power(r);
-	case MCODE_SILENT:
-		return silent(r);
-	case MCODE_REFUSED:
-		return rotsay_fail(r, ROT_DEVICE, "the motor did not take a command: error %d (%s)",
-		    r->m.error, mcode_error_text(r->m.error));
-	case MCODE_LOST:
-		tty_close(&r->motor);
-		r->m.fd = -1;
-		r->st.has_motor = false;
-		rotsay_state(r, ROT_UNKNOWN, mcode_text(a));
-		return rotsay_fail(r, ROT_LOST, "%s%s", mcode_text(a),
-		    r->turning
-			? "; it finishes the order it has, and ROTATING may stay up: plug the "
-			  "line in, then rotctl stop"
-			: ": is it plugged in?");
-	case MCODE_GARBAGE:
-	case MCODE_STOPPED:
-		break;
-	}
-	return rotsay_fail(r, ROT_LOST, "%s", mcode_text(a));
-}
-
-/* Whether a question is to be asked again, because the line was gone and is back. */
-static bool once_more(struct rot *r, enum mcode_answer *a)
-{
-	if (*a != MCODE_LOST || !find_again(r, &r->motor, &r->o.motor, "motor"))
+	if (is_there(control))
+		return true;
+	if (given || net_parse(SYSTEM_CONTROL, NET_UNIX, &system, why) < 0 || !is_there(&system))
 		return false;
-	bool banner = r->m.banner;
-	r->m = (struct mcode){.fd = r->motor.fd, .banner = banner, .interrupted = r->o.interrupted};
-	*a = mcode_hello(&r->m, tim_mono() + HELLO);
-	return *a == MCODE_OK || *a == MCODE_LOST;
+	*control = system;
+	return true;
 }
 
-enum rot_end rotask_value(struct rot *r, const char *name, int64_t tolerance, int64_t *value)
+/* A line of the answer. true: the last. */
+static bool take_line(const char *line, const struct rotserve_calls *calls, enum rot_end *end,
+    enum rot_state *state, char *text)
 {
-	enum mcode_answer a;
+	char word[12];
+	int number_of = 0, n = 0;
 
-	attend(r);
-	do
-		a = tolerance < 0 ? mcode_ask(&r->m, name, soon(), value)
-				  : mcode_read(&r->m, name, soon(), tolerance, value);
-	while (once_more(r, &a));
-	return motor_end(r, a);
+	if (strncmp(line, "> ", 2) == 0)
+		calls->out(line + 2);
+	else if (strncmp(line, "# ", 2) == 0)
+		calls->note(line + 2);
+	else if (strncmp(line, "* ", 2) == 0)
+		calls->progress(line + 2);
+	if (sscanf(line, "= %11s %d %n", word, &number_of, &n) < 2 || n == 0)
+		return false;
+	*end = ROT_LOST;
+	for (int i = 0; i < ROT_ENDS; i++)
+		if (strcmp(rot_end_name[i], word) == 0)
+			*end = (enum rot_end)i;
+	*state = number_of >= 0 && number_of < ROT_STATES ? (enum rot_state)number_of : ROT_UNKNOWN;
+	snprintf(text, ROT_LINE, "%s", line + n);
+	return true;
 }
 
-enum rot_end rotask_set(struct rot *r, const char *name, int64_t value)
+enum rot_end rotask(const struct net_spec *at, const struct rot_request *q,
+    const struct rotserve_calls *calls, enum rot_state *state, char *text)
 {
-	enum mcode_answer a;
+	struct dial *d = dial_new(at, REC_TEXT, CONNECT);
+	int64_t heard = tim_mono();
+	bool sent = false, stopped = false;
+	enum rot_end end = ROT_LOST;
+	enum dial_event event;
+	char line[ROT_LINE], *got;
+	size_t n;
 
-	attend(r);
-	do
-		a = mcode_set(&r->m, name, value, soon());
-	while (once_more(r, &a));
-	return motor_end(r, a);
-}
-
-enum rot_end rotask_set_all(struct rot *r, const struct setting *s, size_t n)
-{
-	enum rot_end end = ROT_DONE;
-
-	for (size_t i = 0; i < n && end == ROT_DONE; i++)
-		end = rotask_set(r, s[i].name, s[i].value);
-	return end;
-}
-
-enum rot_end rotask_set_io(struct rot *r, int number, enum mcode_io type, bool active_high)
-{
-	enum mcode_answer a;
-
-	do
-		a = mcode_io(&r->m, number, type, active_high, soon());
-	while (once_more(r, &a));
-	return motor_end(r, a);
-}
-
-enum rot_end rotask_command(struct rot *r, const char *text)
-{
-	enum mcode_answer a;
-
-	do
-		a = mcode_do(&r->m, text, soon());
-	while (once_more(r, &a));
-	return motor_end(r, a);
-}
-
-enum rot_end rotask_move(struct rot *r, int64_t to)
-{
-	enum mcode_answer a;
-
-	do
-		a = mcode_move(&r->m, to, soon());
-	while (once_more(r, &a));
-	return motor_end(r, a);
-}
-
-enum rot_end rotask_motor(struct rot *r, int64_t tolerance)
-{
-	int64_t p = 0;
-	enum rot_end end = rotask_value(r, "P", tolerance, &p);
-
-	if (end != ROT_DONE)
-		return end;
-	r->st.has_motor = true;
-	r->st.motor_count = p;
-	if (r->st.homed)
-		r->last_motor = r->st.motor_angle = rot_motor_angle(&r->o.setup, p);
-	return ROT_DONE;
-}
-
-/* ---- ROTATING ---- */
-
-/* Said twice, since nothing reads an output back, and noise may have eaten the first. */
-enum rot_end rotask_rotating(struct rot *r, bool up)
-{
-	enum rot_end end = ROT_DONE;
-
-	for (int i = 0; i < 2 && end == ROT_DONE; i++)
-		end = rotask_command(r, up ? BUSY "=1" : BUSY "=0");
-	return end;
-}
-
-enum rot_end rotask_hello(struct rot *r)
-{
-	enum rot_end end = rotask_open(r, &r->motor, &r->o.motor);
-
-	if (end != ROT_DONE || r->m.fd == r->motor.fd)
-		return end;
-	r->m = (struct mcode){.fd = r->motor.fd, .interrupted = r->o.interrupted};
-	enum mcode_answer a = mcode_hello(&r->m, tim_mono() + HELLO);
-	if (a != MCODE_OK) {
-		end = motor_end(r, a);
-		r->m.fd = -1; /* begin again the next time */
-		return end == ROT_DONE ? ROT_LOST : end;
+	snprintf(text, ROT_LINE, "no memory");
+	while (d) {
+		(void)dial_wait(d, tim_mono() + LOOK, &event);
+		calls->tick();
+		if (event == DIAL_LOST || tim_mono() - heard > SILENCE) {
+			snprintf(text, ROT_LINE, "the rotctl that has the rotator: %.300s",
+			    event == DIAL_LOST ? dial_why(d) : "no answer");
+			break;
+		}
+		if (!dial_is_up(d))
+			continue;
+		rot_request_text(q, line);
+		strcat(line, "\n");
+		if (!sent)
+			(void)dial_send(d, line, strlen(line));
+		sent = true;
+		if (!stopped && q->verb != ROT_STATUS && calls->stopping()) {
+			stopped = true;
+			(void)dial_send(d, "stop\n", 5);
+		}
+		while ((got = dial_line(d, &n))) {
+			heard = tim_mono();
+			if (take_line(got, calls, &end, state, text)) {
+				dial_free(d);
+				return end;
+			}
+		}
 	}
-	/* Whether it lost its power is for the token to say: a banner may be an old one. */
-	r->m.banner = false;
-	return ROT_DONE;
+	dial_free(d);
+	return ROT_LOST;
 }

@@ -27,15 +27,15 @@ static enum rot_end set_up(struct rot *r)
 	const struct setting all[] = {{"EE", 1}, {"SM", 0}, {"DE", 1}, {"ER", 0}, {"ST", 0},
 	    {"A", rot_motor_count(s, ACCEL)}, {"D", rot_motor_count(s, ACCEL)},
 	    {"VM", rot_motor_count(s, r->o.fast)}, {"VI", rot_motor_count(s, creep(r))}};
-	enum rot_end end = rotask_set_all(r, all, sizeof all / sizeof *all);
+	enum rot_end end = rottalk_set_all(r, all, sizeof all / sizeof *all);
 
 	if (end == ROT_DONE)
-		end = rotask_set_io(r, 1, MCODE_HOME, false);
+		end = rottalk_set_io(r, 1, MCODE_HOME, false);
 	if (end == ROT_DONE)
-		end = rotask_set_io(r, 2, MCODE_INPUT, true);
+		end = rottalk_set_io(r, 2, MCODE_INPUT, true);
 	if (end == ROT_DONE)
-		end = rotask_set_io(r, 3, MCODE_OUTPUT, true);
-	return end == ROT_DONE ? rotask_set_up_gear(r) : end;
+		end = rottalk_set_io(r, 3, MCODE_OUTPUT, true);
+	return end == ROT_DONE ? rottalk_set_up_gear(r) : end;
 }
 
 /* The tab was not met: back to where it was looked for, or the next search would begin nearer to the
@@ -45,7 +45,7 @@ static enum rot_end turn_back(struct rot *r, const struct bounds *b, enum rot_en
 	char why[ROT_WHY];
 
 	snprintf(why, sizeof why, "%s", r->why);
-	if (rotturn_stop(r) == ROT_DONE && rotask_motor(r, HOLD) == ROT_DONE) {
+	if (rotturn_stop(r) == ROT_DONE && rottalk_motor(r, HOLD) == ROT_DONE) {
 		double by = rot_motor_angle(&r->o.setup, b->motor_from - r->st.motor_count);
 		enum rot_end back = rotturn(r, by, r->o.fast);
 		if (back != ROT_DONE)
@@ -71,13 +71,13 @@ static enum rot_end seek_tab(struct rot *r)
 	rotturn_bound(r, &b, r->o.search, MARGIN, seek(r));
 	/* the creep from the far side of the tab takes its own time */
 	b.deadline += (int64_t)(3 / creep(r) * (double)TIM_S);
-	if ((end = rotask_command(r, "HM 1")) != ROT_DONE && r->m.error == 0)
+	if ((end = rottalk_command(r, "HM 1")) != ROT_DONE && r->m.error == 0)
 		return end;
 	end = rotturn_watch(r, &b, away);
 	if (end == ROT_DEVICE && r->st.has_motor && r->st.motor_count < b.low)
 		return turn_back(r, &b, end);
 	if (end == ROT_DONE)
-		end = rotask_value(r, "I1", 0, &seen);
+		end = rottalk_value(r, "I1", 0, &seen);
 	if (end == ROT_DONE && seen)
 		end =
 		    rotsay_fail(r, ROT_DEVICE, "the motor ended its search on the tab: try again");
@@ -89,10 +89,10 @@ static enum rot_end zero(struct rot *r)
 {
 	int32_t token = (int32_t)(tim_now() / TIM_MS % INT32_MAX);
 	const struct setting all[] = {{"P", 0}, {TOKEN, token ? token : 1}};
-	enum rot_end end = rotask_set_up_gear(r);
+	enum rot_end end = rottalk_set_up_gear(r);
 
 	if (end == ROT_DONE)
-		end = rotask_set_all(r, all, sizeof all / sizeof *all);
+		end = rottalk_set_all(r, all, sizeof all / sizeof *all);
 	if (end != ROT_DONE)
 		return end;
 	r->keep = (struct rotkeep){.homed = true,
@@ -101,7 +101,7 @@ static enum rot_end zero(struct rot *r)
 	    .home_time = tim_now()};
 	r->st.homed = true;
 	r->last_motor = r->st.motor_angle = r->st.gear_angle = 0;
-	return rotask_write_keep(r);
+	return rottalk_write_keep(r);
 }
 
 /* The motor turned back at the tab so soon that the gears' play is not taken up: once more from deep
@@ -113,7 +113,7 @@ static enum rot_end meet_edge(struct rot *r)
 	enum rot_end end = rotturn(r, -back, r->o.slow);
 
 	if (end == ROT_DONE)
-		end = rotask_value(r, "I1", 0, &seen);
+		end = rottalk_value(r, "I1", 0, &seen);
 	if (end == ROT_DONE && !seen)
 		end = rotsay_fail(r, ROT_DEVICE,
 		    "the home tab is not seen %.1f degrees behind its edge: is it narrower, or is "
@@ -127,7 +127,7 @@ static enum rot_end find_home(struct rot *r, double first)
 	enum rot_end end = set_up(r);
 
 	if (end == ROT_DONE)
-		end = rotask_rotating(r, true);
+		end = rottalk_rotating(r, true);
 	if (end == ROT_DONE && first > 0)
 		end = rotturn(r, first, r->o.fast);
 	if (end == ROT_DONE)
@@ -164,7 +164,7 @@ enum rot_end rot_home(struct rot *r, const char *who, double first)
 	if (first == 0)
 		first = way_back(r);
 	rotsay_audit(r, who, "home", from, 0, "begins", "");
-	rotask_forget_home(r, "a homing was begun, and did not end well");
+	rottalk_forget_home(r, "a homing was begun, and did not end well");
 	if ((end = rotmove_begin(r, NAN)) == ROT_DONE)
 		end = find_home(r, first);
 	return rotsay_audited(r, who, "home", from, rotmove_finish(r, end));

@@ -2,7 +2,7 @@
  * rotin.h - the inside of the rotator at work, shared by its files
  *
  * rotsay.c  what callers are told: states, reasons, who did what
- * rotask.c  questions to the motor and to the gear encoder, and what their answers mean
+ * rottalk.c  questions to the motor and to the gear encoder, and what their answers mean
  * rotlook.c a look at both: what state it is in, and whether it may move
  * rotturn.c one motion of the motor, watched until it rests; stopping
  * rothome.c home: the tab, its edge, and 0
@@ -75,36 +75,36 @@ void rotsay_audit(struct rot *r, const char *who, const char *what, double from,
 enum rot_end rotsay_audited(
     struct rot *r, const char *who, const char *what, double from, enum rot_end end);
 
-/* ---- rotask.c ---- */
+/* ---- rottalk.c ---- */
 
 /* Serves others for so many ns. false: a stop is asked for. */
-bool rotask_rest(struct rot *r, int64_t time);
+bool rottalk_rest(struct rot *r, int64_t time);
 
 /* The file is brought up to what is known. */
-enum rot_end rotask_write_keep(struct rot *r);
-void rotask_forget_home(struct rot *r, const char *why); /* the position is not known any more */
+enum rot_end rottalk_write_keep(struct rot *r);
+void rottalk_forget_home(struct rot *r, const char *why); /* the position is not known any more */
 
 /* Opens a port that is not open. */
-enum rot_end rotask_open(struct rot *r, struct tty *t, const struct tty_spec *spec);
+enum rot_end rottalk_open(struct rot *r, struct tty *t, const struct tty_spec *spec);
 
 /* Meets the motor, where this port has not met it yet. */
-enum rot_end rotask_hello(struct rot *r);
-enum rot_end rotask_lost_power(struct rot *r); /* what is done and said when it has */
+enum rot_end rottalk_hello(struct rot *r);
+enum rot_end rottalk_lost_power(struct rot *r); /* what is done and said when it has */
 
 /* Where they are, into st: two readings must agree to so many counts; motor: negative: one will do. */
-enum rot_end rotask_gear(struct rot *r, int32_t tolerance);
-enum rot_end rotask_motor(struct rot *r, int64_t tolerance);
+enum rot_end rottalk_gear(struct rot *r, int32_t tolerance);
+enum rot_end rottalk_motor(struct rot *r, int64_t tolerance);
 
-enum rot_end rotask_set_up_gear(struct rot *r); /* the counter, to 0 where it takes a preset */
+enum rot_end rottalk_set_up_gear(struct rot *r); /* the counter, to 0 where it takes a preset */
 
-/* A variable of the motor; tolerance as for rotask_motor(). */
-enum rot_end rotask_value(struct rot *r, const char *name, int64_t tolerance, int64_t *value);
-enum rot_end rotask_set(struct rot *r, const char *name, int64_t value);
-enum rot_end rotask_set_all(struct rot *r, const struct setting *s, size_t n);
-enum rot_end rotask_set_io(struct rot *r, int number, enum mcode_io type, bool active_high);
-enum rot_end rotask_command(struct rot *r, const char *text);
-enum rot_end rotask_move(struct rot *r, int64_t to); /* begins a move to a count */
-enum rot_end rotask_rotating(struct rot *r, bool up);
+/* A variable of the motor; tolerance as for rottalk_motor(). */
+enum rot_end rottalk_value(struct rot *r, const char *name, int64_t tolerance, int64_t *value);
+enum rot_end rottalk_set(struct rot *r, const char *name, int64_t value);
+enum rot_end rottalk_set_all(struct rot *r, const struct setting *s, size_t n);
+enum rot_end rottalk_set_io(struct rot *r, int number, enum mcode_io type, bool active_high);
+enum rot_end rottalk_command(struct rot *r, const char *text);
+enum rot_end rottalk_move(struct rot *r, int64_t to); /* begins a move to a count */
+enum rot_end rottalk_rotating(struct rot *r, bool up);
 
 /* ---- rotlook.c ---- */
 

@@ -10,17 +10,17 @@
 static enum rot_end check_home(struct rot *r)
 {
 	int64_t token = 0, drive = 0;
-	enum rot_end end = rotask_value(r, TOKEN, 0, &token);
+	enum rot_end end = rottalk_value(r, TOKEN, 0, &token);
 
 	if (end == ROT_DONE)
-		end = rotask_value(r, "DE", 0, &drive);
+		end = rottalk_value(r, "DE", 0, &drive);
 	if (end != ROT_DONE)
 		return end;
 	if (r->keep.homed && token != r->keep.token)
-		return rotask_lost_power(r);
+		return rottalk_lost_power(r);
 	r->st.homed = r->keep.homed;
 	if (!drive && r->keep.homed) {
-		rotask_forget_home(r, "the motor's drive was disabled: it holds nothing");
+		rottalk_forget_home(r, "the motor's drive was disabled: it holds nothing");
 		r->st.homed = false;
 	}
 	return ROT_DONE;
@@ -51,7 +51,7 @@ static void judge(struct rot *r, int64_t moving, int64_t error, int64_t stall)
 /* A command that was cut off (killed, or its line gone) has left ROTATING up, perhaps. */
 static enum rot_end tidy_up(struct rot *r)
 {
-	enum rot_end end = rotask_rotating(r, false);
+	enum rot_end end = rottalk_rotating(r, false);
 
 	if (end == ROT_DEVICE)
 		end = ROT_DONE; /* before the first homing there is no such output */
@@ -60,7 +60,7 @@ static enum rot_end tidy_up(struct rot *r)
 	r->keep.moving = false;
 	r->keep.motor = r->st.motor_count;
 	r->keep.gear = r->st.gear_count;
-	return rotask_write_keep(r);
+	return rottalk_write_keep(r);
 }
 
 static enum rot_end look(struct rot *r)
@@ -70,18 +70,18 @@ static enum rot_end look(struct rot *r)
 
 	r->stopping = r->turning = false;
 	r->st.state = ROT_UNKNOWN;
-	end = rotask_open(r, &r->encoder, &r->o.encoder);
+	end = rottalk_open(r, &r->encoder, &r->o.encoder);
 	if (end == ROT_DONE)
-		end = rotask_hello(r);
+		end = rottalk_hello(r);
 	if (end == ROT_DONE && (end = check_home(r)) == ROT_REFUSED)
 		end = ROT_DONE; /* lost power: the rest can still be read */
-	if (end == ROT_DONE && (end = rotask_value(r, "MV", 0, &moving)) == ROT_DONE &&
-	    (end = rotask_value(r, "ER", 0, &error)) == ROT_DONE)
-		end = rotask_value(r, "ST", 0, &stall);
+	if (end == ROT_DONE && (end = rottalk_value(r, "MV", 0, &moving)) == ROT_DONE &&
+	    (end = rottalk_value(r, "ER", 0, &error)) == ROT_DONE)
+		end = rottalk_value(r, "ST", 0, &stall);
 	if (end == ROT_DONE)
-		end = rotask_motor(r, moving ? -1 : HOLD);
+		end = rottalk_motor(r, moving ? -1 : HOLD);
 	if (end == ROT_DONE)
-		end = rotask_gear(r, moving ? MOVING_GEAR : AD4_EXACT);
+		end = rottalk_gear(r, moving ? MOVING_GEAR : AD4_EXACT);
 	if (end == ROT_DONE && !moving && r->keep.moving)
 		end = tidy_up(r);
 	if (end == ROT_DONE) {

@@ -19,7 +19,7 @@ enum rot_end rotmove_begin(struct rot *r, double target)
 	r->st.target = target;
 	r->keep.moving = true;
 	r->keep.settled = false;
-	return rotask_write_keep(r);
+	return rottalk_write_keep(r);
 }
 
 /* Whatever happened: the motor rests, ROTATING is down, the file says where it stands. why and end
@@ -40,7 +40,7 @@ enum rot_end rotmove_finish(struct rot *r, enum rot_end end)
 		snprintf(why, sizeof why, "%s", r->why);
 	}
 	silent_now |= r->st.state == ROT_NO_POWER || r->st.state == ROT_UNKNOWN;
-	if (!silent_now && rotask_rotating(r, false) != ROT_DONE && end == ROT_DONE) {
+	if (!silent_now && rottalk_rotating(r, false) != ROT_DONE && end == ROT_DONE) {
 		end = ROT_DEVICE;
 		snprintf(why, sizeof why, "%s", r->why);
 	}
@@ -58,7 +58,7 @@ enum rot_end rotmove_finish(struct rot *r, enum rot_end end)
 	} else
 		rotsay_state(r, was, why);
 	r->keep.settled = end == ROT_DONE;
-	if (rotask_write_keep(r) != ROT_DONE && end == ROT_DONE)
+	if (rottalk_write_keep(r) != ROT_DONE && end == ROT_DONE)
 		return ROT_LOST;
 	snprintf(r->why, sizeof r->why, "%s", why);
 	return end;
@@ -100,7 +100,7 @@ static enum rot_end stay(struct rot *r)
 {
 	enum rot_end end = rotmove_begin(r, r->st.gear_angle);
 
-	return rotmove_finish(r, end == ROT_DONE ? rotask_rotating(r, true) : end);
+	return rotmove_finish(r, end == ROT_DONE ? rottalk_rotating(r, true) : end);
 }
 
 enum rot_end rot_goto(struct rot *r, const char *who, double target)
@@ -122,9 +122,9 @@ enum rot_end rot_goto(struct rot *r, const char *who, double target)
 		return rotsay_audited(r, who, what, from, stay(r));
 	rotsay_audit(r, who, what, from, target, "begins", "");
 	if ((end = rotmove_begin(r, target)) == ROT_DONE)
-		end = rotask_set(r, "ST", 0);
+		end = rottalk_set(r, "ST", 0);
 	if (end == ROT_DONE)
-		end = rotask_rotating(r, true);
+		end = rottalk_rotating(r, true);
 	if (end == ROT_DONE)
 		end = approach(r, target);
 	return rotsay_audited(r, who, what, from, rotmove_finish(r, end));
@@ -134,14 +134,14 @@ enum rot_end rot_goto(struct rot *r, const char *who, double target)
 
 enum rot_end rot_stop(struct rot *r, const char *who)
 {
-	(void)rotask_open(r, &r->encoder, &r->o.encoder); /* good to have, not needed */
-	enum rot_end end = rotask_hello(r);
+	(void)rottalk_open(r, &r->encoder, &r->o.encoder); /* good to have, not needed */
+	enum rot_end end = rottalk_hello(r);
 
 	r->stopping = false;
 	if (end == ROT_DONE)
 		end = rotturn_stop(r);
 	if (end == ROT_DONE)
-		(void)rotask_rotating(
+		(void)rottalk_rotating(
 		    r, false); /* before the first homing there is no such output */
 	if (end == ROT_DONE)
 		(void)rot_look(r); /* it rests, whatever the encoder says */
@@ -151,7 +151,7 @@ enum rot_end rot_stop(struct rot *r, const char *who)
 enum rot_end rot_ready(struct rot *r, bool *ready)
 {
 	int64_t level = 0;
-	enum rot_end end = rotask_value(r, "I2", 0, &level);
+	enum rot_end end = rottalk_value(r, "I2", 0, &level);
 
 	*ready = end == ROT_DONE && level != 0;
 	return end;

@@ -21,12 +21,12 @@ enum rot_end rotturn_stop(struct rot *r)
 	enum rot_end end = ROT_DONE;
 
 	while (end == ROT_DONE && tim_mono() < until) {
-		end = rotask_command(r, "SL 0");
+		end = rottalk_command(r, "SL 0");
 		/* a command that noise has spoilt is said again */
 		for (int i = 0; i < 10 && (end == ROT_DONE || end == ROT_DEVICE); i++) {
-			if ((end = rotask_value(r, "MV", 0, &moving)) != ROT_DONE || !moving)
+			if ((end = rottalk_value(r, "MV", 0, &moving)) != ROT_DONE || !moving)
 				break;
-			(void)rotask_rest(r, POLL);
+			(void)rottalk_rest(r, POLL);
 		}
 		if (end == ROT_DONE && !moving)
 			return ROT_DONE;
@@ -34,7 +34,7 @@ enum rot_end rotturn_stop(struct rot *r)
 	if (end != ROT_DONE)
 		return end;
 	(void)io_writeall(r->motor.fd, "\x1b", 1); /* stops motion and program at once */
-	if ((end = rotask_value(r, "MV", 0, &moving)) == ROT_DONE && moving)
+	if ((end = rottalk_value(r, "MV", 0, &moving)) == ROT_DONE && moving)
 		end = rotsay_fail(r, ROT_DEVICE, "the motor does not stop: switch its power off");
 	return end;
 }
@@ -75,7 +75,7 @@ static enum rot_end does_not_follow(struct rot *r, const struct bounds *b)
 	    behind(r, b));
 	char why[ROT_WHY];
 	snprintf(why, sizeof why, "%s", r->why);
-	rotask_forget_home(r, "the belt slipped, or the gear encoder did");
+	rottalk_forget_home(r, "the belt slipped, or the gear encoder did");
 	return rotsay_fail(r, ROT_DEVICE, "%s", why);
 }
 
@@ -83,14 +83,14 @@ static enum rot_end does_not_follow(struct rot *r, const struct bounds *b)
 static enum rot_end judge_end(struct rot *r, const struct bounds *b)
 {
 	int64_t error = 0, stall = 0;
-	enum rot_end end = rotask_value(r, "ER", 0, &error);
+	enum rot_end end = rottalk_value(r, "ER", 0, &error);
 
 	if (end == ROT_DONE)
-		end = rotask_value(r, "ST", 0, &stall);
+		end = rottalk_value(r, "ST", 0, &stall);
 	if (end == ROT_DONE)
-		end = rotask_motor(r, HOLD);
+		end = rottalk_motor(r, HOLD);
 	if (end == ROT_DONE)
-		end = rotask_gear(r, AD4_EXACT);
+		end = rottalk_gear(r, AD4_EXACT);
 	if (end != ROT_DONE)
 		return end;
 	if (stall || error == MCODE_STALL)
@@ -117,39 +117,39 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 	enum rot_end end;
 
 	for (;;) {
-		if ((end = rotask_value(r, "MV", -1, &moving)) != ROT_DONE ||
-		    (end = rotask_motor(r, -1)) != ROT_DONE ||
-		    (end = rotask_gear(r, MOVING_GEAR)) != ROT_DONE)
+		if ((end = rottalk_value(r, "MV", -1, &moving)) != ROT_DONE ||
+		    (end = rottalk_motor(r, -1)) != ROT_DONE ||
+		    (end = rottalk_gear(r, MOVING_GEAR)) != ROT_DONE)
 			return end;
 		rotsay_state(r, ROT_MOVING, "");
 		/* a single answer may be spoilt: rest is believed when it is said twice */
-		if (!moving && (end = rotask_value(r, "MV", 0, &moving)) != ROT_DONE)
+		if (!moving && (end = rottalk_value(r, "MV", 0, &moving)) != ROT_DONE)
 			return end;
 		if (!moving)
 			return judge_end(r, b);
 		if ((r->st.motor_count < b->low || r->st.motor_count > b->high) &&
-		    (end = rotask_motor(r, rot_motor_count(&r->o.setup, b->speed))) != ROT_DONE)
+		    (end = rottalk_motor(r, rot_motor_count(&r->o.setup, b->speed))) != ROT_DONE)
 			return end;
 		if (r->st.motor_count < b->low || r->st.motor_count > b->high)
 			return rotsay_fail(r, ROT_DEVICE, "%s", runs_away);
 		/* once more, since a lost line may lie between the two readings */
 		for (int i = 0; i < 2 && strays(r, b); i++)
-			if ((end = rotask_motor(r, -1)) != ROT_DONE ||
-			    (end = rotask_gear(r, MOVING_GEAR)) != ROT_DONE)
+			if ((end = rottalk_motor(r, -1)) != ROT_DONE ||
+			    (end = rottalk_gear(r, MOVING_GEAR)) != ROT_DONE)
 				return end;
 		if (strays(r, b))
 			return does_not_follow(r, b);
 		if (tim_mono() > b->deadline)
 			return rotsay_fail(
 			    r, ROT_LOST, "the motor still moves, long after it should rest");
-		if (!rotask_rest(r, POLL))
+		if (!rottalk_rest(r, POLL))
 			return rotsay_fail(r, ROT_STOPPED, "stopped");
 	}
 }
 
 static enum rot_end set_speed(struct rot *r, double speed)
 {
-	return rotask_set(r, "VM", rot_motor_count(&r->o.setup, speed));
+	return rottalk_set(r, "VM", rot_motor_count(&r->o.setup, speed));
 }
 
 /* Before any turn: its speed is set, where both encoders stand is known, and nobody wants a stop. */
@@ -158,9 +158,9 @@ enum rot_end rotturn_ready(struct rot *r, double speed)
 	enum rot_end end = set_speed(r, speed);
 
 	if (end == ROT_DONE)
-		end = rotask_motor(r, HOLD);
+		end = rottalk_motor(r, HOLD);
 	if (end == ROT_DONE)
-		end = rotask_gear(r, AD4_EXACT);
+		end = rottalk_gear(r, AD4_EXACT);
 	if (end == ROT_DONE && r->stopping)
 		end = rotsay_fail(r, ROT_STOPPED, "stopped");
 	return end;
@@ -175,7 +175,7 @@ enum rot_end rotturn(struct rot *r, double by, double speed)
 	if (end != ROT_DONE)
 		return end;
 	rotturn_bound(r, &b, by < 0 ? -by : 0, by > 0 ? by : 0, speed);
-	end = rotask_move(r, r->st.motor_count + rot_motor_count(&r->o.setup, by));
+	end = rottalk_move(r, r->st.motor_count + rot_motor_count(&r->o.setup, by));
 	if (end != ROT_DONE)
 		return end;
 	return rotturn_watch(r, &b,

@@ -1,13 +1,18 @@
 /*
  * plogfile.c - a pointing-log file on its own: which minute of which day it holds
  */
+#include "sky/plogfile.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/tim.h"
 #include "sky/plog.h"
-#include "sky/plogfile.h"
+
+#define HEAD 128 /* bytes: two records of the longest kind */
+#define FORMAT                                                                                     \
+	4 /* merge -ff: where the file is of no known length, the latest kind is tried first */
 
 /* 0 to 1439, or -1. */
 static int minute_of(const char *name)
@@ -23,7 +28,7 @@ static int minute_of(const char *name)
 
 int plog_date(const char *name, int fd, int64_t size, int64_t now, int64_t *t, char why[SYNC_WHY])
 {
-	uint8_t head[128];
+	uint8_t head[HEAD];
 	struct plog_rec r;
 	int minute = minute_of(name);
 	if (minute < 0)
@@ -31,7 +36,7 @@ int plog_date(const char *name, int fd, int64_t size, int64_t now, int64_t *t, c
 	ssize_t n = pread(fd, head, sizeof head, 0);
 	if (n < 0)
 		return -1;
-	size_t length = plog_guess(head, size > n ? (size_t)size : (size_t)n, 4);
+	size_t length = plog_guess(head, size > n ? (size_t)size : (size_t)n, FORMAT);
 	if (length == 0 || (size_t)n < length || plog_record(head, length, &r) < 0) {
 		snprintf(why, SYNC_WHY, "does not begin with records of a pointing log");
 		return SYNC_UNFINISHED;
