@@ -2,8 +2,9 @@
 #include "sky/mergehourin.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "sky/clockspan.h"
 
 #define FEW_EDGES 8 /* fewer: evidence is looked for further back */
 #define BACK_MAX  (6 * 60)
@@ -11,51 +12,6 @@
 double mergeclock_seconds(const struct merge_setup *m, int64_t minute)
 {
 	return 60.0 * (double)(minute - m->day * 1440);
-}
-
-/* The edges of the log that can belong to DAS times from..to under the model: what lies beyond
- * must not count, because it is not there yet when a night is merged live. */
-static size_t keep_log(
-    struct clock_edge *log, size_t n, const struct clock_model *c, double from, double to)
-{
-	double lo = HUGE_VAL, hi = -HUGE_VAL;
-	size_t k = 0;
-
-	for (int i = 0; i < c->n; i++) {
-		lo = fmin(lo, c->seg[i].offset);
-		hi = fmax(hi, c->seg[i].offset);
-	}
-	if (c->n == 0)
-		lo = hi = 0;
-	for (size_t i = 0; i < n; i++)
-		if (log[i].at >= from - ceil(hi) - 2 && log[i].at < to - floor(lo) + 2)
-			log[k++] = log[i];
-	return k;
-}
-
-static int fit_span(
-    const struct merge_setup *m, int64_t from, int64_t to, struct clock_model *model)
-{
-	struct clock_edge *das = NULL, *log = NULL;
-	double breaks[256];
-	int64_t wide = (int64_t)ceil(m->cal->clock_search / 60);
-
-	int ndas = stream_edges(m->stream, 0, from, to, &das);
-	int nlog = ndas < 0 ? -1 : stream_edges(m->stream, 1, from - wide, to + wide, &log);
-	int bad = ndas < 0 || nlog < 0;
-	struct clock_options o = {.rate = m->cal->clock_rate * 1e-6,
-	    .search = m->cal->clock_search,
-	    .hint = breaks,
-	    .nhints = (size_t)stream_breaks(m->stream, from, to, breaks, 256)};
-	for (int turn = 0; turn < 2 && !bad; turn++) {
-		size_t n = turn == 0 ? (size_t)nlog
-				     : keep_log(log, (size_t)nlog, model,
-					   mergeclock_seconds(m, from), mergeclock_seconds(m, to));
-		bad = clock_fit(das, (size_t)ndas, log, n, &o, model) < 0;
-	}
-	free(das);
-	free(log);
-	return bad ? -1 : 0;
 }
 
 int mergeclock_fit(const struct merge_setup *m, int64_t hour, struct clock_model *model)
@@ -68,7 +24,7 @@ int mergeclock_fit(const struct merge_setup *m, int64_t hour, struct clock_model
 	if (!m->sync || !m->have_log)
 		return 0;
 	for (;;) {
-		if (fit_span(m, from, to, model) < 0)
+		if (clockspan_fit(m->stream, m->cal, m->day, from, to, model) < 0)
 			return -1;
 		if (model->matched >= FEW_EDGES || from <= least)
 			return 0;
