@@ -73,11 +73,12 @@ int io_writeall(int fd, const void *buf, size_t n)
 
 int io_writeat(int fd, const void *buf, size_t n, int64_t at, size_t *done)
 {
-	size_t none;
+	size_t written = 0;
+	int bad = write_from(fd, buf, n, at, &written);
 
-	done = done ? done : &none;
-	*done = 0;
-	return write_from(fd, buf, n, at, done);
+	if (done)
+		*done = written;
+	return bad;
 }
 
 int io_writevall(int fd, struct iovec *iov, size_t n)
