@@ -30,8 +30,8 @@ int clockspan_fit(struct stream *s, const struct calspec *cal, int64_t day, int6
     int64_t to, struct clock_model *model)
 {
 	struct clock_edge *das = NULL, *log = NULL;
-	double breaks[BREAKS], begin = 60.0 * (double)(from - day * 1440);
-	double end = 60.0 * (double)(to - day * 1440);
+	double breaks[BREAKS], begin = 60.0 * (double)(from - day * MINUTE_DAY);
+	double end = 60.0 * (double)(to - day * MINUTE_DAY);
 	int64_t wide = (int64_t)ceil(cal->clock_search / 60);
 
 	int ndas = stream_edges(s, 0, from, to, &das);

@@ -6,20 +6,20 @@
 
 #include "sky/clockspan.h"
 
-#define FEW_EDGES 8 /* fewer: evidence is looked for further back */
-#define BACK_MAX  (6 * 60)
+#define FEW_EDGES 8        /* fewer: evidence is looked for further back */
+#define BACK_MAX  (6 * 60) /* minutes */
 
 double mergeclock_seconds(const struct merge_setup *m, int64_t minute)
 {
-	return 60.0 * (double)(minute - m->day * 1440);
+	return 60.0 * (double)(minute - m->day * MINUTE_DAY);
 }
 
 int mergeclock_fit(const struct merge_setup *m, int64_t hour, struct clock_model *model)
 {
 	int64_t from = hour * 60 - MERGE_BEFORE, to = (hour + 1) * 60 + MERGE_AFTER;
-	int64_t least =
-	    hour * 60 - BACK_MAX > (m->day - 1) * 1440 ? hour * 60 - BACK_MAX : (m->day - 1) * 1440;
+	int64_t least = hour * 60 - BACK_MAX, night = (m->day - 1) * MINUTE_DAY;
 
+	least = least > night ? least : night;
 	memset(model, 0, sizeof *model);
 	if (!m->sync || !m->have_log)
 		return 0;

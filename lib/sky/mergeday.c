@@ -75,7 +75,7 @@ static int64_t find_day(const char *raw, char why[MERGEDAY_WHY])
 	for (struct dirent *e; (e = readdir(dir));) {
 		int64_t minute = das_minute(e->d_name);
 		int64_t *seen = minute >= 0 ? &files : &folders;
-		int64_t day = minute >= 0 ? minute / DAY
+		int64_t day = minute >= 0 ? minute / MINUTE_DAY
 		    : is_date(e->d_name)  ? day_of_date(e->d_name)
 					  : -1;
 		if (day < 0)
@@ -132,7 +132,7 @@ static void set_up(struct mergeday *d)
 
 	d->setup = (struct merge_setup){.cal = c,
 	    .stream = d->stream,
-	    .day = d->first / DAY,
+	    .day = d->first / MINUTE_DAY,
 	    .format = d->o.format,
 	    .sync = d->o.sync,
 	    .fixut = d->o.fixut,
@@ -142,9 +142,9 @@ static void set_up(struct mergeday *d)
 	    .latitude = c->latitude * M_PI / 180,
 	    .height = c->height};
 	d->from = d->o.start >= 0 ? d->o.start : 0;
-	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
+	d->to = d->o.end >= 0 ? d->o.end : MINUTE_DAY - 1;
 	d->next = d->from;
-	d->live = tim_now() < (d->first + DAY) * TIM_MIN;
+	d->live = tim_now() < (d->first + MINUTE_DAY) * TIM_MIN;
 	d->growth.minute = d->asked = -1;
 }
 
@@ -177,7 +177,7 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 		return NULL;
 	}
 	d->o = *o;
-	d->first = day * DAY;
+	d->first = day * MINUTE_DAY;
 	struct stream_options so = {.dir = {o->raw, o->log, o->enc},
 	    .cal = o->cal,
 	    .format = o->format,
@@ -492,8 +492,8 @@ static void end_with_day(struct mergeday *d)
 {
 	int64_t late = d->o.wait > AFTER_DAY ? d->o.wait : AFTER_DAY;
 
-	if (!d->live || mergewait_no_more(d) || mergewait_has_raw(d, DAY - 1) ||
-	    tim_now() < (d->first + DAY) * TIM_MIN + late)
+	if (!d->live || mergewait_no_more(d) || mergewait_has_raw(d, MINUTE_DAY - 1) ||
+	    tim_now() < (d->first + MINUTE_DAY) * TIM_MIN + late)
 		return;
 	mergeday_say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
 	d->over = true;
@@ -515,7 +515,7 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 		if (late)
 			return late < 0 ? MERGEDAY_ERROR : MERGEDAY_WORKED;
 	}
-	if ((mergewait_no_more(d) || mergewait_has_raw(d, DAY - 1)) && all_closed(d))
+	if ((mergewait_no_more(d) || mergewait_has_raw(d, MINUTE_DAY - 1)) && all_closed(d))
 		return MERGEDAY_DONE;
 	if (d->next <= d->to)
 		s = grow(d);

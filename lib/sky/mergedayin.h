@@ -17,7 +17,6 @@
 struct cdf_jobs;
 
 #define HOURS 24
-#define DAY   1440 /* minutes */
 
 struct hour_state {
 	bool closed;       /* its file is final as far as is known */
@@ -47,10 +46,10 @@ struct mergeday {
 	bool over;    /* and it is over: nothing more is waited for */
 	struct hour_state h[HOURS];
 	struct growth growth;
-	bool raw[DAY];  /* minutes with a raw file, as of the last look */
-	int64_t looked; /* tim_mono() */
-	int asked;      /* minute whose companions were missed aloud */
-	bool given_up;  /* and it was told that they did not come */
+	bool raw[MINUTE_DAY]; /* minutes with a raw file, as of the last look */
+	int64_t looked;       /* tim_mono() */
+	int asked;            /* minute whose companions were missed aloud */
+	bool given_up;        /* and it was told that they did not come */
 	char why[MERGEDAY_WHY];
 	int error;
 };

@@ -7,7 +7,7 @@
 
 static const struct plog_rec *record_at(const struct merge_setup *m, int64_t tick)
 {
-	int64_t abs = tick + m->day * 1440 * PLOG_MINUTE, minute = abs / PLOG_MINUTE;
+	int64_t abs = tick + m->day * MINUTE_DAY * PLOG_MINUTE, minute = abs / PLOG_MINUTE;
 	const struct stream_log *log = stream_log(m->stream, minute);
 	int64_t i = abs - minute * PLOG_MINUTE;
 

@@ -17,13 +17,13 @@ bool mergewait_present(
 /* By the last look into the folders: a network disk would not bear a question for each minute. */
 bool mergewait_has_raw(const struct mergeday *d, int minute)
 {
-	return minute >= 0 && minute < DAY && d->raw[minute];
+	return minute >= 0 && minute < MINUTE_DAY && d->raw[minute];
 }
 
 /* The last minute of the night from `minute` on that has a raw file; -1: none. */
 int mergewait_last_raw(const struct mergeday *d, int minute)
 {
-	for (int m = DAY - 1; m >= minute; m--)
+	for (int m = MINUTE_DAY - 1; m >= minute; m--)
 		if (mergewait_has_raw(d, m))
 			return m;
 	return -1;
@@ -90,14 +90,14 @@ static bool next_day_settled(struct mergeday *d)
 {
 	int64_t size, mtime, next;
 
-	for (int m = DAY + MERGE_AFTER - 1; m < DAY + 60; m++)
+	for (int m = MINUTE_DAY + MERGE_AFTER - 1; m < MINUTE_DAY + 60; m++)
 		if (mergewait_present(d, STREAM_RAW, m, &size, &next)) {
-			for (int k = DAY; k < DAY + MERGE_AFTER; k++)
+			for (int k = MINUTE_DAY; k < MINUTE_DAY + MERGE_AFTER; k++)
 				if (!mergewait_ready(d, k))
 					return false;
 			return true;
 		}
-	return !mergewait_present(d, STREAM_RAW, DAY - 1, &size, &mtime) ||
+	return !mergewait_present(d, STREAM_RAW, MINUTE_DAY - 1, &size, &mtime) ||
 	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
 }
 
@@ -111,9 +111,9 @@ bool mergewait_settled(struct mergeday *d, int hour)
 {
 	int after = hour * 60 + 60 + MERGE_AFTER, last = mergewait_last_raw(d, hour * 60);
 
-	if (!mergewait_no_more(d) && last < after && last < DAY - 1)
+	if (!mergewait_no_more(d) && last < after && last < MINUTE_DAY - 1)
 		return false;
-	for (int m = hour * 60; m < after && m < DAY; m++)
+	for (int m = hour * 60; m < after && m < MINUTE_DAY; m++)
 		if (!mergewait_ready(d, m))
 			return false;
 	return mergewait_no_more(d) || hour < HOURS - 1 || next_day_settled(d);

@@ -6,14 +6,12 @@
 
 #include "base/tim.h"
 
-#define DAY 1440 /* minutes */
-
 char *minute_name(const char *prefix, int64_t minute, const char *suffix, char buf[MINUTE_NAME])
 {
 	struct tim_parts p = tim_split(minute * TIM_MIN);
 
 	snprintf(buf, MINUTE_NAME, "%s%02d%02d%02d_%04d%s", prefix, p.year % 100, p.month, p.day,
-	    (int)(minute % DAY), suffix);
+	    (int)(minute % MINUTE_DAY), suffix);
 	return buf;
 }
 

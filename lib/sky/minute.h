@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define MINUTE_NAME 32 /* a buffer for a name */
+#define MINUTE_NAME 32   /* a buffer for a name */
+#define MINUTE_DAY  1440 /* minutes of a day */
 
 /* The name of a minute's file; prefix and suffix are "raw_" and ".bin", say. Returns buf. */
 char *minute_name(const char *prefix, int64_t minute, const char *suffix, char buf[MINUTE_NAME]);

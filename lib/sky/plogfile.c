@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "sky/minute.h"
 #include "sky/plog.h"
 
 #define HEAD 128 /* bytes: two records of the longest kind */
@@ -15,7 +16,7 @@
 	4 /* merge -ff: where the file is of no known length, the latest kind is tried first */
 
 /* 0 to 1439, or -1. */
-static int minute_of(const char *name)
+static int minute_in(const char *name)
 {
 	int v = 0;
 
@@ -23,14 +24,14 @@ static int minute_of(const char *name)
 		return -1;
 	for (; *name; name++)
 		v = 10 * v + (*name - '0');
-	return v < 1440 ? v : -1;
+	return v < MINUTE_DAY ? v : -1;
 }
 
 int plog_date(const char *name, int fd, int64_t size, int64_t now, int64_t *t, char why[SYNC_WHY])
 {
 	uint8_t head[HEAD];
 	struct plog_rec r;
-	int minute = minute_of(name);
+	int minute = minute_in(name);
 	if (minute < 0)
 		return SYNC_FOREIGN;
 	ssize_t n = pread(fd, head, sizeof head, 0);
@@ -42,7 +43,7 @@ int plog_date(const char *name, int fd, int64_t size, int64_t now, int64_t *t, c
 		return SYNC_UNFINISHED;
 	}
 	*t = plog_time(&r);
-	if (*t % TIM_MIN != 0 || *t / TIM_MIN % 1440 != minute) {
+	if (*t % TIM_MIN != 0 || *t / TIM_MIN % MINUTE_DAY != minute) {
 		snprintf(why, SYNC_WHY, "its first record is not of minute %04d", minute);
 		return SYNC_UNFINISHED;
 	}

@@ -19,8 +19,7 @@
 #include "sky/clockspan.h"
 
 #define ASK_TIME (5 * TIM_S)
-#define FIELDS   14   /* of a tracking report */
-#define DAY      1440 /* minutes */
+#define FIELDS   14 /* of a tracking report */
 
 extern char **environ;
 
@@ -105,12 +104,12 @@ int timecheck_machine(struct timecheck_machine *m)
 /* The newest raw file's minute; -1: none. */
 static int64_t newest(struct stream *s, int64_t day)
 {
-	bool have[DAY] = {false};
+	bool have[MINUTE_DAY] = {false};
 
 	stream_list(s, have);
-	for (int m = DAY - 1; m >= 0; m--)
+	for (int m = MINUTE_DAY - 1; m >= 0; m--)
 		if (have[m])
-			return day * DAY + m;
+			return day * MINUTE_DAY + m;
 	return -1;
 }
 
@@ -120,12 +119,13 @@ static int fit(struct timecheck_das *d, const struct calspec *cal, struct stream
 	struct clock_model model;
 	int64_t from = minute + 1 - d->minutes;
 
-	if (from < (day - 1) * DAY)
-		from = (day - 1) * DAY;
+	if (from < (day - 1) * MINUTE_DAY)
+		from = (day - 1) * MINUTE_DAY;
 	if (clockspan_fit(s, cal, day, from, minute + 1, &model) < 0)
 		return -1;
 	d->edges = model.n ? model.matched : 0;
-	d->offset = d->edges ? clock_offset(&model, 60.0 * (double)(minute + 1 - day * DAY)) : 0;
+	d->offset =
+	    d->edges ? clock_offset(&model, 60.0 * (double)(minute + 1 - day * MINUTE_DAY)) : 0;
 	d->rms = model.rms;
 	if (d->edges)
 		d->last = day * TIM_DAY + (int64_t)(model.seg[model.n - 1].last * 1e9);
