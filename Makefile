@@ -34,8 +34,8 @@ BASE := popt inih libdeflate
 MORE := netcdf libserialport libcurl erfa libzmq libnats libtirpc cfitsio
 # Taken where it is there, missed by nobody else: base/crc.h.
 FAST := libisal
-SKY_FILES := $(addprefix lib/sky/,hour.c mergehour.c mergeday.c)
-SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) lib/sky/obs.c lib/dev/wave.c
+SKY_FILES := $(wildcard lib/sky/hour*.c lib/sky/merge*.c)
+SRC_netcdf := $(wildcard lib/file/cdf*.c) $(SKY_FILES) $(wildcard lib/sky/obs*.c) lib/dev/wave.c
 SRC_erfa := lib/sky/coord.c lib/sky/simnight.c lib/sky/simlog.c $(SKY_FILES)
 USES_merge := netcdf erfa
 USES_slice := netcdf

@@ -13,6 +13,7 @@
 
 #include "base/cli.h"
 #include "base/io.h"
+#include "base/random.h"
 #include "base/tim.h"
 #include "sky/simnight.h"
 
@@ -76,7 +77,7 @@ static void put(uint8_t *frame, int channel, double counts)
 /* 5 V of +-10 V when the line is high. */
 static void put_line(uint8_t *frame, int channel, bool high)
 {
-	put(frame, channel, (high ? 16384 : 0) + 20 * (night_random(&noise_seed) - 0.5));
+	put(frame, channel, (high ? 16384 : 0) + 20 * (random_fraction(&noise_seed) - 0.5));
 }
 
 /* Noise on all channels, each around a level of its own. */

@@ -15,6 +15,7 @@
 #include "base/conf.h"
 #include "base/io.h"
 #include "base/pty.h"
+#include "base/random.h"
 #include "base/tim.h"
 
 #define LOOK_EVERY (20 * TIM_MS)  /* whether somebody has opened the port */
@@ -95,17 +96,13 @@ static void read_faults(void)
 
 static uint64_t roll(uint64_t what)
 {
-	uint64_t x = (uint64_t)seed * UINT64_C(0x9e3779b97f4a7c15) +
-	    number * UINT64_C(0xbf58476d1ce4e5b9) + what;
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64 */
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
+	return random_mix(
+	    (uint64_t)seed * RANDOM_STEP + number * UINT64_C(0xbf58476d1ce4e5b9) + what);
 }
 
 static double chance(uint64_t what)
 {
-	return (double)(roll(what) >> 11) / (double)(UINT64_C(1) << 53);
+	return random_unit(roll(what));
 }
 
 static bool happens(enum fault f)

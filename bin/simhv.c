@@ -53,6 +53,8 @@ static struct srv_client *holder; /* the one client that is answered */
 static struct srv_client *line[CLIENTS];
 static bool last_word; /* the holder goes when the queue is empty */
 static FILE *journal;
+static char typed[TEXT_MOST]; /* commands on standard input */
+static size_t ntyped;
 static int slave = -1; /* kept open: a pty without a reader hangs up */
 
 /* ---- clients ---- */
@@ -149,15 +151,6 @@ static void command(const char *text)
 	(void)fflush(stdout);
 }
 
-/* Lines of standard input; false at its end. */
-static bool read_commands(void)
-{
-	static char text[TEXT_MOST];
-	static size_t have;
-
-	return io_take_lines(STDIN_FILENO, text, sizeof text, &have, command);
-}
-
 /* ---- opening ---- */
 
 static void open_pty(void)
@@ -228,7 +221,8 @@ int main(int argc, char **argv)
 			left = end - now;
 		if (srv_wait(srv, &in, 1, left) < 0)
 			cli_die(EXIT_SYSTEM, "poll: %s", strerror(errno));
-		if (in.revents && !read_commands())
+		if (in.revents &&
+		    !io_take_lines(STDIN_FILENO, typed, sizeof typed, &ntyped, command))
 			in.fd = -1;
 		send_what_is_due();
 		cli_tick();

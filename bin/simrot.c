@@ -58,6 +58,8 @@ static const struct cli_program program = {.name = "simrot",
 static struct simrot *sim;
 static struct pty pty[SIMROT_PORTS] = {{.fd = -1}, {.fd = -1}};
 static FILE *journal;
+static char typed[TEXT_MOST]; /* commands on standard input */
+static size_t ntyped;
 
 /* ---- what it writes ---- */
 
@@ -148,15 +150,6 @@ static void command(const char *text)
 	(void)fflush(stdout);
 }
 
-/* Lines of standard input; false at its end. */
-static bool read_commands(void)
-{
-	static char text[TEXT_MOST];
-	static size_t have;
-
-	return io_take_lines(STDIN_FILENO, text, sizeof text, &have, command);
-}
-
 /* ---- beginning, and the loop ---- */
 
 static void open_all(void)
@@ -219,7 +212,8 @@ int main(int argc, char **argv)
 		struct timespec ts = {.tv_sec = left / TIM_S, .tv_nsec = left % TIM_S};
 		p[SIMROT_PORTS + 1] = (struct pollfd){.fd = io_wakefd, .events = POLLIN};
 		(void)ppoll(p, SIMROT_PORTS + 2, &ts, NULL);
-		if (p[SIMROT_PORTS].revents && !read_commands())
+		if (p[SIMROT_PORTS].revents &&
+		    !io_take_lines(STDIN_FILENO, typed, sizeof typed, &ntyped, command))
 			in.fd = -1;
 		simrot_run(sim, tim_mono());
 		for (int i = 0; i < SIMROT_PORTS; i++)

@@ -1,17 +1,8 @@
 # merge-formats.t - the same sky in the records of three epochs, and without correction or pointing
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need /usr/bin/python3
-# Without the bolometers a merged hour is a tenth as large.
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
 mkdir raw hdr enc tru hours
-merged() { /usr/bin/python3 "$top/t/merged.py" "$@" >facts 2>&1 || diag <facts; }
-fact() { sed -n "s/^$1 //p" facts; }
-atmost() { # atmost FACT LIMIT WORDS
-	awk -v a="$(fact "$1")" -v b="$2" 'BEGIN { exit !(a != "" && a + 0 >= 0 && a + 0 <= b + 0) }'
-	tap $? "$3: $(fact "$1") (at most $2)" || diag <facts
-}
-py() { /usr/bin/python3 -c "import netCDF4, sys; nc = netCDF4.Dataset(sys.argv[1]); nc.set_auto_maskandscale(False); v = nc.variables
-$2" "$1" 2>&1; }
 
 simdas -o raw --truth=tru --seed=6 --offset=-3.7 -n 30 --quiet
 
@@ -22,7 +13,9 @@ for f in 0 1 2 3; do
 	ok "file format $f" -- merge -ff $f -cs small.cal -r raw -h hdr -e enc -nend 0509 --out=hours --quiet
 	merged hours/20050621_08.nc raw tru
 	atmost az_p99_arcsec 0.0505 "format $f merges to the truth: azimuth"
+	atmost el_p99_arcsec 0.0505 "format $f: elevation"
 	atmost ra_p99_arcsec 0.0755 "format $f: right ascension"
+	atmost dec_p99_arcsec 0.0505 "format $f: declination"
 	atmost clock_worst_ms 10 "format $f: the clock"
 done
 ok "a wrong -ff" -- merge -ff 0 -cs small.cal -r raw -h hdr -e enc -nend 0509 --out=hours --quiet

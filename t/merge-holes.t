@@ -1,12 +1,9 @@
 # merge-holes.t - missing, short, torn, duplicate, stale and wrong files; midnight, year and leap second
 # san: yes
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need /usr/bin/python3
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
-py() { /usr/bin/python3 -c "import netCDF4, sys, numpy as np; nc = netCDF4.Dataset(sys.argv[1]); nc.set_auto_maskandscale(False); v = nc.variables
-$2" "$1" 2>&1; }
 folders() { rm -rf raw hdr enc tru hours; mkdir raw hdr enc tru hours; }
-facts() { /usr/bin/python3 "$top/t/merged.py" "$@" >facts 2>&1; }
 merge_all() { merge -ff 4 -cs small.cal -r raw -h hdr -e enc --out=hours --wait=0 "$@"; }
 
 folders
@@ -29,7 +26,7 @@ print("".join(map(str, s)), (q[10] & 1).sum(), (q[11] & 1).sum(), (q[5] & 1).sum
     "and so does each sample"
 is "$(py hours/20050621_08.nc 'print(v["ut"][15001], v["lst"][15001], v["ra"][15001] > 9e36, v["frames_written"][:])')" "-1.0 -1.0 True 180000" "holes hold the invalid values that users know"
 exits 0 "--max-loss makes that good" -- merge_all -nend 0539 --max-loss=7 --quiet
-facts hours/20050621_08.nc raw tru
+merged hours/20050621_08.nc raw tru
 is "$(awk '$1 == "clock_worst_ms" { print ($2 < 10 && $2 > 0) }' facts)" 1 "the clock is right in spite of it"
 # The stale file's name is right, its times are yesterday's: -fixut takes the name's word.
 exits 5 "-fixut" -- merge_all -nend 0539 -fixut --quiet
@@ -96,7 +93,7 @@ folders
 simdas -o raw --truth=tru --seed=5 -n 40 --offset=-185.5 --no-drift --quiet
 simtel -o hdr --enc=enc --seed=5 -n 44 --quiet
 ok "a DAS clock three minutes slow" -- merge_all -nend 519 --quiet
-facts hours/20050621_08.nc raw tru
+merged hours/20050621_08.nc raw tru
 is "$(awk '$1 == "clock_worst_ms" { print ($2 < 10 && $2 > 0) } $1 == "pointed" { print ($2 > 115000) }' facts | tr '\n' ' ')" "1 1 " "is set right, and the pointing found"
 
 # A TTL line that chatters (and thresholds at which no other line has edges).
@@ -112,7 +109,7 @@ exits 2 "two days in one folder need --utc" -- merge_all
 ok "the last hour of the year ends by itself" -- merge_all --utc=20051231 --quiet
 ok "the first of the next" -- merge_all --utc=20060101 -nend 0019 --quiet
 for h in 20051231_23 20060101_00; do
-	facts hours/$h.nc raw tru
+	merged hours/$h.nc raw tru
 	is "$(awk '$1 == "clock_worst_ms" { print ($2 < 10 && $2 > 0) } $1 == "samples" || $1 == "timed" { print $2 }' facts | tr '\n' ' ')" "60000 60000 1 " "$h: all samples, and right times across midnight"
 	is "$(awk '$1 == "pointed" { print ($2 > 58000) }' facts)" 1 "and pointing"
 done
@@ -122,7 +119,7 @@ folders
 simdas -o raw --truth=tru --seed=13 -n 75 --utc=2005-06-21T08:20:00Z --no-drift --quiet
 simtel -o hdr --enc=enc --seed=13 -n 76 --utc=2005-06-21T08:20:00Z --missing=510-600 --quiet
 exits 5 "an hour whose pointing is missing" -- merge_all -nstart 0540 -nend 0574 --quiet
-facts hours/20050621_09.nc raw tru
+merged hours/20050621_09.nc raw tru
 is "$(py hours/20050621_09.nc 'print(v["clock_pieces"][:], v["clock_matched"][:] > 8, (v["quality"][:105000] & 64 > 0).all(), abs(v["time_offset"][50000]) < 0.05)')" "1 True True True" "takes the clock of the hour before, and says that it is extrapolated"
 cp hours/20050621_09.nc alone.nc
 exits 5 "the same in one run with the hour before" -- merge_all -nend 0574 --quiet

@@ -1,7 +1,7 @@
 # merge-kill.t - kill -9 at random moments: what is there always opens, and after the rerun it is byte-identical
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need ncdump timeout /usr/bin/python3
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
 mkdir raw hdr enc hours want
 simdas -o raw --seed=9 -n 45 --utc=2005-06-21T08:30:00Z --quiet
 simtel -o hdr --enc=enc --seed=9 -n 46 --utc=2005-06-21T08:30:00Z --quiet

@@ -1,7 +1,7 @@
 # merge-live.t - a night while it is recorded: minutes as they come, companions that are late, the same bytes in the end
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need ncdump
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
 mkdir -p from/raw from/hdr from/enc raw/20050621 hdr/20050621 enc/20050621 hours again
 simdas -o from/raw --seed=8 -n 26 --utc=2005-06-21T08:50:00Z --quiet
 simtel -o from/hdr --enc=from/enc --seed=8 -n 26 --utc=2005-06-21T08:50:00Z --quiet

@@ -1,18 +1,9 @@
 # merge.t - nights of simdas and simtel become right hour files; every kind of bad input is told
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need /usr/bin/python3 ncdump
 cal=$top/etc/bolocam.cal
-# Without the bolometers a merged hour is a tenth as large.
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$cal" >small.cal
 mkdir raw hdr enc tru hours
-merged() { /usr/bin/python3 "$top/t/merged.py" "$@" >facts 2>&1 || diag <facts; }
-fact() { sed -n "s/^$1 //p" facts; }
-atmost() { # atmost FACT LIMIT WORDS
-	awk -v a="$(fact "$1")" -v b="$2" 'BEGIN { exit !(a != "" && a + 0 >= 0 && a + 0 <= b + 0) }'
-	tap $? "$3: $(fact "$1") (at most $2)" || diag <facts
-}
-py() { /usr/bin/python3 -c "import netCDF4, sys; nc = netCDF4.Dataset(sys.argv[1]); nc.set_auto_maskandscale(False); v = nc.variables
-$2" "$1" 2>&1; }
 
 # ---- the original's usage ----
 merge 2>err >out.txt; is $? 2 "merge alone: exit 2"

@@ -74,6 +74,16 @@ like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 4x4, fu
 f=$(cat c.out)
 is "$(value NAXIS1 "$f") $(value NAXIS2 "$f") $(value XBINNING "$f") $(value DETWIN1 "$f")" "320 256 4 [1:1280,1:1024]" "and a header that tells what it is"
 ok "and is good FITS" -- fitsverify -q "$f"
+ok "a window" -- sh -c 'seqcmd xsize 200 && seqcmd ysize 100 && seqcmd xbeg 101 && seqcmd ybeg 51'
+seqcmd expose 3 >c.out 2>c.err &
+c=$!
+until_true 10 says state=integrating
+iset 'CCD_FRAME.X=0;Y=0;WIDTH=1280;HEIGHT=1024'
+wait $c
+is $? 0 "and where it makes the image larger than was asked for"
+like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 1x1, full frame, 1280x1024 -> 1280x1024' "it is kept whole"
+is "$(value NAXIS1 "$(cat c.out)") $(value NAXIS2 "$(cat c.out)")" "1280 1024" "as what it is"
+ok "the whole detector" -- seqcmd resetxy
 ok "bin 2 again" -- seqcmd bin 2
 exits 4 "a set point that this camera has not" -- seqcmd -s "$two" cooler on
 like err 'cooler on: this camera can be set to -50 to 50 C, and the set point is -60.0 C. Use temp first' "and what to do"
@@ -164,8 +174,9 @@ for line in c.makefile():
         exposures += 1
         say(rest + number(name, values, "set", "Busy")) # the rest of the one before, at the worst moment
         rest = ""
-        text = fits(int(frame["WIDTH"]), int(frame["HEIGHT"]), 1000 * exposures)
-        if exposures == 1: # half of it, and not the rest of it
+        wide = 100 if "wide" in sys.argv else int(frame["WIDTH"])
+        text = fits(wide, int(frame["HEIGHT"]), 1000 * exposures)
+        if exposures == 1 and wide != 100: # half of it, and not the rest of it
             say(blob(text[:len(text) // 2]) if "half" in sys.argv else "")
             rest = (text[len(text) // 2:] if "half" in sys.argv else blob(text)) + END
         else:
@@ -191,6 +202,9 @@ for how in half whole; do
 	wait $b
 	is $? 0 "all ends well"
 done
+start late "$py" late.py wide
+printf 'expose 0.01\n' | seqd -i -b indi --camera=server="$address" --dir=img >said 2>err
+like said '^ERROR 20049 DRV_GENERAL_ERRORS CCD1 .*100 x 64 pixels, and 64 x 64 were asked for' "an image larger than the detector is an error that names both sizes"
 printf 'expose 1\n' | seqd -i -b indi --camera=server=127.0.0.1:1 --dir=img >said 2>err
 like said '^ERROR 20990 DRV_ERROR_NOCAMERA connect .*INDI server: 127.0.0.1:1: Connection refused' "no server: an error that says where"
 done_testing

@@ -1,5 +1,6 @@
 # start.t - start_tel_util brings a night across and stops as a whole; start_merge merges it from the configuration
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need flock /usr/bin/python3
 # The scripts before everything; a writelog that only says what it was told stands for the real one.
 umask 022 # a configuration that others may write is refused
@@ -38,7 +39,6 @@ source = rotator:unix:/run/fyke/rotctl.sock
 ff = 4
 wait = 0
 E2
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
 up() { # up [OPTIONS]: start_tel_util in the background, its process in $pid
 	: >tel.err
 	env --default-signal=INT start_tel_util --config=night.conf "$@" 2>>tel.err &

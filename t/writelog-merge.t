@@ -1,8 +1,8 @@
 # writelog-merge.t - a telescope, its DAS and a rotator; writelog's rows stand in the merged hour
 . "${0%/*}/lib.sh"
+. "$top/t/lib-merge.sh"
 need /usr/bin/python3
 mkdir raw hdr enc hours
-grep -Ev '^(ac_|dc_|ref_|rgrt|chop_enc|eaz|eel|secondary)' "$top/etc/bolocam.cal" >small.cal
 # Not within the last seconds of a day: a merge is of one day.
 until_true 30 sh -c '[ "$(date -u +%H%M%S)" -lt 235940 ]'
 

@@ -44,10 +44,12 @@ int io_wait_write(int fd, int64_t timeout_ns)
 	return wait_for(fd, POLLOUT, timeout_ns);
 }
 
-int io_writefrom(int fd, const void *buf, size_t n, size_t *done)
+/* at < 0: where the descriptor stands. */
+static int write_from(int fd, const char *buf, size_t n, int64_t at, size_t *done)
 {
 	while (*done < n) {
-		ssize_t k = write(fd, (const char *)buf + *done, n - *done);
+		ssize_t k = at < 0 ? write(fd, buf + *done, n - *done)
+				   : pwrite(fd, buf + *done, n - *done, at + (int64_t)*done);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
@@ -57,11 +59,26 @@ int io_writefrom(int fd, const void *buf, size_t n, size_t *done)
 	return 0;
 }
 
+int io_writefrom(int fd, const void *buf, size_t n, size_t *done)
+{
+	return write_from(fd, buf, n, -1, done);
+}
+
 int io_writeall(int fd, const void *buf, size_t n)
 {
 	size_t done = 0;
 
-	return io_writefrom(fd, buf, n, &done);
+	return write_from(fd, buf, n, -1, &done);
+}
+
+int io_writeat(int fd, const void *buf, size_t n, int64_t at, size_t *done)
+{
+	size_t written = 0;
+	int bad = write_from(fd, buf, n, at, &written);
+
+	if (done)
+		*done = written;
+	return bad;
 }
 
 int io_writevall(int fd, struct iovec *iov, size_t n)

@@ -66,11 +66,19 @@ static char *lost(struct ask *a, int error, const char *what)
 	return NULL;
 }
 
+static int not_sent(struct ask *a, int error, const char *what)
+{
+	(void)lost(a, error, what);
+	return -1;
+}
+
 int ask_send(struct ask *a, const char *line)
 {
 	char text[ASK_LINE];
 	int n = snprintf(text, sizeof text, "%s\n", line);
 
+	if (n >= (int)sizeof text)
+		return not_sent(a, EMSGSIZE, "the line is too long for it");
 	for (int at = 0; at < n;) {
 		ssize_t k = send(a->fd, text + at, (size_t)(n - at), MSG_NOSIGNAL);
 		if (k > 0)
@@ -78,7 +86,7 @@ int ask_send(struct ask *a, const char *line)
 		else if (errno == EAGAIN)
 			(void)io_wait_write(a->fd, TIM_S);
 		else if (errno != EINTR)
-			return lost(a, errno, strerror(errno)) ? 0 : -1;
+			return not_sent(a, errno, strerror(errno));
 	}
 	return 0;
 }

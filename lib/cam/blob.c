@@ -76,7 +76,7 @@ static void check_header(struct blob *b)
 	else if (b->width < 1 || b->height < 1)
 		fail(b, "it has no axes");
 	else if ((size_t)b->width * (size_t)b->height > b->room)
-		fail(b, "it is larger than was asked for");
+		fail(b, "it is larger than the detector");
 }
 
 static void byte(struct blob *b, uint8_t c)

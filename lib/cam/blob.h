@@ -12,10 +12,10 @@
 
 struct blob {
 	uint16_t *pixels; /* room for `room` of them, the owner's */
-	size_t room, n;   /* n: pixels so far */
+	size_t room, n;   /* room: for the whole detector; n: pixels so far */
 	int width, height, bitpix, naxis;
 	double bzero;
-	bool bad;        /* not an image of 8 or 16 bits, in colours, or larger than the room */
+	bool bad;        /* not an image of 8 or 16 bits, in colours, or larger than its room */
 	const char *why; /* why bad */
 	/* private */
 	uint32_t bits;

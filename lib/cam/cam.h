@@ -81,7 +81,8 @@ struct cam_back {
 	int (*temperature)(struct cam *c, double *celsius);
 	/* Everything of an exposure but its start. */
 	int (*prepare)(struct cam *c, const struct cam_setup *s, struct cam_timing *t);
-	/* From here on the image may come into pixels, which has room for n of them. */
+	/* From here on the image may come into pixels, which has room for n of them: the whole
+	 * detector. */
 	int (*expose)(struct cam *c, uint16_t *pixels, size_t n);
 	int (*wait)(struct cam *c, int64_t ns, struct cam_progress *p);
 	int (*fetch)(struct cam *c);                   /* after CAM_READY: now it is there, whole */

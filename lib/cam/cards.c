@@ -14,6 +14,9 @@
 #include "base/tim.h"
 #include "base/why.h"
 
+#define QUOTED 70 /* a text of 68 characters between its quotes: what a card of 80 holds */
+#define WORD   30 /* a number: more digits say nothing */
+
 #define fail(why, ...) why_fail(why, CARDS_WHY, errno, __VA_ARGS__)
 
 /* Keywords that seqd writes itself, or that would change what a file means. */
@@ -49,7 +52,7 @@ static const char *take_text(const char *p, size_t at, size_t n, char value[72],
 	for (at++; at < n; at++) {
 		if (p[at] == '\'' && (at + 1 == n || p[at + 1] != '\''))
 			break;
-		if (k + 3 > 70)
+		if (k + 3 > QUOTED)
 			return "text of more than 68 characters";
 		if (p[at] == '\'')
 			value[k++] = p[at++];
@@ -68,7 +71,7 @@ static const char *take_word(const char *p, size_t at, size_t n, char value[72],
 	size_t k = 0;
 	double v;
 
-	while (at < n && p[at] != ' ' && p[at] != '\t' && p[at] != '/' && k < 30)
+	while (at < n && p[at] != ' ' && p[at] != '\t' && p[at] != '/' && k < WORD)
 		value[k++] = p[at++];
 	value[k] = '\0';
 	*end = at;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "base/why.h"
 #include "base/wire.h"
@@ -186,23 +187,6 @@ static void header(fitsfile *f, const struct image *im, const char *name, int *s
 
 /* ---- the file ---- */
 
-static int write_at(int fd, const void *data, size_t n, off_t at)
-{
-	const char *from = data;
-
-	while (n > 0) {
-		ssize_t k = pwrite(fd, from, n, at);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -1;
-		from += k;
-		at += k;
-		n -= (size_t)k;
-	}
-	return 0;
-}
-
 /* Puts a value into the card that begins so, from this column on. */
 static void set_value(char *cards, size_t n, const char *begin, size_t column, const char *value)
 {
@@ -290,7 +274,7 @@ static int write_pixels(int fd, const struct image *im, off_t at, uint32_t *sum)
 		to_fits(buf, im->pixels + done / 2, have);
 		memset(buf + have, 0, k - have * 2);
 		*sum = add_sum(*sum, buf, k);
-		bad = write_at(fd, buf, k, at + (off_t)done);
+		bad = io_writeat(fd, buf, k, at + (off_t)done, NULL);
 		/* The disk may begin: less is left for fsync. */
 		if (!bad)
 			(void)sync_file_range(
@@ -349,7 +333,7 @@ static int write_part(const struct pub *p, int fd, const struct image *im, char 
 	set_value(cards, n, "DATASUM =", 11, number);
 	fits_encode_chksum(add_sum(sum, cards, n), 1, code);
 	set_value(cards, n, "CHECKSUM=", 11, code);
-	int bad = write_at(fd, cards, n, 0);
+	int bad = io_writeat(fd, cards, n, 0, NULL);
 	int error = errno;
 	free(cards);
 	if (bad)

@@ -151,7 +151,7 @@ int sdk_frame(struct cam *c, const struct cam_frame *f)
 /* The SDK forgets settings, and has no getters for most: all of it again, each time. */
 int sdk_prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *t)
 {
-	const struct sdk_state *st = c->own;
+	struct sdk_state *st = c->own;
 	float exposure = 0, accumulate, kinetic, readout = 0;
 
 	if (!GOOD(c, SetReadMode, IMAGE) || !GOOD(c, SetAcquisitionMode, SINGLE) ||
@@ -177,7 +177,8 @@ int sdk_prepare(struct cam *c, const struct cam_setup *s, struct cam_timing *t)
 		return -1;
 	t->exposure = (double)exposure;
 	t->readout = (double)readout;
-	((struct sdk_state *)c->own)->exposure = t->exposure;
+	st->exposure = t->exposure;
+	st->npixels = (size_t)cam_columns(&s->frame) * (size_t)cam_rows(&s->frame);
 	return 0;
 }
 
@@ -185,8 +186,8 @@ int sdk_expose(struct cam *c, uint16_t *pixels, size_t n)
 {
 	struct sdk_state *s = c->own;
 
+	(void)n; /* the SDK wants to hear of the image's own number */
 	s->pixels = pixels;
-	s->npixels = n;
 	if (!GOOD(c, StartAcquisition))
 		return -1;
 	s->begun = tim_mono();

@@ -11,8 +11,8 @@
 #include "base/tim.h"
 #include "cam/night.h"
 
-#define HEADER_SIZE 14400
-#define KEEP_FREE   (1 << 20)
+#define HEADER_SIZE 14400     /* bytes: five blocks of FITS */
+#define KEEP_FREE   (1 << 20) /* bytes that others may need meanwhile */
 
 int shoot_check_disk(struct shoot *s, const struct cam_frame *f, int count)
 {
@@ -140,7 +140,7 @@ static int find_files(struct shoot *s)
 		number = night_number(s->o->dir, stem, false);
 		if (number < 1) {
 			shoot_tell(s, SHOOT_DONE, CODE_ASTRO, NULL, SEQ_RANGE,
-			    "there is no file %s....fits", stem);
+			    "there is no file %sNNNN.fits", stem);
 			return -1;
 		}
 		snprintf(j->file[j->nfiles++], sizeof j->file[0], "%s%04d.fits", stem, number);

@@ -114,9 +114,11 @@ static int plan(struct shoot *s, const struct cam_timing *t, const struct cam_fr
 	return 0;
 }
 
-static int room_for(struct shoot *s, const struct cam_frame *f)
+/* Room for the whole detector, whatever was asked for: another client may enlarge the image under way.
+ * Memory that no image fills costs nothing. */
+static int make_room(struct shoot *s)
 {
-	size_t need = (size_t)cam_columns(f) * (size_t)cam_rows(f);
+	size_t need = (size_t)s->cam->info.width * (size_t)s->cam->info.height;
 
 	if (need > s->size) {
 		free(s->pixels);
@@ -175,8 +177,7 @@ static void too_late(struct shoot *s, const struct cam_timing *t)
 
 	shoot_tell(s, SHOOT_DONE, CODE_ERROR, call, SEQ_TIMEOUT,
 	    "the camera gave no image: %.3f s + %.1f s read-out + %.0f s are over. %s, and there "
-	    "is no "
-	    "file. Try again; if it comes back, restart the camera, then seqd.",
+	    "is no file. Try again; if it comes back, restart the camera, then seqd.",
 	    t->exposure, t->readout, (double)s->o->margin / 1e9,
 	    closed ? "The exposure was aborted" : "It could not be aborted");
 }
@@ -284,7 +285,7 @@ static enum outcome take(
 	describe(s, f, t);
 	int64_t offset = clock_offset();
 	s->image.begun = tim_now();
-	if (c->back->expose(c, s->pixels, (size_t)cam_columns(f) * (size_t)cam_rows(f)) < 0)
+	if (c->back->expose(c, s->pixels, s->size) < 0)
 		return OUT_FAILED;
 	enum outcome out = integrate(s, t, made);
 	if (out == OUT_GOOD && c->back->fetch(c) < 0)
@@ -376,8 +377,7 @@ void shoot_expose(struct shoot *s)
 	char path[PUB_PATH] = "", made[60] = "Nothing was exposed.";
 
 	shoot_phase(s, PHASE_PENDING, NULL, false);
-	if ((s->job.set.autosave && shoot_check_disk(s, &f, s->job.count) < 0) ||
-	    room_for(s, &f) < 0)
+	if ((s->job.set.autosave && shoot_check_disk(s, &f, s->job.count) < 0) || make_room(s) < 0)
 		return;
 	for (int k = 0; k < s->job.count; k++) {
 		struct cam_setup setup = {.frame = f,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "base/random.h"
 #include "base/tim.h"
 #include "cam/codes.h"
 #include "cam/sdk.h"
@@ -479,21 +480,6 @@ static unsigned AbortAcquisition(void)
 
 /* ---- pixels ---- */
 
-/* splitmix64 */
-static uint64_t next_random(uint64_t *s)
-{
-	uint64_t z = (*s += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static double uniform(uint64_t *s)
-{
-	return (double)(next_random(s) >> 11) * 0x1p-53;
-}
-
 static uint16_t clip(double v)
 {
 	return (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v);
@@ -506,7 +492,7 @@ static void background(uint16_t *px, size_t n, double level, double sigma, uint6
 	uint64_t s = random;
 
 	for (size_t i = 0; i < n; i++) {
-		int32_t v = mean + (__builtin_popcountll(next_random(&s)) - 32) * scale;
+		int32_t v = mean + (__builtin_popcountll(random_next(&s)) - 32) * scale;
 		v >>= 8;
 		px[i] = (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v);
 	}
@@ -546,8 +532,9 @@ static unsigned GetAcquiredData16(unsigned short *px, unsigned n)
 	background(px, n, BIAS + signal, sqrt(READNOISE * READNOISE + signal),
 	    sim.seed * 1000003 + ++sim.images);
 	for (int i = 0; i < STARS && !sim.closed; i++) {
-		double x = 1 + uniform(&stars) * sim.width, y = 1 + uniform(&stars) * sim.height;
-		star(px, columns, rows, x, y, 20 / (0.01 + uniform(&stars)) * sim.light);
+		double x = 1 + random_fraction(&stars) * sim.width;
+		double y = 1 + random_fraction(&stars) * sim.height;
+		star(px, columns, rows, x, y, 20 / (0.01 + random_fraction(&stars)) * sim.light);
 	}
 	return DRV_SUCCESS;
 }

@@ -8,11 +8,11 @@
 #include "base/tim.h"
 
 enum { ASK_POSITION = 0x01, ASK_SETUP = 0x22, ASK_PING = 0x41, ASK_STATUS = 0x55 };
-#define PONG 0x34
-#define ONE                                                                                        \
-	(150 * TIM_MS) /* for a reply: 4 ms at 9600 baud, a USB port adds 16, a busy machine more */
+/* For a reply: 4 ms at 9600 baud, a USB port adds 16, a busy machine more. */
+#define ONE   (150 * TIM_MS)
 #define QUIET (20 * TIM_MS) /* a line without a byte for so long has said all */
-#define SIGN  0x800000
+#define PONG  0x34
+#define SIGN  0x800000 /* of the 24 bits that it counts with */
 
 const char *ad4_text(enum ad4_answer a)
 {

@@ -13,7 +13,7 @@
 #define FIELDS     4
 #define FIELD_TEXT 32
 
-/* What the sensor and its resistance divider can give; the acceptance rule of the reference. */
+/* What the sensor can give: K (-40 to 85 C), Pa, %, ohm. */
 static const struct {
 	double lo, hi;
 } range[FIELDS] = {{233, 358}, {30000, 110000}, {0, 100}, {0, 1e8}};

@@ -1,11 +1,13 @@
 /* hvguard.c - MAXV of a supply: brought down to the limits file where that changes no output */
+#include "hvmuxin.h"
+
 #include <math.h>
 #include <stdio.h>
 
 #include "base/tim.h"
-#include "hvmuxin.h"
 
 #define LIMIT_EVERY TIM_MIN /* tries to write MAXV */
+#define VMON_OVER   1       /* V by which VMON may read above VSET */
 
 static const enum hv_par guard_reads[] = {HV_MAXV, HV_STAT, HV_VSET, HV_VMON};
 #define GUARD_READS 4
@@ -29,7 +31,7 @@ void hvguard_got(struct hvmux *m, struct board *b, const struct hv_reply *r, int
 {
 	int ch = b->asked.channel, n = hvmux_number(m, b);
 	struct guard *g = &b->guard[ch];
-	double most = floor(hvlimit_of(m->o.limits, n, ch).volts);
+	double most = floor(hvlimit_of(m->o.limits, n, ch).volts); /* MAXV has no decimals */
 	char where[40];
 
 	hvsay_place(n, ch, where);
@@ -54,13 +56,12 @@ void hvguard_got(struct hvmux *m, struct board *b, const struct hv_reply *r, int
 		return;
 	}
 	bool off = !((unsigned)g->seen[1] & HV_STAT_ON);
-	if (g->step < GUARD_READS || off || (g->seen[2] <= most && g->seen[3] <= most + 1))
+	if (g->step < GUARD_READS || off || (g->seen[2] <= most && g->seen[3] <= most + VMON_OVER))
 		return;
 	if (!g->alarmed)
 		ALARM(m,
 		    "%s is on at VSET %g V (VMON %g V), above the limit of %g V: nothing is "
-		    "changed, "
-		    "MAXV stays %g V",
+		    "changed, MAXV stays %g V",
 		    where, g->seen[2], g->seen[3], most, g->seen[0]);
 	g->alarmed = true;
 	g->due = now + LIMIT_EVERY;

@@ -34,7 +34,7 @@ static struct rule *section_rule(struct hvlimits *l, const char *section)
 		return &l->all;
 	if (n >= 3 && n < sizeof place && strcmp(section + n - 2, ".*") == 0) {
 		memcpy(place, section, n + 1);
-		place[n - 1] = '0';
+		place[n - 1] = '0'; /* a board has channel 0 at least */
 		return hv_place(place, &board, &channel) < 0 ? NULL : &l->board[board];
 	}
 	return hv_place(section, &board, &channel) < 0 ? NULL : &l->channel[board][channel];

@@ -22,7 +22,6 @@ struct hvset_want {
 	int board, channel;
 	char value[HV_PARS][HV_VALUE];
 	enum hvset_power power;
-	double target; /* after hvset_apply(): where the voltage goes, V; -1: stays */
 };
 
 enum hvset_end {

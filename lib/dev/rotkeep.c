@@ -53,8 +53,9 @@ int rotkeep_lock(const char *path, int *fd, char why[ROT_WHY])
 	}
 	if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
 		int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-		if (ftruncate(*fd, 0) < 0 || pwrite(*fd, pid, (size_t)n, 0) < 0)
-			return 0; /* only names the holder */
+		/* It only names the holder: the lock counts. */
+		if (ftruncate(*fd, 0) == 0)
+			(void)!pwrite(*fd, pid, (size_t)n, 0);
 		return 0;
 	}
 	int error = errno == EWOULDBLOCK ? EBUSY : errno;

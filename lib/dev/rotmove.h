@@ -35,7 +35,8 @@ enum rot_end {
 	ROT_DEVICE,  /* the device reported an error: stall, slip, limit, no tab */
 	ROT_LOST,    /* no answer, no port, a file that cannot be written */
 	ROT_REFUSED, /* by the range, by its state, by another program */
-	ROT_STOPPED  /* because wait() said so */
+	ROT_STOPPED, /* because wait() said so */
+	ROT_ENDS
 };
 
 struct rot_calls {

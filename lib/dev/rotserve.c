@@ -6,22 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/conf.h"
-#include "base/dial.h"
 #include "base/srv.h"
-#include "base/tcp.h"
 #include "base/tim.h"
 #include "base/why.h"
 
-#define SYSTEM_CONTROL "unix:/run/fyke/rotctl-control.sock"
-#define CLIENTS        32
-#define PENDING        65536
-#define IDLE           (100 * TIM_MS) /* how long a turn takes, and READY_TO_ROTATE may wait */
-#define CONNECT        (2 * TIM_S)
-#define SILENCE        (30 * TIM_S) /* of the other rotctl, which says each second how far it is */
-#define ANGLE          720.0        /* any angle that somebody may mean */
+#define CLIENTS 32
+#define PENDING 65536
+#define IDLE    (100 * TIM_MS) /* how long a turn takes, and READY_TO_ROTATE may wait */
+#define ANGLE   720.0          /* any angle that somebody may mean */
 
 struct rotserve {
 	struct rot *rot;
@@ -50,7 +44,7 @@ struct rotserve {
 	double pa, parallactic; /* of the last scan; NaN: none */
 };
 
-static const char *const how[] = {[ROT_DONE] = "done",
+const char *const rot_end_name[ROT_ENDS] = {[ROT_DONE] = "done",
     [ROT_DEVICE] = "device",
     [ROT_LOST] = "lost",
     [ROT_REFUSED] = "refused",
@@ -72,7 +66,7 @@ static int number(const char *text, double *v, char why[ROT_WHY])
 {
 	if (conf_real(text, v) == 0 && *v >= -ANGLE && *v <= ANGLE)
 		return 0;
-	snprintf(why, ROT_WHY, "'%.40s' is no angle in degrees (-720 to 720)", text);
+	snprintf(why, ROT_WHY, "'%.40s' is no angle in degrees (%g to %g)", text, -ANGLE, ANGLE);
 	return -1;
 }
 
@@ -122,8 +116,8 @@ int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY]
 	    (n > 1 && number(word[2], &q->parallactic, why) < 0))
 		return -1;
 	if (v == ROT_HOME && (q->angle < 0 || q->angle > ROT_SYMMETRY)) {
-		snprintf(
-		    why, ROT_WHY, "home first turns back by 0 to 60 degrees, not %g", q->angle);
+		snprintf(why, ROT_WHY, "home first turns back by 0 to %g degrees, not %g",
+		    (double)ROT_SYMMETRY, q->angle);
 		return -1;
 	}
 	return 0;
@@ -160,7 +154,8 @@ static void answer(struct rotserve *h, struct srv_client *c, enum rot_end end, c
 
 	if (!c)
 		return;
-	snprintf(line, sizeof line, "%s %d %.450s", how[end], (int)rot_status(h->rot)->state, text);
+	snprintf(line, sizeof line, "%s %d %.450s", rot_end_name[end],
+	    (int)rot_status(h->rot)->state, text);
 	send_line(c, "=", line);
 	srv_finish(c);
 }
@@ -182,10 +177,8 @@ static bool same(const struct rot_status *a, const struct rot_status *b)
 
 static void to_listeners(struct rotserve *h)
 {
-	char text[REC_TEXT];
+	char text[REC_TEXT], progress[ROT_WHY];
 	long n;
-
-	char progress[ROT_WHY];
 
 	h->sent = *rot_status(h->rot);
 	h->due = tim_mono() + 3 * TIM_S / 2; /* while a command keeps from looking */
@@ -553,96 +546,4 @@ int rotserve_listen(struct rotserve *h, const struct net_spec *at, bool control,
 
 	spec.read_only = !control;
 	return srv_listen(h->srv, &spec, ready, why);
-}
-
-/* ---- the side that asks ---- */
-
-static bool is_there(const struct net_spec *at)
-{
-	char why[NET_WHY];
-	int fd = tcp_connect(at, tim_mono() + CONNECT, NULL, why);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-bool rotask_find(struct net_spec *control, bool given)
-{
-	struct net_spec system;
-	char why[NET_WHY];
-
-	if (is_there(control))
-		return true;
-	if (given || net_parse(SYSTEM_CONTROL, NET_UNIX, &system, why) < 0 || !is_there(&system))
-		return false;
-	*control = system;
-	return true;
-}
-
-/* A line of the answer. true: the last. */
-static bool take_line(const char *line, const struct rotserve_calls *calls, enum rot_end *end,
-    enum rot_state *state, char *text)
-{
-	char word[12];
-	int number_of = 0, n = 0;
-
-	if (strncmp(line, "> ", 2) == 0)
-		calls->out(line + 2);
-	else if (strncmp(line, "# ", 2) == 0)
-		calls->note(line + 2);
-	else if (strncmp(line, "* ", 2) == 0)
-		calls->progress(line + 2);
-	if (sscanf(line, "= %11s %d %n", word, &number_of, &n) < 2 || n == 0)
-		return false;
-	*end = ROT_LOST;
-	for (size_t i = 0; i < sizeof how / sizeof *how; i++)
-		if (strcmp(how[i], word) == 0)
-			*end = (enum rot_end)i;
-	*state = number_of >= 0 && number_of < ROT_STATES ? (enum rot_state)number_of : ROT_UNKNOWN;
-	snprintf(text, ROT_LINE, "%s", line + n);
-	return true;
-}
-
-enum rot_end rotask(const struct net_spec *at, const struct rot_request *q,
-    const struct rotserve_calls *calls, enum rot_state *state, char *text)
-{
-	struct dial *d = dial_new(at, REC_TEXT, CONNECT);
-	int64_t heard = tim_mono();
-	bool sent = false, stopped = false;
-	enum rot_end end = ROT_LOST;
-	enum dial_event event;
-	char line[ROT_LINE], *got;
-	size_t n;
-
-	snprintf(text, ROT_LINE, "no memory");
-	while (d) {
-		(void)dial_wait(d, tim_mono() + 500 * TIM_MS, &event);
-		calls->tick();
-		if (event == DIAL_LOST || tim_mono() - heard > SILENCE) {
-			snprintf(text, ROT_LINE, "the rotctl that has the rotator: %.300s",
-			    event == DIAL_LOST ? dial_why(d) : "no answer");
-			break;
-		}
-		if (!dial_is_up(d))
-			continue;
-		rot_request_text(q, line);
-		strcat(line, "\n");
-		if (!sent)
-			(void)dial_send(d, line, strlen(line));
-		sent = true;
-		if (!stopped && q->verb != ROT_STATUS && calls->stopping()) {
-			stopped = true;
-			(void)dial_send(d, "stop\n", 5);
-		}
-		while ((got = dial_line(d, &n))) {
-			heard = tim_mono();
-			if (take_line(got, calls, &end, state, text)) {
-				dial_free(d);
-				return end;
-			}
-		}
-	}
-	dial_free(d);
-	return ROT_LOST;
 }

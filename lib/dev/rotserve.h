@@ -8,7 +8,10 @@
  *
  * and reads lines until the final one: "> TEXT" is output, "# TEXT" a note, "* TEXT" how far it is
  * (each second), "= HOW STATE TEXT" the end, where HOW is done, device, lost, refused or stopped, and
- * STATE the number of the rotator's state. While one command turns the rotator, status and stop are served, others are refused.
+ * STATE the number of the rotator's state. While one command turns the rotator, status and stop are
+ * served, others are refused.
+ *
+ * rotserve.c is the side that has the rotator, rotask.c the one that asks it.
  */
 #ifndef FYKE_ROTSERVE_H
 #define FYKE_ROTSERVE_H
@@ -30,6 +33,8 @@ struct rot_request {
 	char form[8];
 	double angle, parallactic; /* DEG, PA or FIRST */
 };
+
+extern const char *const rot_end_name[ROT_ENDS]; /* HOW */
 
 /* Reads a line of the control socket. 0, or -1 with why. */
 int rot_request_parse(const char *line, struct rot_request *q, char why[ROT_WHY]);

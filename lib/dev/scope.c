@@ -236,6 +236,7 @@ int scope_traces_on(struct scope *s, struct scope_trace t[SCOPE_TRACES])
 	char question[16], answer[SCOPE_TEXT];
 	int n = 0;
 
+	/* Channels; whoever wants memories or functions names them. */
 	for (char k = '1'; k <= '4'; k++) {
 		snprintf(question, sizeof question, "C%c:TRA?", k);
 		if (scope_ask(s, question, answer) < 0)

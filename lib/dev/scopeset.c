@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADAPTED 4 /* bit of the status byte: a value was out of range */
+/* By how much a setting that was taken may differ: it is rounded to what the front panel shows. */
+#define SAME    1e-3  /* of the value */
+#define LEAST   1e-15 /* V or s */
+#define ADAPTED 4     /* bit of the status byte: a value was out of range */
 
 /* A number with a unit as LeCroy writes them; without one it is in V, S and so on. */
 static bool to_number(const char *text, size_t n, double *v)
@@ -69,7 +72,7 @@ enum scope_set scope_compare(const char *want, const char *have)
 		const char *w = skip_space(want, &kw), *h = skip_space(have, &kh);
 		double a, b;
 		if (to_number(w, kw, &a) && to_number(h, kh, &b)) {
-			if (fabs(a - b) > 1e-3 * fabs(a) + 1e-15)
+			if (fabs(a - b) > SAME * fabs(a) + LEAST)
 				return SCOPE_SET_ADAPTED;
 		} else if (kw != kh || strncasecmp(w, h, kw) != 0) {
 			result = SCOPE_SET_OTHER;

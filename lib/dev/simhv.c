@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "base/random.h"
 #include "base/tim.h"
 
 #define LINE_MOST   200
@@ -17,6 +18,10 @@
 #define UNDER       250.0         /* V: OVV and UNV (N1470 manual) */
 #define POWER_MOST  8.2           /* W */
 #define NEVER_TRIPS 1000.0        /* s */
+#define RAMP_MOST   500           /* V/s */
+#define BEYOND      1.0125        /* MAXV may be so many times VMAX */
+#define REACHED     0.05          /* V: half of what VMON shows */
+#define RAMPS_END   (600 * TIM_S) /* of time that nobody looked at: longer than any ramp */
 #define GAP         (2 * TIM_MS)  /* between the pieces of a split reply */
 
 struct channel {
@@ -52,20 +57,20 @@ struct simhv {
 	size_t nout;
 };
 
-/* ---- chance ---- */
-
-static uint64_t chance(struct simhv *s)
-{
-	s->random ^= s->random << 13;
-	s->random ^= s->random >> 7;
-	s->random ^= s->random << 17;
-	return s->random;
-}
-
-static double fraction(struct simhv *s)
-{
-	return (double)(chance(s) >> 11) / 9007199254740992.0;
-}
+/* Bits of STAT, by the manual. */
+enum {
+	ST_ON = 1,
+	ST_RUP = 2,
+	ST_RDW = 4,
+	ST_OVC = 8,
+	ST_OVV = 16,
+	ST_UNV = 32,
+	ST_MAXV = 64,
+	ST_TRIP = 128,
+	ST_OVP = 256,
+	ST_KILL = 2048,
+	ST_ILK = 4096
+};
 
 /* ---- physics ---- */
 
@@ -103,10 +108,10 @@ static void step(struct simhv *s, struct channel *c, double dt)
 		c->v = fmax(0, fmin(c->v, most));
 		c->overtime += dt;
 		if (c->trip < NEVER_TRIPS && c->overtime > c->trip)
-			switch_off(c, 128, !c->kill_down);
+			switch_off(c, ST_TRIP, !c->kill_down);
 	}
 	if (c->v * current(c) * 1e-6 > POWER_MOST)
-		switch_off(c, 256, false);
+		switch_off(c, ST_OVP, false);
 }
 
 static void advance(struct simhv *s, int64_t now)
@@ -116,34 +121,34 @@ static void advance(struct simhv *s, int64_t now)
 		for (int i = 0; i < s->o.channels; i++)
 			step(s, &s->ch[i], (double)dt / (double)TIM_S);
 		s->then += dt;
-		if (now - s->then > 600 * TIM_S) /* nobody looked: all ramps have ended long ago */
-			s->then = now - 600 * TIM_S;
+		if (now - s->then > RAMPS_END)
+			s->then = now - RAMPS_END;
 	}
 }
 
 static unsigned status(const struct simhv *s, const struct channel *c)
 {
 	double target = c->on ? fmin(c->vset, c->maxv) : 0;
-	bool up = c->v<target - 0.05, down = c->v> target + 0.05;
+	bool up = target - c->v > REACHED, down = c->v - target > REACHED;
 	bool limited = c->on && c->leak + c->v / c->load * 1e6 >= c->iset * 0.999;
 	unsigned st = c->latched;
 
 	if (c->on || down)
-		st |= 1;
+		st |= ST_ON;
 	if (up && !limited)
-		st |= 2;
+		st |= ST_RUP;
 	if (down)
-		st |= 4;
+		st |= ST_RDW;
 	if (limited)
-		st |= 8;
+		st |= ST_OVC;
 	if (c->on && c->v > c->vset + UNDER)
-		st |= 16;
+		st |= ST_OVV;
 	if (c->on && c->v < c->vset - UNDER)
-		st |= 32;
+		st |= ST_UNV;
 	if (c->on && c->vset > c->maxv)
-		st |= 64;
+		st |= ST_MAXV;
 	if (s->interlock)
-		st |= 4096;
+		st |= ST_ILK;
 	return st;
 }
 
@@ -154,7 +159,7 @@ static void factory(struct simhv *s)
 	for (int i = 0; i < SIMHV_CHANNELS; i++)
 		s->ch[i] = (struct channel){.vset = 0,
 		    .iset = 10,
-		    .maxv = floor(s->o.vmax * 1.0125),
+		    .maxv = floor(s->o.vmax * BEYOND),
 		    .rup = 50,
 		    .rdw = 100,
 		    .trip = 10,
@@ -169,7 +174,7 @@ struct simhv *simhv_new(const struct simhv_options *o, int64_t now)
 	s->o = *o;
 	snprintf(s->model, sizeof s->model, "%s", o->model);
 	snprintf(s->serial, sizeof s->serial, "%s", o->serial);
-	s->random = o->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	s->random = o->seed;
 	s->then = now;
 	factory(s);
 	return s;
@@ -214,11 +219,12 @@ static bool channel_value(const struct simhv *s, const struct channel *c, const 
 	    {"VDEC", 1, 0, 1}, {"VMON", 6, 1, c->v}, {"ISET", 7, 2, c->iset}, {"IMIN", 7, 2, 0},
 	    {"IMAX", 7, 2, s->o.imax}, {"ISDEC", 1, 0, 2},
 	    {"IMON", 7, c->low_range ? 3 : 2, current(c)}, {"IMDEC", 1, 0, c->low_range ? 3 : 2},
-	    {"MAXV", 4, 0, c->maxv}, {"MVMIN", 4, 0, 0}, {"MVMAX", 4, 0, floor(s->o.vmax * 1.0125)},
-	    {"MVDEC", 1, 0, 0}, {"RUP", 3, 0, c->rup}, {"RUPMIN", 3, 0, 1}, {"RUPMAX", 3, 0, 500},
-	    {"RUPDEC", 1, 0, 0}, {"RDW", 3, 0, c->rdw}, {"RDWMIN", 3, 0, 1}, {"RDWMAX", 3, 0, 500},
-	    {"RDWDEC", 1, 0, 0}, {"TRIP", 6, 1, c->trip}, {"TRIPMIN", 6, 1, 0},
-	    {"TRIPMAX", 6, 1, NEVER_TRIPS}, {"TRIPDEC", 1, 0, 1}};
+	    {"MAXV", 4, 0, c->maxv}, {"MVMIN", 4, 0, 0}, {"MVMAX", 4, 0, floor(s->o.vmax * BEYOND)},
+	    {"MVDEC", 1, 0, 0}, {"RUP", 3, 0, c->rup}, {"RUPMIN", 3, 0, 1},
+	    {"RUPMAX", 3, 0, RAMP_MOST}, {"RUPDEC", 1, 0, 0}, {"RDW", 3, 0, c->rdw},
+	    {"RDWMIN", 3, 0, 1}, {"RDWMAX", 3, 0, RAMP_MOST}, {"RDWDEC", 1, 0, 0},
+	    {"TRIP", 6, 1, c->trip}, {"TRIPMIN", 6, 1, 0}, {"TRIPMAX", 6, 1, NEVER_TRIPS},
+	    {"TRIPDEC", 1, 0, 1}};
 
 	for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
 		if (strcmp(number[i].name, par) == 0) {
@@ -309,8 +315,8 @@ static const char *set_number(struct simhv *s, struct channel *c, const char *pa
 		int digits;
 	} set[] = {{"VSET", &c->vset, 0, fmin(s->o.vmax, c->maxv), 1},
 	    {"ISET", &c->iset, 0, s->o.imax, 2},
-	    {"MAXV", &c->maxv, 0, floor(s->o.vmax * 1.0125), 0}, {"RUP", &c->rup, 1, 500, 0},
-	    {"RDW", &c->rdw, 1, 500, 0}, {"TRIP", &c->trip, 0, NEVER_TRIPS, 1}};
+	    {"MAXV", &c->maxv, 0, floor(s->o.vmax * BEYOND), 0}, {"RUP", &c->rup, 1, RAMP_MOST, 0},
+	    {"RDW", &c->rdw, 1, RAMP_MOST, 0}, {"TRIP", &c->trip, 0, NEVER_TRIPS, 1}};
 	double x;
 
 	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
@@ -487,7 +493,7 @@ static void send(struct simhv *s, const char *reply, size_t n, int64_t due)
 		return;
 	}
 	for (size_t done = 0; done < n; due += GAP) {
-		size_t k = 1 + (size_t)(chance(s) % (n - done));
+		size_t k = 1 + (size_t)(random_next(&s->random) % (n - done));
 		queue(s, due, reply + done, k);
 		done += k;
 	}
@@ -503,7 +509,9 @@ static void reply(struct simhv *s, const char *text, size_t n, int64_t now)
 	int64_t due = now + s->delay;
 	char noise[] = "\x7f#@\xff,;\r\n";
 	/* chaos picks one of four ways */
-	int how = s->o.chaos > 0 && fraction(s) < s->o.chaos ? (int)(chance(s) % 4) : -1;
+	int how = s->o.chaos > 0 && random_fraction(&s->random) < s->o.chaos
+	    ? (int)(random_next(&s->random) % 4)
+	    : -1;
 
 	if (s->silent || take_one(&s->drop) || how == 0)
 		return;
@@ -619,7 +627,7 @@ static bool of_channel(struct simhv *s, const char *verb, const char *number, co
 		return false;
 	struct channel *c = &s->ch[ch];
 	if (strcmp(verb, "kill") == 0)
-		switch_off(c, 2048, false);
+		switch_off(c, ST_KILL, false);
 	else if (strcmp(verb, "load") == 0 && conf_real(arg, &v) == 0 && v > 0)
 		c->load = v;
 	else if (strcmp(verb, "current") == 0 && conf_real(arg, &v) == 0 && v >= 0)

@@ -328,8 +328,8 @@ static int add_row(struct wave_nc *w, const struct wave_set *set, size_t segment
 	if (!row)
 		return -1;
 	double since = lecroy_trigger(l, segment);
-	double minute = (double)((minute_of(l) - w->day) / TIM_S);
-	put_f64(row + cdf_offset(w->f, w->time), minute + l->second + since);
+	double begin = (double)((minute_of(l) - w->day) / TIM_S); /* s, of the minute */
+	put_f64(row + cdf_offset(w->f, w->time), begin + l->second + since);
 	put_f64(row + cdf_offset(w->f, w->since_first), since);
 	put_i32(row + cdf_offset(w->f, w->acquisition), (int32_t)set->number);
 	put_i32(row + cdf_offset(w->f, w->segment), (int32_t)segment);
@@ -348,22 +348,21 @@ static int add_row(struct wave_nc *w, const struct wave_set *set, size_t segment
 
 int wave_nc_add(struct wave_nc *w, const struct wave_set *set)
 {
-	bool new = !w->f;
+	bool first = !w->f;
 
-	if (new &&create(w, set) < 0)
+	if (first && create(w, set) < 0)
 		return -1;
 	if (!same_shape(w, set))
 		return fail(w->why, EPROTO,
 		    "%s: the traces have other numbers of points than before: has somebody turned "
-		    "a "
-		    "knob?",
+		    "a knob?",
 		    w->pub.path);
 	for (size_t s = 0; s < set->trace[0].l.segments; s++)
 		if (add_row(w, set, s) < 0)
 			return fail(w->why, errno, "%s: %s", w->pub.path, strerror(errno));
 	if (cdf_commit(w->f) < 0)
 		return fail(w->why, errno, "%s: %s", w->pub.path, strerror(errno));
-	if (new &&pub_commit(&w->pub, w->fd, false) < 0)
+	if (first && pub_commit(&w->pub, w->fd, false) < 0)
 		return fail(w->why, errno, "%s", w->pub.why);
 	return 0;
 }

@@ -177,24 +177,6 @@ static bool take_places(struct cdf_head *h, const struct cdf_head *got)
 	return true;
 }
 
-/* Writes all n bytes at an offset, going on after short writes; the count written. */
-static size_t write_all(int fd, const uint8_t *bytes, size_t n, uint64_t at)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t w = pwrite(fd, bytes + done, n - done, (off_t)(at + done));
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w == 0)
-			errno = EIO;
-		if (w <= 0)
-			break;
-		done += (size_t)w;
-	}
-	return done;
-}
-
 /* The header as the library made it, and a file as long as that one: variables without the record
  * dimension are zeros. */
 static int copy_header(int from, size_t length, int fd)
@@ -203,7 +185,7 @@ static int copy_header(int from, size_t length, int fd)
 	uint8_t *bytes = malloc(length);
 	int bad = !bytes || fstat(from, &st) < 0 ||
 	    pread(from, bytes, length, 0) != (ssize_t)length ||
-	    write_all(fd, bytes, length, 0) != length || ftruncate(fd, st.st_size) < 0;
+	    io_writeat(fd, bytes, length, 0, NULL) < 0 || ftruncate(fd, st.st_size) < 0;
 
 	free(bytes);
 	return bad ? -1 : 0;
@@ -360,9 +342,10 @@ static int flush_rows(struct cdf *f)
 		return 0;
 	uint64_t at = f->head->first + f->written * rec;
 	reserve(f, at + f->gathered);
-	size_t whole = write_all(f->fd, f->rows, f->gathered, at) / rec * rec;
-	bool all = whole == f->gathered;
+	size_t whole;
+	bool all = io_writeat(f->fd, f->rows, f->gathered, (int64_t)at, &whole) == 0;
 	int error = errno;
+	whole = whole / rec * rec;
 	f->written += whole / rec;
 	if (!all)
 		memmove(f->rows, f->rows + whole, f->gathered - whole);
@@ -402,7 +385,7 @@ void *cdf_fixed(struct cdf *f, int var)
 
 int cdf_write_at(struct cdf *f, int var, uint64_t at, const void *bytes, size_t n)
 {
-	return write_all(f->fd, bytes, n, f->head->var[var].begin + at) == n ? 0 : -1;
+	return io_writeat(f->fd, bytes, n, (int64_t)(f->head->var[var].begin + at), NULL);
 }
 
 /* Writes the small variables where they changed since the last time. */
@@ -414,7 +397,7 @@ static int flush_fixed(struct cdf *f)
 		from++;
 	while (to > from && f->fixed[to - 1] == f->fixed_old[to - 1])
 		to--;
-	if (write_all(f->fd, f->fixed + from, to - from, f->fixed_at + from) != to - from)
+	if (io_writeat(f->fd, f->fixed + from, to - from, (int64_t)(f->fixed_at + from), NULL) < 0)
 		return -1;
 	if (to > from)
 		memcpy(f->fixed_old + from, f->fixed + from, to - from);
@@ -430,8 +413,8 @@ static int write_count(struct cdf *f)
 	wire_put(&wide, f->written);
 	wire_put(&narrow, (uint32_t)f->written);
 	if (f->head->kind == CDF_2)
-		return write_all(f->fd, narrow.b, sizeof narrow, 4) == sizeof narrow ? 0 : -1;
-	return write_all(f->fd, wide.b, sizeof wide, 4) == sizeof wide ? 0 : -1;
+		return io_writeat(f->fd, narrow.b, sizeof narrow, 4, NULL);
+	return io_writeat(f->fd, wide.b, sizeof wide, 4, NULL);
 }
 
 static int write_marker(struct cdf *f)
@@ -459,7 +442,7 @@ static int flush_text(struct cdf *f)
 {
 	const struct cdf_att *a = f->retext;
 
-	if (a && write_all(f->fd, a->data, a->n, a->begin) != a->n)
+	if (a && io_writeat(f->fd, a->data, a->n, (int64_t)a->begin, NULL) < 0)
 		return -1;
 	f->retext = NULL;
 	return 0;

@@ -235,7 +235,7 @@ static int convert(struct job *j, char why[CDF_WHY])
 	return -1;
 }
 
-int cdf_classic(const char *path, const char *without, char why[CDF_WHY])
+int cdf_make_classic(const char *path, const char *without, char why[CDF_WHY])
 {
 	const char *dir = getenv("TMPDIR");
 	char to[4096];

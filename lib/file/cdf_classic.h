@@ -15,6 +15,6 @@ bool cdf_is_nc4(int fd);
  * a child process. Unlimited dimensions get the length that they have. without: the name of a
  * dimension whose variables stay empty (the file is sparse there), or NULL. Returns a descriptor
  * to read from, or -1 with errno (EINVAL where the file is at fault) and a sentence. */
-int cdf_classic(const char *path, const char *without, char why[CDF_WHY]);
+int cdf_make_classic(const char *path, const char *without, char why[CDF_WHY]);
 
 #endif

@@ -68,21 +68,6 @@ int sync_open(int dirfd, const char *name, int flags)
 	}
 }
 
-static int write_at(int fd, const char *p, size_t n, int64_t at)
-{
-	while (n > 0) {
-		ssize_t k = pwrite(fd, p, n, at);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -1;
-		p += k;
-		n -= (size_t)k;
-		at += k;
-	}
-	return 0;
-}
-
 static size_t least(int64_t left, size_t most)
 {
 	return left < (int64_t)most ? (size_t)left : most;
@@ -106,7 +91,7 @@ static int copy_by_hand(int in, int out, int64_t from, int64_t to, bool (*stoppi
 		ssize_t n = io_readat(in, buf, least(to - from, sizeof buf), from);
 		if (n == 0)
 			errno = EPROTO;
-		if (n <= 0 || write_at(out, buf, (size_t)n, from) < 0)
+		if (n <= 0 || io_writeat(out, buf, (size_t)n, from, NULL) < 0)
 			return -1;
 		from += n;
 	}

@@ -15,6 +15,7 @@
 #define LINES_MAX   24
 #define COARSE      0.25  /* s, bins of the first vote */
 #define FINE        0.010 /* s, bins of the second */
+#define FINE_BINS   400
 #define TOLERANCE   0.025 /* s: an edge belongs to a line (one DAS sample and one of the log) */
 #define RATES       33
 #define RATE_STEP   10e-6
@@ -23,7 +24,11 @@
 #define SIGMA       6.5e-3 /* s: 20 ms and 10 ms of sampling */
 #define PRIOR_RATE  40e-6  /* spread of rates before anything is known */
 #define PRIOR_NIGHT 3e-6   /* and once the night's is */
-#define LEAST_SPAN  1200.0 /* s: a piece this long knows its rate */
+#define LEAST_SPAN  1200.0 /* s: a piece this long knows its rate, */
+#define LEAST_EDGES 20     /* if it has so many */
+#define PIECE_LEAST 3      /* edges of a piece */
+#define OUTLIER     0.020  /* s: an edge farther from a fitted piece is none of it (3 SIGMA) */
+#define SLACK       0.05   /* s around a step: the DAS samples each 20 ms */
 #define CERTAIN     3.5    /* sigmas */
 #define WORST       0.010  /* s: where the error may be larger, the time is flagged */
 
@@ -132,7 +137,6 @@ static bool coarse_peak(struct work *w, double *d)
 }
 
 /* Among lines within a second of the coarse peak, the one on which most pairs lie. */
-#define FINE_BINS 400
 static int fine_peak(const struct work *w, double d0, struct line *l)
 {
 	int best = 0;
@@ -339,13 +343,13 @@ static bool fit_piece(
 			s->last = w->das[i].at;
 		}
 	}
-	if (n < 3)
+	if (n < PIECE_LEAST)
 		return false;
 	mid /= n;
 	double ssq = 0;
 	for (int turn = 0; turn < 3; turn++) {
 		struct sums sum = {0};
-		double limit = turn == 0 ? TOLERANCE : 0.020;
+		double limit = turn == 0 ? TOLERANCE : OUTLIER;
 		ssq = 0;
 		for (int i = a, k = k0; i < b; i++) {
 			while (k < w->npairs && w->pair[k].i < i)
@@ -358,7 +362,7 @@ static bool fit_piece(
 			add_point(&sum, w->das[i].at - mid, d);
 			ssq += e * e;
 		}
-		if (sum.n < 3)
+		if (sum.n < PIECE_LEAST)
 			return false;
 		double at_mid;
 		s->spread = solve_piece(&sum, rate, spread, &at_mid, &l.rate);
@@ -398,7 +402,7 @@ static double in_bracket(const struct clock_options *o, double a, double b)
 	int inside = 0;
 
 	for (size_t i = 0; i < o->nhints; i++)
-		if (o->hint[i] > a - 0.05 && o->hint[i] < b + 0.05) {
+		if (o->hint[i] > a - SLACK && o->hint[i] < b + SLACK) {
 			at = o->hint[i];
 			inside++;
 		}
@@ -448,7 +452,7 @@ static void fit_all(struct work *w, struct clock_model *m)
 	int best = -1;
 	for (int k = 0; k < m->n; k++) {
 		const struct clock_segment *s = &m->seg[k];
-		if (s->last - s->first > LEAST_SPAN && s->edges >= 20 &&
+		if (s->last - s->first > LEAST_SPAN && s->edges >= LEAST_EDGES &&
 		    (best < 0 || s->last - s->first > m->seg[best].last - m->seg[best].first))
 			best = k;
 	}
@@ -542,7 +546,7 @@ int clock_state(const struct clock_model *m, double u)
 	if (m->n == 0)
 		return CLOCK_NONE;
 	for (int k = 0; k + 1 < m->n; k++)
-		if (u >= bracket_from(&m->seg[k]) - 0.05 && u <= bracket_to(&m->seg[k]) + 0.05)
+		if (u >= bracket_from(&m->seg[k]) - SLACK && u <= bracket_to(&m->seg[k]) + SLACK)
 			state |= CLOCK_STEP;
 	return state | (unsure(segment_at(m, u), u) ? CLOCK_AWAY : 0);
 }

@@ -71,7 +71,8 @@ static void precess(double equinox, double lon, double lat, double *ra, double *
 	*ra = eraAnp(*ra);
 }
 
-/* Rigorous: topocentric, with diurnal aberration and polar motion, no air. */
+/* Rigorous: topocentric, with diurnal aberration and polar motion. No air: its pressure is 0, and its
+ * temperature, humidity and the wavelength (1000 um) count for nothing. */
 static int from_horizon(const struct coord_moment *m, const struct coord_site *s, double az,
     double el, double *ri, double *di)
 {
@@ -111,7 +112,7 @@ int coord_icrs(const struct coord_moment *m, const struct coord_site *s, enum co
 		eraEceq06(m->tt1, m->tt2, lon, lat, ra, dec);
 		return 0;
 	case COORD_ECLIPTIC_2000:
-		eraEceq06(2451545.0, 0, lon, lat, ra, dec);
+		eraEceq06(ERFA_DJ00, 0, lon, lat, ra, dec);
 		return 0;
 	case COORD_HORIZON:
 		if (from_horizon(m, s, lon, lat, &ri, &di) == 0) {
@@ -197,6 +198,7 @@ int coord_planet(const struct coord_moment *m, int body, double *ra, double *dec
 
 	if (eraEpv00(m->tt1, m->tt2, earth_h, earth_b) < 0)
 		return -1;
+	/* Where it was when its light left: each turn is better by v/c. */
 	for (int i = 0; i < 4; i++) {
 		if (body_at(m, body, ago, p) < 0)
 			return -1;

@@ -1,9 +1,9 @@
 /*
  * coord.h - positions in any usual frame to the apparent place of the current epoch, by ERFA
  *
- * Angles are radians. "Apparent" is geocentric, true equator and equinox of date, what the
- * telescope calls requested RA and Dec; refraction and the pointing model are not in it
- * (bolocam.md, 11).
+ * Angles are radians, utc is in ns, dut1 (UT1-UTC) in s. "Apparent" is geocentric, true equator and equinox of date, what the
+ * telescope calls requested RA and Dec; refraction and the pointing model are not in it. Source: the
+ * CSO's pages on its pointing log (www.cso.caltech.edu/docs/hiro/ant); ERFA's, that is SOFA's, recipes.
  */
 #ifndef FYKE_COORD_H
 #define FYKE_COORD_H
@@ -53,7 +53,7 @@ double coord_last(const struct coord_moment *m, const struct coord_site *s);
 int coord_apparent(const struct coord_moment *m, const struct coord_site *s, enum coord_frame frame,
     double equinox, double lon, double lat, double *ra, double *dec, char why[COORD_WHY]);
 
-/* The same to ICRS; not from apparent places. */
+/* The same to ICRS. */
 int coord_icrs(const struct coord_moment *m, const struct coord_site *s, enum coord_frame frame,
     double equinox, double lon, double lat, double *ra, double *dec, char why[COORD_WHY]);
 

@@ -1,48 +1,16 @@
 /* das.c - raw minute files of the DAS computer */
 #include "sky/das.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "base/tim.h"
 #include "base/wire.h"
-
-static bool digits(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (s[i] < '0' || s[i] > '9')
-			return false;
-	return true;
-}
-
-static int two(const char *s)
-{
-	return (s[0] - '0') * 10 + (s[1] - '0');
-}
 
 int64_t das_minute(const char *name)
 {
-	if (strlen(name) != strlen("raw_YYMMDD_MMMM.bin") || strncmp(name, "raw_", 4) != 0 ||
-	    !digits(name + 4, 6) || name[10] != '_' || !digits(name + 11, 4) ||
-	    strcmp(name + 15, ".bin") != 0)
-		return -1;
-	int year = two(name + 4), month = two(name + 6), day = two(name + 8);
-	int minute = two(name + 11) * 100 + two(name + 13);
-	year += year < 70 ? 2000 : 1900;
-	int64_t t = tim_join(year, month, day, 0, 0, 0, 0);
-	struct tim_parts p = tim_split(t);
-	if (p.month != month || p.day != day || minute >= 1440)
-		return -1;
-	return t / TIM_MIN + minute;
+	return minute_of(name, "raw_", ".bin");
 }
 
-char *das_name(int64_t minute, char buf[DAS_NAME])
+char *das_name(int64_t minute, char buf[MINUTE_NAME])
 {
-	struct tim_parts p = tim_split(minute * TIM_MIN);
-
-	snprintf(buf, DAS_NAME, "raw_%02d%02d%02d_%04d.bin", p.year % 100, p.month % 100,
-	    p.day % 100, (int)(minute % 1440));
-	return buf;
+	return minute_name("raw_", minute, ".bin", buf);
 }
 
 int das_shape(const struct das_format *f, size_t size, struct das_shape *s)

@@ -2,8 +2,8 @@
  * das.h - raw minute files of the DAS computer: raw_YYMMDD_MMMM.bin
  *
  * A header that no software uses, then frames of one 16-bit value per channel at the sample rate:
- * 384 channels, 50 Hz, 3000 frames a minute, by the DAS's own clock (bolocam.md, 2). Neither the
- * header's length nor the byte order is stated anywhere, so both are parameters.
+ * 384 channels, 50 Hz, 3000 frames a minute, by the DAS's own clock. Source: Bolocam's own pages on
+ * its data; they state neither the header's length nor the byte order, so both are parameters.
  *
  * Minutes are counted since 1970 (minute of the day = minute % 1440).
  */
@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DAS_NAME       32   /* a buffer for a file name */
+#include "sky/minute.h"
+
 #define DAS_HEADER_MAX 4096 /* longest header that is found by itself */
 
 struct das_format {
@@ -32,11 +33,9 @@ struct das_shape {
 	size_t want;   /* frames of a whole minute */
 };
 
-/* The minute that a file name speaks of; -1 when it is no raw file's. Years 70 to 99 are 19xx. */
+/* The minute that a file name speaks of, or -1; the name of a minute's file (minute.h). */
 int64_t das_minute(const char *name);
-
-/* The name of a minute's file. Returns buf. */
-char *das_name(int64_t minute, char buf[DAS_NAME]);
+char *das_name(int64_t minute, char buf[MINUTE_NAME]);
 
 /* With header -1: what a whole minute leaves over, where that is at most DAS_HEADER_MAX; else the
  * remainder after whole frames, which cannot tell a cut frame from a header. 0, or -1 when the

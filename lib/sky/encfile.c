@@ -23,7 +23,7 @@ struct encfile {
 	int64_t minute;     /* of file */
 	int64_t last;       /* row_order() of its last row; INT64_MIN: it has none */
 	off_t size;
-	char path[HK_NAME + 16]; /* YYYYMMDD/enc_..., of file */
+	char path[MINUTE_NAME + 16]; /* YYYYMMDD/enc_..., of file */
 	char head[HEAD_MAX];
 	size_t nhead;
 	struct hk_minute rows;
@@ -138,7 +138,7 @@ int encfile_close(struct encfile *f, char why[ENCFILE_WHY])
 static void set_path(struct encfile *f, int64_t minute)
 {
 	struct tim_parts p = tim_split(minute * TIM_MIN);
-	char name[HK_NAME];
+	char name[MINUTE_NAME];
 
 	snprintf(f->path, sizeof f->path, "%04d%02d%02d/%s", p.year % 10000, p.month % 100,
 	    p.day % 100, hk_name(minute, name));

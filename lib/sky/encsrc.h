@@ -39,7 +39,7 @@ bool encsrc_ending(void);
 /* Values that arrived at utc, which is now: NAN and empty texts are none. */
 void encsrc_give(struct encsrc *s, const struct hk_row *row, int64_t utc);
 
-/* Why there are none; one sentence, made safe to print. */
+/* Why there are none, one sentence. It may hold what a peer said: it is not safe to print as it is. */
 void encsrc_fail(struct encsrc *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Waits until the UTC second is `into` ns old, or the end comes; one that is that old now counts
@@ -92,8 +92,8 @@ struct encsrc_spec {
 };
 int encsrc_parse(const char *text, int64_t skew, struct encsrc_spec *spec, char why[NET_WHY]);
 
-/* A line of rotctl's, which ends in a NUL: motor_count, gear_count, motor_angle, gear_angle, state, and a time. 0, or
- * -1 with why. */
+/* A line of rotctl's, which ends in a NUL: motor_count, gear_count, motor_angle, gear_angle, state, and
+ * a time. 0, or -1 with why. */
 int encsrc_rotator_line(const char *line, size_t n, struct hk_row *row, char why[ENCSRC_WHY]);
 
 /* The text of such a file. 0, or -1 with why. */

@@ -266,24 +266,14 @@ size_t hk_line(const struct hk_row *r, char *to, size_t size)
 
 /* ---- names ---- */
 
-char *hk_name(int64_t minute, char buf[HK_NAME])
+char *hk_name(int64_t minute, char buf[MINUTE_NAME])
 {
-	struct tim_parts p = tim_split(minute * TIM_MIN);
-
-	snprintf(buf, HK_NAME, "enc_%02d%02d%02d_%04d.tsv", p.year % 100, p.month % 100,
-	    p.day % 100, (int)(minute % 1440));
-	return buf;
+	return minute_name("enc_", minute, ".tsv", buf);
 }
 
 int64_t hk_minute(const char *name)
 {
-	int yy, mm, dd, minute, end = 0;
-	char again[HK_NAME];
-
-	if (sscanf(name, "enc_%2d%2d%2d_%4d.tsv%n", &yy, &mm, &dd, &minute, &end) != 4 || !end)
-		return -1;
-	int64_t m = tim_join(yy + (yy < 70 ? 2000 : 1900), mm, dd, 0, 0, 0, 0) / TIM_MIN + minute;
-	return strcmp(hk_name(m, again), name) == 0 ? m : -1;
+	return minute_of(name, "enc_", ".tsv");
 }
 
 /* ---- the RPC record (bgpspipeline rpc_def.txt: struct tm, then sharc2_header) ---- */

@@ -1,9 +1,9 @@
 /*
  * hk.h - housekeeping: fyke's minute files enc_YYMMDD_MMMM.tsv, and the telescope's RPC record
  *
- * A minute file is tab-separated text, a line of names with units, then one row per UTC second
- * (bolocam.md, 7). Columns are found by name; an empty field is no value. The RPC record has 768
- * bytes, little-endian and unpadded (bolocam.md, 6).
+ * A minute file (fyke-enc(5)) is tab-separated text, a line of names with units, then one row per UTC
+ * second. Columns are found by name; an empty field is no value. The RPC record has 768 bytes,
+ * little-endian and unpadded. Source: bgpspipeline, support/rpc/rpc_def.txt and read_rpc.pro.
  */
 #ifndef FYKE_HK_H
 #define FYKE_HK_H
@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HK_NAME     32 /* a buffer for a file name */
+#include "sky/minute.h"
+
 #define HK_WHY      256
 #define HK_TEXT     33 /* bytes of a text value, with its NUL */
 #define HK_FILE_MAX (1 << 20)
@@ -53,8 +54,8 @@ int hk_read(const char *text, size_t n, struct hk_minute *m, char why[HK_WHY]);
 size_t hk_header(char *to, size_t size);
 size_t hk_line(const struct hk_row *r, char *to, size_t size);
 
-int64_t hk_minute(const char *name);              /* of a file's name, or -1 */
-char *hk_name(int64_t minute, char buf[HK_NAME]); /* enc_YYMMDD_MMMM.tsv */
+int64_t hk_minute(const char *name); /* of a file's name, or -1 (minute.h) */
+char *hk_name(int64_t minute, char buf[MINUTE_NAME]);
 
 /* ---- the RPC record ---- */
 

@@ -1,5 +1,5 @@
-/* mergeday.c - a night hour by hour: what is there, what to wait for, what came late */
-#include "sky/mergeday.h"
+/* mergeday.c - a night hour by hour: written, grown live, written anew for what came late */
+#include "sky/mergedayin.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,62 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/io.h"
 #include "base/tim.h"
 #include "file/cdf_final.h"
 #include "file/pub.h"
-#include "sky/hour.h"
-#include "sky/mergehour.h"
-#include "sky/stream.h"
 
-#define HOURS     24
-#define DAY       1440
-#define LOOK      (2 * TIM_S) /* between two looks for late files */
-#define STILL     (4 * TIM_S) /* a short raw file that has not grown so long is taken as it is */
-#define STILL_NFS (10 * TIM_S)
+#define LOOK      (2 * TIM_S)    /* between two looks for late files */
 #define EXTRA     16             /* minutes of the log around an hour that count as its evidence */
 #define AFTER_DAY (30 * TIM_MIN) /* behind midnight a night is over, whatever came of it */
 
-struct hour_state {
-	bool closed;       /* its file is final as far as is known */
-	bool dirty;        /* an input changed after that */
-	uint64_t minutes;  /* to be merged */
-	struct hour *file; /* open while it grows */
-	struct merge_hour result;
-	bool built;
-};
-
-/* What was last seen of a growing raw file. */
-struct growth {
-	int64_t minute, size, since;
-};
-
-struct mergeday {
-	struct mergeday_options o;
-	struct merge_setup setup;
-	struct stream *stream;
-	struct cdf_jobs *final; /* or NULL */
-	int64_t first;          /* minute of the day's midnight */
-	int lock;
-	char lock_path[PUB_PATH];
-	int from, to; /* minutes of the day */
-	int next;     /* the next to merge */
-	bool begun;   /* a minute has been merged */
-	bool live;    /* begun while the day lasted */
-	bool over;    /* and it is over: nothing more is waited for */
-	struct hour_state h[HOURS];
-	struct growth growth;
-	bool raw[DAY];  /* minutes with a raw file, as of the last look */
-	int64_t looked; /* tim_mono() */
-	int asked;      /* minute whose companions were missed aloud */
-	bool given_up;  /* and it was told that they did not come */
-	char why[MERGEDAY_WHY];
-	int error;
-};
-
-static void say(struct mergeday *d, enum mergeday_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void say(struct mergeday *d, enum mergeday_level level, const char *format, ...)
+void mergeday_say(struct mergeday *d, enum mergeday_level level, const char *format, ...)
 {
 	char text[MERGEDAY_WHY];
 	va_list ap;
@@ -83,6 +36,13 @@ const char *mergeday_why(const struct mergeday *d)
 {
 	errno = d->error;
 	return d->why;
+}
+
+int mergeday_failed(struct mergeday *d, const char *why)
+{
+	d->error = errno;
+	snprintf(d->why, sizeof d->why, "%s", why);
+	return -1;
 }
 
 /* ---- the day ---- */
@@ -115,7 +75,7 @@ static int64_t find_day(const char *raw, char why[MERGEDAY_WHY])
 	for (struct dirent *e; (e = readdir(dir));) {
 		int64_t minute = das_minute(e->d_name);
 		int64_t *seen = minute >= 0 ? &files : &folders;
-		int64_t day = minute >= 0 ? minute / DAY
+		int64_t day = minute >= 0 ? minute / MINUTE_DAY
 		    : is_date(e->d_name)  ? day_of_date(e->d_name)
 					  : -1;
 		if (day < 0)
@@ -141,14 +101,15 @@ static int take_lock(struct mergeday *d, char why[MERGEDAY_WHY])
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct tim_parts p = tim_split(d->first * TIM_MIN);
-	int n = snprintf(d->lock_path, sizeof d->lock_path, "%s/.merge_%04d%02d%02d.lock", d->o.out,
-	    p.year, p.month, p.day);
+	char path[PUB_PATH];
+	int n = snprintf(
+	    path, sizeof path, "%s/.merge_%04d%02d%02d.lock", d->o.out, p.year, p.month, p.day);
 
-	if (n >= (int)sizeof d->lock_path) {
+	if (n >= (int)sizeof path) {
 		errno = ENAMETOOLONG;
 		d->lock = -1;
 	} else {
-		d->lock = open(d->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+		d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
 	}
 	if (d->lock < 0) {
 		int e = errno;
@@ -171,7 +132,7 @@ static void set_up(struct mergeday *d)
 
 	d->setup = (struct merge_setup){.cal = c,
 	    .stream = d->stream,
-	    .day = d->first / DAY,
+	    .day = d->first / MINUTE_DAY,
 	    .format = d->o.format,
 	    .sync = d->o.sync,
 	    .fixut = d->o.fixut,
@@ -181,9 +142,9 @@ static void set_up(struct mergeday *d)
 	    .latitude = c->latitude * M_PI / 180,
 	    .height = c->height};
 	d->from = d->o.start >= 0 ? d->o.start : 0;
-	d->to = d->o.end >= 0 ? d->o.end : DAY - 1;
+	d->to = d->o.end >= 0 ? d->o.end : MINUTE_DAY - 1;
 	d->next = d->from;
-	d->live = tim_now() < (d->first + DAY) * TIM_MIN;
+	d->live = tim_now() < (d->first + MINUTE_DAY) * TIM_MIN;
 	d->growth.minute = d->asked = -1;
 }
 
@@ -216,7 +177,7 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 		return NULL;
 	}
 	d->o = *o;
-	d->first = day * DAY;
+	d->first = day * MINUTE_DAY;
 	struct stream_options so = {.dir = {o->raw, o->log, o->enc},
 	    .cal = o->cal,
 	    .format = o->format,
@@ -256,77 +217,7 @@ void mergeday_free(struct mergeday *d)
 	free(d);
 }
 
-/* ---- what is there ---- */
-
-static bool present(
-    struct mergeday *d, enum stream_kind kind, int minute, int64_t *size, int64_t *mtime)
-{
-	char path[STREAM_PATH];
-
-	return stream_find(d->stream, kind, d->first + minute, path, size, mtime) == 1;
-}
-
-/* By the last look into the folders: a network disk would not bear a question for each minute. */
-static bool has_raw(const struct mergeday *d, int minute)
-{
-	return minute >= 0 && minute < DAY && d->raw[minute];
-}
-
-/* The last minute of the night from `minute` on that has a raw file; -1: none. */
-static int last_raw(const struct mergeday *d, int minute)
-{
-	for (int m = DAY - 1; m >= minute; m--)
-		if (has_raw(d, m))
-			return m;
-	return -1;
-}
-
-/* Whether a raw file has all it will have: a whole minute, or it has stopped growing. */
-static bool complete(struct mergeday *d, int minute, int64_t size, int64_t mtime)
-{
-	int64_t still = d->o.fixnfs ? STILL_NFS : STILL, now = tim_mono();
-	struct das_shape s;
-
-	if (das_shape(&d->o.cal->das, (size_t)size, &s) == 0 && s.frames >= s.want && !s.torn)
-		return true;
-	if (tim_now() - mtime > still || has_raw(d, minute + 1))
-		return true;
-	if (d->growth.minute != minute || d->growth.size != size)
-		d->growth = (struct growth){minute, size, now};
-	return now - d->growth.since > still;
-}
-
-/* Whether a minute with a raw file can be merged: its companions are there, or have been waited
- * for long enough. */
-static bool ready(struct mergeday *d, int minute)
-{
-	int64_t size, mtime, s, t;
-
-	if (!present(d, STREAM_RAW, minute, &size, &mtime))
-		return true;
-	if (!complete(d, minute, size, mtime))
-		return false;
-	bool lacks_log = d->o.log && !present(d, STREAM_LOG, minute, &s, &t);
-	bool lacks_enc = d->o.enc && !present(d, STREAM_ENC, minute, &s, &t);
-	if (!lacks_log && !lacks_enc)
-		return true;
-	const char *what = lacks_log && lacks_enc ? "pointing log and housekeeping"
-	    : lacks_log                           ? "pointing log"
-						  : "housekeeping";
-	if (tim_now() - mtime > d->o.wait) {
-		if (d->asked == minute && !d->given_up)
-			say(d, MERGEDAY_WARN, "minute %04d: no %s in time: it is merged without",
-			    minute, what);
-		d->given_up = true;
-		return true;
-	}
-	if (d->asked < minute) {
-		say(d, MERGEDAY_NOTE, "minute %04d: waiting for its %s", minute, what);
-		d->asked = minute;
-		d->given_up = false;
-	}
-	return false;
-}
+/* ---- an hour ---- */
 
 /* The hour's minutes to be merged: those in range that have a raw file, and those that an earlier
  * run merged. */
@@ -339,19 +230,10 @@ static uint64_t wanted(struct mergeday *d, int hour)
 	old |= hour_minutes(path);
 	for (int k = 0; k < 60; k++) {
 		int m = hour * 60 + k;
-		if (((m >= d->from && m <= d->to) || old >> k & 1) && has_raw(d, m))
+		if (((m >= d->from && m <= d->to) || old >> k & 1) && mergewait_has_raw(d, m))
 			have |= UINT64_C(1) << k;
 	}
 	return have;
-}
-
-/* ---- work ---- */
-
-static int failed(struct mergeday *d, const char *why)
-{
-	d->error = errno;
-	snprintf(d->why, sizeof d->why, "%s", why);
-	return -1;
 }
 
 /* Files that changed since they were read are read again. */
@@ -364,7 +246,7 @@ static void refresh(struct mergeday *d, int from, int to)
 			int64_t size = 0, mtime = 0;
 			if (!f->read)
 				continue;
-			bool here = present(d, (enum stream_kind)k, m, &size, &mtime);
+			bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
 			if (here != f->present || (here && (size != f->size || mtime != f->mtime)))
 				stream_forget(d->stream, (enum stream_kind)k, d->first + m);
 		}
@@ -372,7 +254,7 @@ static void refresh(struct mergeday *d, int from, int to)
 }
 
 /* Steps of the clock inside an hour: its model also covers what is around. */
-static int steps_in(const struct clock_model *c, int hour)
+int mergeday_steps(const struct clock_model *c, int hour)
 {
 	int n = 0;
 
@@ -384,20 +266,20 @@ static int steps_in(const struct clock_model *c, int hour)
 static void tell_hour(struct mergeday *d, int hour)
 {
 	const struct merge_hour *r = &d->h[hour].result;
-	char name[32];
 	static const char *const verdict[] = {"", ", checks good", ", CHECKS SUSPECT"};
+	char name[32], clock[128];
 
-	char clock[128];
 	hour_name(d->first / 60 + hour, name);
 	if (r->clock.n)
 		snprintf(clock, sizeof clock, "clock %.3f s by %d edges, rms %.1f ms%s",
 		    clock_offset(&r->clock, 3600.0 * hour + 1800), r->clock.matched,
-		    r->clock.rms * 1e3, steps_in(&r->clock, hour) ? ", stepped" : "");
+		    r->clock.rms * 1e3, mergeday_steps(&r->clock, hour) ? ", stepped" : "");
 	else
 		snprintf(clock, sizeof clock, "%s",
 		    d->o.sync ? "clock not known: no edges" : "clock not corrected");
-	say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE, "%s: %d minutes, %s%s",
-	    name, __builtin_popcountll(r->minutes), clock, verdict[r->verdict]);
+	mergeday_say(d, r->verdict == HOUR_SUSPECT ? MERGEDAY_WARN : MERGEDAY_NOTE,
+	    "%s: %d minutes, %s%s", name, __builtin_popcountll(r->minutes), clock,
+	    verdict[r->verdict]);
 }
 
 /* Goes on with the compression of finished hours; wait: until all are done. A failure leaves the
@@ -412,7 +294,7 @@ static int compress(struct mergeday *d, bool wait)
 		if (got == 0 && !wait)
 			return 0;
 	}
-	return got < 0 ? failed(d, why) : 0;
+	return got < 0 ? mergeday_failed(d, why) : 0;
 }
 
 /* Writes an hour whole. */
@@ -434,10 +316,10 @@ static int build(struct mergeday *d, int hour, bool provisional)
 	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
 		&h->result, provisional ? &h->file : NULL, why) < 0)
-		return failed(d, why);
+		return mergeday_failed(d, why);
 	h->built = true;
 	if (!provisional && d->final && cdf_jobs_add(d->final, path) < 0)
-		return failed(d, "out of memory");
+		return mergeday_failed(d, "out of memory");
 	if (provisional)
 		(void)pub_current(path, "merge_current.nc", true, why);
 	else
@@ -452,10 +334,12 @@ static int put_minute(struct mergeday *d, int minute)
 
 	refresh(d, minute - MERGE_BEFORE, minute + MERGE_AFTER);
 	if (mergehour_minute(&d->setup, h->file, minute % 60, &h->result, why) < 0)
-		return failed(d, why);
+		return mergeday_failed(d, why);
 	h->minutes |= UINT64_C(1) << minute % 60;
 	return 0;
 }
+
+/* ---- what came late ---- */
 
 /* The closed hours for whose clock a minute is evidence are to be written anew. */
 static void bears_on(struct mergeday *d, int minute)
@@ -480,7 +364,7 @@ static int look_ahead(struct mergeday *d)
 	for (int m = d->next; m < d->next + EXTRA && d->o.log; m++) {
 		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
 		if (!s->file[STREAM_LOG].read || s->file[STREAM_LOG].present ||
-		    !present(d, STREAM_LOG, m, &size, &mtime))
+		    !mergewait_present(d, STREAM_LOG, m, &size, &mtime))
 			continue;
 		stream_forget(d->stream, STREAM_LOG, d->first + m);
 		bears_on(d, m);
@@ -507,13 +391,13 @@ static int look_for_late(struct mergeday *d)
 				continue;
 			if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
 				continue; /* old and good: only others are looked at again */
-			bool here = present(d, (enum stream_kind)k, m, &size, &mtime);
+			bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
 			changed |= here != was || (here && (size != f->size || mtime != f->mtime));
 		}
-		if (!changed || !ready(d, m))
+		if (!changed || !mergewait_ready(d, m))
 			continue;
-		say(d, MERGEDAY_NOTE, "minute %04d: a file came late or changed: merging it again",
-		    m);
+		mergeday_say(d, MERGEDAY_NOTE,
+		    "minute %04d: a file came late or changed: merging it again", m);
 		refresh(d, m, m + 1);
 		if (h->file && put_minute(d, m) < 0)
 			return -1;
@@ -527,48 +411,7 @@ static int look_for_late(struct mergeday *d)
 	return back;
 }
 
-/* The first minutes of the next day are evidence for the last hour of this one. They are waited
- * for as long as they could be on their way. */
-static bool next_day_settled(struct mergeday *d)
-{
-	int64_t size, mtime, next;
-
-	for (int m = DAY + MERGE_AFTER - 1; m < DAY + 60; m++)
-		if (present(d, STREAM_RAW, m, &size, &next)) {
-			for (int k = DAY; k < DAY + MERGE_AFTER; k++)
-				if (!ready(d, k))
-					return false;
-			return true;
-		}
-	return !present(d, STREAM_RAW, DAY - 1, &size, &mtime) ||
-	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
-}
-
-static bool no_more(const struct mergeday *d)
-{
-	return d->o.end >= 0 || d->over;
-}
-
-/* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
-static bool settled(struct mergeday *d, int hour)
-{
-	int after = hour * 60 + 60 + MERGE_AFTER, last = last_raw(d, hour * 60);
-
-	if (!no_more(d) && last < after && last < DAY - 1)
-		return false;
-	for (int m = hour * 60; m < after && m < DAY; m++)
-		if (!ready(d, m))
-			return false;
-	return no_more(d) || hour < HOURS - 1 || next_day_settled(d);
-}
-
-static bool any_of_hour(struct mergeday *d, int hour)
-{
-	for (int m = hour * 60; m < hour * 60 + 60; m++)
-		if (m >= d->from && m <= d->to && has_raw(d, m))
-			return true;
-	return false;
-}
+/* ---- live ---- */
 
 /* Where the DAS clock is slow, the last samples of a minute need the pointing log of the next one:
  * it has come now. */
@@ -587,19 +430,19 @@ static enum mergeday_state grow(struct mergeday *d)
 {
 	int hour = d->next / 60;
 
-	if (!has_raw(d, d->next)) {
-		int hole = d->next, last = last_raw(d, d->next);
+	if (!mergewait_has_raw(d, d->next)) {
+		int hole = d->next, last = mergewait_last_raw(d, d->next);
 		if (last < 0)
 			return MERGEDAY_WAIT;
-		while (d->next < last && !has_raw(d, d->next))
+		while (d->next < last && !mergewait_has_raw(d, d->next))
 			d->next++;
 		if (d->begun)
-			say(d, MERGEDAY_WARN,
+			mergeday_say(d, MERGEDAY_WARN,
 			    "minutes %04d to %04d: no raw files: going on behind the hole", hole,
 			    d->next - 1);
 		return MERGEDAY_WORKED;
 	}
-	if (!ready(d, d->next))
+	if (!mergewait_ready(d, d->next))
 		return MERGEDAY_WAIT;
 	if (!d->h[hour].file) {
 		/* The hour so far, up to the minute that is ready. */
@@ -622,9 +465,9 @@ static enum mergeday_state close_one(struct mergeday *d)
 {
 	for (int i = d->from / 60; i <= d->to / 60; i++) {
 		struct hour_state *h = &d->h[i];
-		if (h->closed || (!h->file && !any_of_hour(d, i)))
+		if (h->closed || (!h->file && !mergewait_any(d, i)))
 			continue;
-		if (!settled(d, i))
+		if (!mergewait_settled(d, i))
 			return MERGEDAY_WAIT;
 		if (build(d, i, false) < 0)
 			return MERGEDAY_ERROR;
@@ -639,7 +482,7 @@ static enum mergeday_state close_one(struct mergeday *d)
 static bool all_closed(struct mergeday *d)
 {
 	for (int i = d->from / 60; i <= d->to / 60; i++)
-		if (!d->h[i].closed && any_of_hour(d, i))
+		if (!d->h[i].closed && mergewait_any(d, i))
 			return false;
 	return true;
 }
@@ -649,10 +492,10 @@ static void end_with_day(struct mergeday *d)
 {
 	int64_t late = d->o.wait > AFTER_DAY ? d->o.wait : AFTER_DAY;
 
-	if (!d->live || no_more(d) || has_raw(d, DAY - 1) ||
-	    tim_now() < (d->first + DAY) * TIM_MIN + late)
+	if (!d->live || mergewait_no_more(d) || mergewait_has_raw(d, MINUTE_DAY - 1) ||
+	    tim_now() < (d->first + MINUTE_DAY) * TIM_MIN + late)
 		return;
-	say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
+	mergeday_say(d, MERGEDAY_NOTE, "the day is over: nothing more is waited for");
 	d->over = true;
 }
 
@@ -672,215 +515,27 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 		if (late)
 			return late < 0 ? MERGEDAY_ERROR : MERGEDAY_WORKED;
 	}
-	if ((no_more(d) || has_raw(d, DAY - 1)) && all_closed(d))
+	if ((mergewait_no_more(d) || mergewait_has_raw(d, MINUTE_DAY - 1)) && all_closed(d))
 		return MERGEDAY_DONE;
 	if (d->next <= d->to)
 		s = grow(d);
 	return s;
 }
 
-/* ---- the report ---- */
-
-struct text {
-	char *s;
-	size_t n, room;
-	bool bad;
-};
-
-static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *t, const char *format, ...)
-{
-	va_list ap;
-
-	if (t->room - t->n < 1024) {
-		char *more = realloc(t->s, t->room + 65536);
-		if (!more) {
-			t->bad = true;
-			return;
-		}
-		t->s = more;
-		t->room += 65536;
-	}
-	va_start(ap, format);
-	int n = vsnprintf(t->s + t->n, t->room - t->n, format, ap);
-	va_end(ap);
-	t->bad |= n < 0 || (size_t)n >= t->room - t->n;
-	if (!t->bad)
-		t->n += (size_t)n;
-}
-
-/* JSON has no NAN. */
-static void add_number(struct text *t, const char *name, double v)
-{
-	if (isfinite(v))
-		add(t, ",\"%s\":%.9g", name, v);
-	else
-		add(t, ",\"%s\":null", name);
-}
-
-static void add_clock(struct text *t, const struct clock_model *c, double start)
-{
-	add(t,
-	    ",\n "
-	    "\"clock\":{\"das_edges\":%d,\"log_edges\":%d,\"matched\":%d,\"rms\":%.6f,\"pieces\":[",
-	    c->das_edges, c->log_edges, c->matched, c->rms);
-	for (int i = 0; i < c->n; i++)
-		add(t,
-		    "%s{\"first_edge\":%.2f,\"last_edge\":%.2f,\"offset\":%.5f,\"rate_ppm\":%.3f,"
-		    "\"edges\":%d,\"rms\":%.6f}",
-		    i ? "," : "", c->seg[i].first - start, c->seg[i].last - start, c->seg[i].offset,
-		    c->seg[i].rate * 1e6, c->seg[i].edges, c->seg[i].rms);
-	add(t, "]}");
-}
-
-static void add_input(struct text *t, const char *kind, const struct stream_file *f)
-{
-	char when[TIM_TEXT];
-
-	if (f->present)
-		add(t, ",\"%s\":{\"size\":%lld,\"mtime\":\"%s\",\"crc32\":\"%08x\"}", kind,
-		    (long long)f->size, tim_text(f->mtime, 3, when), f->crc);
-}
-
-static void add_minutes(struct text *t, const struct merge_hour *r)
-{
-	bool any;
-
-	add(t, ",\n \"minutes\":[");
-	for (int k = 0; k < 60; k++) {
-		add(t, "%s\n  {\"minute\":%d,\"merged\":%s,\"bad\":[", k ? "," : "", k,
-		    r->minutes >> k & 1 ? "true" : "false");
-		any = false;
-		for (int b = 0; b < STREAM_NBITS; b++)
-			if (r->quality[k] >> b & 1) {
-				add(t, "%s\"%s\"", any ? "," : "", stream_bit_names[b]);
-				any = true;
-			}
-		add(t, "]");
-		add_input(t, "raw", &r->input[k][STREAM_RAW]);
-		add_input(t, "log", &r->input[k][STREAM_LOG]);
-		add_input(t, "enc", &r->input[k][STREAM_ENC]);
-		add(t, "}");
-	}
-	add(t, "]");
-}
-
-static void add_hour(struct text *t, const struct mergeday *d, int hour, bool comma)
-{
-	static const char *const verdict[] = {"unchecked", "good", "suspect"};
-	const struct merge_hour *r = &d->h[hour].result;
-	char name[32];
-
-	add(t,
-	    "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
-	    comma ? "," : "", hour_name(d->first / 60 + hour, name),
-	    d->h[hour].closed ? "true" : "false", verdict[r->verdict], (long long)r->frames,
-	    (long long)r->rails);
-	add_number(t, "check_lst", r->lst);
-	add_number(t, "check_lst_slope", r->lst_slope);
-	add_number(t, "check_lst_rms", r->lst_rms);
-	add_number(t, "check_azel_rms", r->azel_rms);
-	add_number(t, "check_azel_max", r->azel_max);
-	add(t, ",\"dut1_source\":\"%s\"", r->dut1_source);
-	add_clock(t, &r->clock, 3600.0 * hour);
-	add_minutes(t, r);
-	add(t, "}");
-}
-
-/* Replaces the report in one step. */
-static int write_report(struct mergeday *d)
-{
-	struct text t = {0};
-	struct tim_parts p = tim_split(d->first * TIM_MIN);
-	struct pub pub;
-	bool any = false;
-
-	add(&t,
-	    "{\"program\":\"merge\",\"version\":\"%s\",\"day\":\"%04d-%02d-%02d\",\"calspec_"
-	    "crc32\":"
-	    "\"%08x\",\"hours\":[",
-	    FYKE_VERSION, p.year, p.month, p.day, d->o.cal->crc);
-	for (int i = 0; i < HOURS; i++)
-		if (d->h[i].built) {
-			add_hour(&t, d, i, any);
-			any = true;
-		}
-	add(&t, "]}\n");
-	int bad = t.bad || !t.s
-	    ? (errno = ENOMEM, snprintf(d->why, sizeof d->why, "out of memory"), -1)
-	    : pub_begin(&pub, d->o.report, true);
-	if (!bad) {
-		int fd = pub_create(&pub);
-		bad = fd < 0 ? -1 : io_writeall(fd, t.s, t.n);
-		if (bad && fd >= 0)
-			snprintf(pub.why, sizeof pub.why, "%s: %s", d->o.report, strerror(errno));
-		bad = bad ? bad : pub_commit(&pub, fd, true);
-		int e = errno;
-		if (fd >= 0)
-			close(fd);
-		pub_end(&pub);
-		errno = e;
-		if (bad)
-			failed(d, pub.why);
-	}
-	free(t.s);
-	return bad;
-}
-
 int mergeday_finish(struct mergeday *d)
 {
 	stream_list(d->stream, d->raw);
 	for (int i = d->from / 60; i <= d->to / 60; i++)
-		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || any_of_hour(d, i)) &&
+		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || mergewait_any(d, i)) &&
 		    build(d, i, false) < 0)
 			return -1;
 	if (compress(d, true) < 0)
 		return -1;
 	bool any = d->o.end < 0;
 	for (int m = d->from; m <= d->to; m++)
-		any |= has_raw(d, m);
+		any |= mergewait_has_raw(d, m);
 	if (!any)
-		say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: nothing is merged",
-		    d->from, d->o.end);
-	return d->o.report ? write_report(d) : 0;
-}
-
-void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
-{
-	int first = -1, last = -1;
-
-	memset(c, 0, sizeof *c);
-	for (int m = d->from; m <= d->to; m++)
-		if (d->h[m / 60].built && d->h[m / 60].result.minutes >> m % 60 & 1) {
-			first = first < 0 ? m : first;
-			last = m;
-		}
-	if (d->o.end >= 0) {
-		first = first < 0 ? d->from : first;
-		last = d->o.end;
-	}
-	for (int m = first; m >= 0 && m <= last; m++) {
-		const struct hour_state *h = &d->h[m / 60];
-		unsigned q = h->built ? h->result.quality[m % 60] : STREAM_RAW_MISSING;
-		c->in++;
-		if (!h->built && has_raw(d, m))
-			c->held++;
-		else if (q & STREAM_RAW_MISSING)
-			c->no_raw++;
-		else if (d->o.log && q & STREAM_LOG_MISSING)
-			c->no_log++;
-		else if (d->o.enc && q & STREAM_ENC_MISSING)
-			c->no_enc++;
-		else
-			c->out++;
-		c->cut += (q & (STREAM_RAW_SHORT | STREAM_RAW_TORN | STREAM_LOG_SHORT)) != 0;
-		c->duplicate += (q & STREAM_RAW_DUPLICATE) != 0;
-		c->stale += (q & STREAM_LOG_STALE) != 0;
-	}
-	for (int i = 0; i < HOURS; i++) {
-		const struct hour_state *h = &d->h[i];
-		c->hours += h->built;
-		c->suspect += h->built && h->result.verdict == HOUR_SUSPECT;
-		c->steps += h->built ? (uint64_t)steps_in(&h->result.clock, i) : 0;
-	}
+		mergeday_say(d, MERGEDAY_WARN,
+		    "minutes %04d to %04d: no raw files: nothing is merged", d->from, d->o.end);
+	return d->o.report ? mergereport_write(d) : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/tim.h"
 #include "base/wire.h"
+#include "sky/minute.h"
 
 #define MJD_1970 40587
 #define MJD_2000 51543 /* 2000 January 0: the packed format counts its days from here */
@@ -124,7 +125,7 @@ int64_t plog_time(const struct plog_rec *r)
 
 char *plog_name(int64_t minute, char buf[PLOG_NAME])
 {
-	snprintf(buf, PLOG_NAME, "%04d", (int)(minute % 1440));
+	snprintf(buf, PLOG_NAME, "%04d", (int)(minute % MINUTE_DAY));
 	return buf;
 }
 
@@ -163,6 +164,7 @@ enum plog_fresh plog_check(const void *bytes, size_t n, size_t length, int64_t m
 	int64_t t = plog_time(&r);
 	if (t == minute * TIM_MIN)
 		return PLOG_GOOD;
-	return t / TIM_MIN % 1440 == minute % 1440 && t % TIM_MIN == 0 ? PLOG_OTHER_DAY
-								       : PLOG_OTHER_MINUTE;
+	return t / TIM_MIN % MINUTE_DAY == minute % MINUTE_DAY && t % TIM_MIN == 0
+	    ? PLOG_OTHER_DAY
+	    : PLOG_OTHER_MINUTE;
 }

@@ -1,8 +1,9 @@
 /*
  * plog.h - the telescope's pointing log: minute files MMMM of 6000 records at 100 Hz
  *
- * Three record lengths, all big-endian (bolocam.md, 4): 52 bytes since July 2002, 44 before, and
- * a packed 30 in December 2001. Values stay in the log's units: times in 0.01 s, angles in 0.1".
+ * Three record lengths, all big-endian: 52 bytes since July 2002, 44 before, and a packed 30 in
+ * December 2001. Values stay in the log's units: times in 0.01 s, angles in 0.1". Source: the CSO's
+ * pages plog, plog2, plog3_3 and plog4_2 (www.cso.caltech.edu/docs/hiro/ant), and plog2_read.c there.
  */
 #ifndef FYKE_PLOG_H
 #define FYKE_PLOG_H
@@ -44,7 +45,7 @@ enum plog_flag {
 struct plog_rec {
 	int32_t mjd;
 	int32_t ticks;    /* since midnight */
-	uint8_t flags[4]; /* TTL inputs 8..1, TTL outputs 8..1, beam, pointing (bolocam.md, 4.4) */
+	uint8_t flags[4]; /* TTL inputs 8..1, TTL outputs 8..1, beam, pointing */
 	int32_t v[PLOG_FIELDS];
 };
 

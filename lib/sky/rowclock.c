@@ -6,7 +6,7 @@
 
 #include "base/tim.h"
 
-#define BACK_LEAST 2 /* s */
+#define BACK_LEAST 2 /* s that the next row is ahead of the clock: one is usual */
 
 static enum rowclock_leap leap_state(void)
 {

@@ -1,6 +1,6 @@
 /*
- * simlog.c - what the simulated telescope writes, byte by byte from the documents (bolocam.md, 4, 6
- * and 7): it shares nothing with the readers that it tests
+ * simlog.c - what the simulated telescope writes, byte by byte from the documents that plog.h and hk.h
+ * name: it shares nothing with the readers that it tests
  */
 #include "sky/simlog.h"
 
@@ -122,7 +122,7 @@ size_t simlog_minute(
 	return (size_t)(p - bytes);
 }
 
-/* ---- housekeeping: the names of bolocam.md, 8.2 and 7 ---- */
+/* ---- housekeeping: the names of fyke-enc(5) ---- */
 
 size_t simlog_enc(struct night *night, int64_t start, int64_t m, int ff, char *text, size_t size)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "base/tim.h"
 
 #define DEG      (M_PI / 180)
@@ -33,24 +34,16 @@ struct night {
 	bool failed;
 };
 
-double night_random(uint64_t *seed)
-{
-	uint64_t z = (*seed += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
 static double between(uint64_t *seed, double a, double b)
 {
-	return a + (b - a) * night_random(seed);
+	return a + (b - a) * random_fraction(seed);
 }
 
 /* A value by its published quantiles: 0, 5, 25, 50, 75, 95, 100 %. */
 static double from_quantiles(uint64_t *seed, const double q[7])
 {
 	static const double p[7] = {0, 0.05, 0.25, 0.5, 0.75, 0.95, 1};
-	double r = night_random(seed);
+	double r = random_fraction(seed);
 	int i = 0;
 
 	while (i < 5 && r > p[i + 1])
@@ -63,7 +56,7 @@ static double from_quantiles(uint64_t *seed, const double q[7])
 static double draw_rate(uint64_t *seed)
 {
 	static const double q[7] = {-5.32, -5.09, -4.89, -4.73, -4.70, -4.52, -4.34};
-	bool odd = night_random(seed) < 0.05; /* five of 102 fits: few points */
+	bool odd = random_fraction(seed) < 0.05; /* five of 102 fits: few points */
 
 	return (odd ? between(seed, -8.7, 17) : from_quantiles(seed, q)) / RATE / 3600;
 }
@@ -72,7 +65,7 @@ static void draw_clock(struct night *n, uint64_t *seed)
 {
 	static const double q[7] = {-370, -103, -35, -20, 0, 35, 51};
 	double at10 = from_quantiles(seed, q) / RATE, rate = draw_rate(seed);
-	int steps = night_random(seed) < 6.0 / 90 ? 1 + (int)(4 * night_random(seed)) : 0;
+	int steps = random_fraction(seed) < 6.0 / 90 ? 1 + (int)(4 * random_fraction(seed)) : 0;
 
 	if (n->o.steps >= 0)
 		steps = n->o.steps < NIGHT_SEGMENTS ? n->o.steps : NIGHT_SEGMENTS - 1;
@@ -82,9 +75,10 @@ static void draw_clock(struct night *n, uint64_t *seed)
 	    (struct night_segment){-1e9, at10 - rate * MIDNIGHT + n->o.extra_offset, rate};
 	for (int k = 1; k <= steps; k++) {
 		double at = 60 *
-		    floor(n->o.length * (k - 0.2 - 0.6 * night_random(seed)) / (steps + 0.2) / 60);
-		double size = 20 * exp(log(391.0 / 20) * night_random(seed)) / RATE;
-		double sign = night_random(seed) < 0.5 ? -1 : 1;
+		    floor(
+			n->o.length * (k - 0.2 - 0.6 * random_fraction(seed)) / (steps + 0.2) / 60);
+		double size = 20 * exp(log(391.0 / 20) * random_fraction(seed)) / RATE;
+		double sign = random_fraction(seed) < 0.5 ? -1 : 1;
 		double r = n->o.no_drift ? 0 : draw_rate(seed);
 		double before = n->segment[k - 1].offset + n->segment[k - 1].rate * at;
 		n->segment[k] = (struct night_segment){at, before + sign * size - r * at, r};
@@ -197,7 +191,7 @@ static int pick_source(struct night *n, uint64_t *seed, double t)
 	int best = 0;
 
 	for (int tries = 0; tries < 20; tries++) {
-		int i = (int)(night_random(seed) * SOURCES);
+		int i = (int)(random_fraction(seed) * SOURCES);
 		if (elevation_of(n, i, t) > 25 && elevation_of(n, i, t) < 85)
 			return i;
 	}
@@ -262,7 +256,7 @@ static double plan_observation(struct night *n, uint64_t *seed, double t, int ob
 	add_edge(n, t, NIGHT_ACQUIRED);
 	add_edge(n, t, NIGHT_TRACKING);
 	t += between(seed, 3, 15);
-	kind = night_random(seed);
+	kind = random_fraction(seed);
 	if (kind < 0.85) {
 		t = plan_rotation(n, seed, t);
 		t = plan_raster(n, seed, t, e);
@@ -277,7 +271,7 @@ static double plan_observation(struct night *n, uint64_t *seed, double t, int ob
 	e.at = t;
 	e.phase = NIGHT_IDLE;
 	add_event(n, &e);
-	return t + (night_random(seed) < 0.1 ? between(seed, 60, 600) : between(seed, 1, 20));
+	return t + (random_fraction(seed) < 0.1 ? between(seed, 60, 600) : between(seed, 1, 20));
 }
 
 static int by_time(const void *a, const void *b)
@@ -289,7 +283,7 @@ static int by_time(const void *a, const void *b)
 
 static void plan(struct night *n, uint64_t *seed)
 {
-	double t = -1200 - 600 * night_random(seed);
+	double t = -1200 - 600 * random_fraction(seed);
 
 	for (int obs = 1; t < n->o.length + 1200 && !n->failed; obs++)
 		t = plan_observation(n, seed, t, obs);

@@ -1,6 +1,7 @@
 /*
  * simnight.h - a made-up night for simdas and simtel: sources, scans, weather, and a DAS clock
- * that drifts and is stepped as on the 90 published nights (bolocam.md, 10.1)
+ * that drifts and is stepped as on the 90 nights whose fits bgpspipeline publishes
+ * (precise_scans_offset_*.txt)
  *
  * Everything follows from a seed and a start: two programs with the same two see the same sky.
  * It uses ERFA directly and none of the modules that the simulators test.
@@ -106,8 +107,5 @@ int night_edges(const struct night *n, const struct night_line **e);
 /* Whether a list of minutes of the day, "480,483-485", is well made, and holds one. */
 bool night_list_good(const char *list);
 bool night_listed(const char *list, int64_t minute);
-
-/* A random number in 0..1 from a seed that it changes: splitmix64. */
-double night_random(uint64_t *seed);
 
 #endif

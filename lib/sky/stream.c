@@ -17,7 +17,7 @@
 #include "base/why.h"
 
 #define DAYS      5 /* that are kept track of, around the night's */
-#define MINUTES   (DAYS * 1440)
+#define MINUTES   (DAYS * MINUTE_DAY)
 #define LOGS      8 /* minutes of the log in memory */
 #define RAW_MAX   (64 << 20)
 #define LOG_MAX   (61 * PLOG_HZ * 52 + 4096)
@@ -76,7 +76,7 @@ struct stream *stream_new(const struct stream_options *o)
 	if (!s)
 		return NULL;
 	s->o = *o;
-	s->first = (o->day - DAYS / 2) * 1440;
+	s->first = (o->day - DAYS / 2) * MINUTE_DAY;
 	s->enc_minute = -1;
 	for (int k = 0; k < STREAM_KINDS; k++)
 		find_parent(o->dir[k], s->day_parent[k]);
@@ -176,7 +176,7 @@ int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char pa
     int64_t *size, int64_t *mtime)
 {
 	const char *dir = s->o.dir[kind], *parent = s->day_parent[kind];
-	int64_t day = minute / 1440;
+	int64_t day = minute / MINUTE_DAY;
 	struct stat st;
 	char name[64];
 
@@ -195,7 +195,8 @@ int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char pa
 	return 1;
 }
 
-static void list_folder(const struct stream *s, const char *dir, const char *day, bool have[1440])
+static void list_folder(
+    const struct stream *s, const char *dir, const char *day, bool have[MINUTE_DAY])
 {
 	char path[STREAM_PATH];
 
@@ -205,19 +206,19 @@ static void list_folder(const struct stream *s, const char *dir, const char *day
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
-		int64_t i = das_minute(e->d_name) - s->o.day * 1440;
-		if (i >= 0 && i < 1440 && e->d_type != DT_DIR)
+		int64_t i = das_minute(e->d_name) - s->o.day * MINUTE_DAY;
+		if (i >= 0 && i < MINUTE_DAY && e->d_type != DT_DIR)
 			have[i] = true;
 	}
 	closedir(d);
 }
 
-void stream_list(struct stream *s, bool have[1440])
+void stream_list(struct stream *s, bool have[MINUTE_DAY])
 {
 	struct tim_parts p = tim_split(s->o.day * TIM_DAY);
 	char day[32];
 
-	memset(have, 0, 1440 * sizeof *have);
+	memset(have, 0, MINUTE_DAY * sizeof *have);
 	snprintf(day, sizeof day, "%04d%02d%02d", p.year, p.month, p.day);
 	list_folder(s, s->o.dir[STREAM_RAW], "", have);
 	list_folder(s, s->o.dir[STREAM_RAW], day, have);
@@ -335,7 +336,7 @@ static void drop_noise(struct stream_minute *m, int which)
 
 static double seconds(const struct stream *s, int64_t minute)
 {
-	return 60.0 * (double)(minute - s->o.day * 1440);
+	return 60.0 * (double)(minute - s->o.day * MINUTE_DAY);
 }
 
 /* Levels of all lines in each frame, as TTL: below low is 0, above high is 1. */

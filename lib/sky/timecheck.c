@@ -1,9 +1,8 @@
-/*
- * timecheck.c - can the clocks be trusted?
- */
+/* timecheck.c - can the clocks be trusted? */
+#include "sky/timecheck.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -17,9 +16,7 @@
 #include "base/io.h"
 #include "base/tim.h"
 #include "sky/calspec.h"
-#include "sky/clockfit.h"
-#include "sky/stream.h"
-#include "sky/timecheck.h"
+#include "sky/clockspan.h"
 
 #define ASK_TIME (5 * TIM_S)
 #define FIELDS   14 /* of a tracking report */
@@ -107,39 +104,28 @@ int timecheck_machine(struct timecheck_machine *m)
 /* The newest raw file's minute; -1: none. */
 static int64_t newest(struct stream *s, int64_t day)
 {
-	bool have[1440] = {false};
+	bool have[MINUTE_DAY] = {false};
 
 	stream_list(s, have);
-	for (int m = 1439; m >= 0; m--)
+	for (int m = MINUTE_DAY - 1; m >= 0; m--)
 		if (have[m])
-			return day * 1440 + m;
+			return day * MINUTE_DAY + m;
 	return -1;
 }
 
 static int fit(struct timecheck_das *d, const struct calspec *cal, struct stream *s, int64_t day,
     int64_t minute)
 {
-	struct clock_edge *das = NULL, *log = NULL;
 	struct clock_model model;
-	double breaks[256], end = (double)((minute + 1 - day * 1440) * 60);
-	int64_t from = minute + 1 - d->minutes, wide = (int64_t)ceil(cal->clock_search / 60);
+	int64_t from = minute + 1 - d->minutes;
 
-	if (from < (day - 1) * 1440)
-		from = (day - 1) * 1440;
-	int ndas = stream_edges(s, 0, from, minute + 1, &das);
-	int nlog = ndas < 0 ? -1 : stream_edges(s, 1, from - wide, minute + 1 + wide, &log);
-	struct clock_options o = {.rate = cal->clock_rate * 1e-6,
-	    .search = cal->clock_search,
-	    .hint = breaks,
-	    .nhints = (size_t)stream_breaks(s, from, minute + 1, breaks, 256)};
-	memset(&model, 0, sizeof model);
-	int bad = nlog < 0 || clock_fit(das, (size_t)ndas, log, (size_t)nlog, &o, &model) < 0;
-	free(das);
-	free(log);
-	if (bad)
+	if (from < (day - 1) * MINUTE_DAY)
+		from = (day - 1) * MINUTE_DAY;
+	if (clockspan_fit(s, cal, day, from, minute + 1, &model) < 0)
 		return -1;
 	d->edges = model.n ? model.matched : 0;
-	d->offset = d->edges ? clock_offset(&model, end) : 0;
+	d->offset =
+	    d->edges ? clock_offset(&model, 60.0 * (double)(minute + 1 - day * MINUTE_DAY)) : 0;
 	d->rms = model.rms;
 	if (d->edges)
 		d->last = day * TIM_DAY + (int64_t)(model.seg[model.n - 1].last * 1e9);

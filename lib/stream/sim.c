@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "base/random.h"
 #include "base/tim.h"
 #include "base/wire.h"
 #include "simrec.h"
@@ -202,8 +203,7 @@ static bool happens(const struct sim *s, enum sim_fault fault, const struct plan
 			return true;
 	if (w->p <= 0)
 		return false;
-	uint64_t r = simrec_roll(s->o.seed, fault, p->group, source);
-	return (double)(r >> 11) < w->p * 0x1p53;
+	return random_unit(simrec_roll(s->o.seed, fault, p->group, source)) < w->p;
 }
 
 /* ---- the device's clock ---- */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
+
 #define BANK_MAX   (32u << 20) /* bytes of records kept */
 #define PERIOD_MAX 1024        /* records */
 #define SINES      4096
@@ -35,22 +37,10 @@ struct simrec {
 	int16_t sine[SINES];
 };
 
-/* ---- chance ---- */
-
-static uint64_t mix(uint64_t x)
-{
-	/* The finaliser of splitmix64 (Steele, Lea and Flood 2014). */
-	x ^= x >> 30;
-	x *= UINT64_C(0xbf58476d1ce4e5b9);
-	x ^= x >> 27;
-	x *= UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
 uint64_t simrec_roll(uint64_t seed, unsigned what, uint64_t event, unsigned source)
 {
-	return mix(mix(mix(seed + UINT64_C(0x9e3779b97f4a7c15)) + event) +
-	    ((uint64_t)what << 32 | source));
+	return random_mix(
+	    random_mix(random_mix(seed + RANDOM_STEP) + event) + ((uint64_t)what << 32 | source));
 }
 
 /* ---- bytes ---- */
@@ -148,11 +138,11 @@ static int64_t sine(const struct simrec *r, uint64_t turn)
 static int64_t tone(
     const struct simrec *r, bool q, uint64_t phase, unsigned source, unsigned k, int64_t full)
 {
-	uint64_t h = mix(r->seed + ((uint64_t)source << 32 | k));
+	uint64_t h = random_mix(r->seed + ((uint64_t)source << 32 | k));
 	uint64_t swing = (1 + (h >> 24) % 4) * phase * (SINES / r->period) + (h >> 40);
 	uint64_t turn = h % SINES + (uint64_t)(SINES + sine(r, swing) * (SINES / 8) / 32768);
 	int64_t length = full / 8 + (int64_t)((h >> 12) % 4096) * full / 32768;
-	int64_t noise = (int64_t)(mix(h + phase) % 255) - 127;
+	int64_t noise = (int64_t)(random_mix(h + phase) % 255) - 127;
 
 	return length * sine(r, q ? turn : turn + SINES / 4) / 32768 + noise * full / 65536;
 }
@@ -187,8 +177,8 @@ static int64_t pixel(const struct simrec *r, const struct camera *c, const struc
 	double dx = (source % c->across * c->pixels + k % c->pixels - c->x) / c->width;
 	double dy = (source / c->across * c->pixels + k / c->pixels - c->y) / c->width;
 	double d2 = dx * dx + dy * dy;
-	uint64_t h = mix(r->seed + ((uint64_t)source << 32 | k));
-	int64_t noise = (int64_t)(mix(h + phase) % 255) - 127;
+	uint64_t h = random_mix(r->seed + ((uint64_t)source << 32 | k));
+	int64_t noise = (int64_t)(random_mix(h + phase) % 255) - 127;
 	/* (1 - d2/9)^8: close to a Gaussian, and the same on every machine */
 	double spot = d2 < 9 ? 1 - d2 / 9 : 0;
 	spot *= spot;

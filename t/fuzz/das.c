@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct das_format f = {.channels = 1 + (n > 0 ? data[0] % 16 : 0), .rate = 1, .header = -1};
 	struct das_shape s;
-	char again[DAS_NAME];
+	char again[MINUTE_NAME];
 	int16_t v[4096];
 
 	char *name = malloc(n + 1);

@@ -37,7 +37,7 @@ static struct pkt from4(uint8_t last, uint16_t dport)
 
 /* ---- the shipped cards ---- */
 
-/* SSDAQ's format >Q32HQ32H, packets.md 1.1: big-endian, 144 bytes. */
+/* The format >Q32HQ32H of SSDAQ's readout_assembler.py: big-endian, 144 bytes. */
 static const uint8_t targetc[144] = {
     0x00, 0x00, 0x00, 0x1c, 0xbe, 0x99, 0x1a, 0x14,        /* TACK 123456789012 */
     0x80, 0x00,                                            /* pixel 0: 0 mV */
@@ -95,7 +95,8 @@ static void chec(void)
 	card_free(c);
 }
 
-/* packets.md 2.1: sample w[k] is k here; then the trailer lies over the last ones. */
+/* A ROACH2 packet as kidPy and roach2pcp read it: sample w[k] is k here; then the trailer lies over the
+ * last ones. */
 static void samples(uint8_t *rec)
 {
 	for (unsigned k = 0; k < 2048; k++) {
@@ -143,7 +144,7 @@ static const struct variant {
 	9235935757, 2042},
 };
 
-/* The word of a channel in the two maps of packets.md 2.1. */
+/* The word of a channel in the two maps that are in use: even/odd, and halves. */
 static int word(bool halves, int c, bool q)
 {
 	return (q ? 512 : 0) + (halves ? c / 512 * 1024 + c % 512 : (c & 1) * 1024 + c / 2);
@@ -255,7 +256,7 @@ static void rfsoc(void)
 	card_free(c);
 }
 
-/* The frame that packets.md 2.1 tells of: UDP payload at 42. */
+/* A whole Ethernet frame, as kidPy records it: UDP payload at 42. */
 static void real_frame(void)
 {
 	const char *folder = getenv("FYKE_SAMPLES");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "base/tim.h"
 #include "sky/simnight.h"
 #include "tap.h"
@@ -38,14 +39,14 @@ static void make_edges(struct night *n, double from, double to, double lose, uin
 		level ^= (unsigned)e[i].line;
 		int line = 2 * number(e[i].line) + ((level & (unsigned)e[i].line) != 0);
 		double t = e[i].at, tick = ceil(t * 100) / 100;
-		if (t > from - 1000 && t < to + 1000 && night_random(seed) >= lose)
+		if (t > from - 1000 && t < to + 1000 && random_fraction(seed) >= lose)
 			tel[ntel++] = (struct clock_edge){tick - 0.005, line};
 		/* The segment whose files were open at t: a step falls between two files. */
 		int k = 0;
 		while (k + 1 < ns && t >= night_true(n, k + 1, seg[k + 1].from))
 			k++;
 		double u = night_das(n, k, t), sample = ceil(u * 50) / 50;
-		if (u >= from && u < to && night_random(seed) >= lose)
+		if (u >= from && u < to && random_fraction(seed) >= lose)
 			das[ndas++] = (struct clock_edge){sample - 0.010, line};
 	}
 	qsort(das, ndas, sizeof *das, by_time);

@@ -8,7 +8,7 @@ int main(void)
 {
 	struct das_format f = {.channels = 384, .rate = 50, .header = -1};
 	struct das_shape s;
-	char name[DAS_NAME];
+	char name[MINUTE_NAME];
 	int64_t m = tim_join(2005, 6, 21, 8, 12, 0, 0) / TIM_MIN;
 
 	is_int(das_minute("raw_050621_0492.bin"), m, "a file name gives its UT minute");

@@ -17,7 +17,7 @@ int main(void)
 {
 	static struct hk_minute m;
 	static uint8_t rpc[RPC_SIZE];
-	char why[HK_WHY] = "", name[HK_NAME], head[4096], line[4096], both[8192];
+	char why[HK_WHY] = "", name[MINUTE_NAME], head[4096], line[4096], both[8192];
 	struct hk_row r;
 	int64_t t = tim_join(2005, 6, 21, 8, 12, 34, 0);
 
