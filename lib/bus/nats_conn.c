@@ -154,13 +154,17 @@ static void await_quiet(struct nats_conn *c)
 
 static void shut(struct nats_conn *c)
 {
-	jsCtx_Destroy(c->js);
-	c->js = NULL;
 	if (!c->nc)
 		return;
 	natsConnection_Close(c->nc);
 	await_quiet(c);
+	/* While a connection lives, libnats 3.4 may be handing a message to the subscription that we
+	 * free (its issue 637). The library is not unloaded while there is one. */
+	natsSubscription_Destroy(c->sub);
+	jsCtx_Destroy(c->js);
 	natsConnection_Destroy(c->nc);
+	c->sub = NULL;
+	c->js = NULL;
 	c->nc = NULL;
 }
 
@@ -212,8 +216,6 @@ int conn_turn(struct nats_conn *c)
 		return refused(c,
 		    c->keys ? "name and password or key are wrong"
 			    : "it asks for a name or key (--credentials=FILE)");
-	if (s == NATS_INVALID_ARG || s == NATS_ERR)
-		conn_say(c, "connect", s);
 	conn_say(c, "connect", s);
 	conn_lost(c, NULL);
 	return 0;

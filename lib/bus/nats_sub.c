@@ -26,7 +26,6 @@
 
 struct nsub {
 	struct nats_conn conn;
-	natsSubscription *sub;
 	natsMsgList list;
 	int at;               /* next one of the list */
 	natsMsg *last;        /* handed out last, not acknowledged */
@@ -60,17 +59,13 @@ static void forget(struct nsub *s)
 	natsMsg_Destroy(s->last);
 	natsMsg_Destroy(s->header);
 	s->last = s->header = NULL;
-	natsSubscription_Destroy(s->sub);
-	s->sub = NULL;
 	s->directly = false;
 }
 
 static void lost(struct nsub *s, const char *what)
 {
-	/* The connection first: while it lives libnats may have a message in hand for the subscription
-	 * that we free (its issue 637). */
-	conn_lost(&s->conn, what);
 	forget(s);
+	conn_lost(&s->conn, what);
 }
 
 /* ======== position ======== */
@@ -187,7 +182,7 @@ static natsStatus consume(struct nsub *s, jsConsumerConfig *c, const char *old)
 	jsSubOptions_Init(&so);
 	so.Stream = u->stream;
 	so.Consumer = s->name;
-	return js_PullSubscribe(&s->sub, s->conn.js, subject, NULL, NULL, &so, &code);
+	return js_PullSubscribe(&s->conn.sub, s->conn.js, subject, NULL, NULL, &so, &code);
 }
 
 /* A consumer of our own at the right place. */
@@ -300,7 +295,7 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 	if (s->directly)
 		return fetch_directly(s);
 	natsStatus st = natsSubscription_Fetch(
-	    &s->list, s->sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
+	    &s->list, s->conn.sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
 	if (s->list.Count > 0)
 		s->looked = tim_mono();
 	if (st == NATS_OK || st == NATS_TIMEOUT) {
@@ -333,7 +328,7 @@ int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeou
 		forget(s);
 		return conn_wait(&s->conn, -1, timeout_ns) < 0 ? -1 : 0;
 	}
-	if (!s->sub && begin(s) < 0)
+	if (!s->conn.sub && begin(s) < 0)
 		return 0;
 	if (fetch(s, timeout_ns) < 0)
 		return -1;
@@ -377,7 +372,7 @@ int nsub_ack(struct nsub *s)
 
 bool nsub_ready(const struct nsub *s)
 {
-	return s->sub != NULL;
+	return s->conn.sub != NULL;
 }
 
 const char *nsub_why(const struct nsub *s)
@@ -394,7 +389,7 @@ void nsub_free(struct nsub *s)
 		if (!s->lasting && s->name[0])
 			(void)js_DeleteConsumer(s->conn.js, s->conn.u->stream, s->name, NULL, NULL);
 	}
+	forget(s);
 	conn_free(&s->conn);
-	forget(s); /* as in lost() */
 	free(s);
 }
