@@ -61,6 +61,7 @@ static struct card *card;
 static int out_fd = STDOUT_FILENO;
 static bool sync_first;
 static int out_error, bus_error;
+static bool pending; /* something came, and may not be written yet */
 
 /* ---- before ---- */
 
@@ -194,7 +195,6 @@ static bool forsaken(void)
 /* One message or a wait; false when it is over. */
 static bool turn(void)
 {
-	static bool pending;
 	const uint8_t *message;
 	size_t n;
 	int got = hear_next(hear, &message, &n, pending ? 0 : LOOK_UP);
@@ -235,7 +235,7 @@ static void run(void)
 	if (ends_set(&ends, duration, until) < 0)
 		cli_die(EXIT_USAGE, "--until=%.40s: a time of day in UTC, 23:59Z", until);
 	while (!cli_stopping() && !out_error && !bus_error && turn()) {
-		if (++turns % TICK_EACH && sub_count(sub)->records)
+		if (pending && ++turns % TICK_EACH)
 			continue;
 		count();
 		tell();

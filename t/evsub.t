@@ -96,6 +96,9 @@ elif what == "drops":            # the publisher's end mark knows of losses befo
     for i in (0, 2):
         s.send(message(BLOCK, 1, i, i, ev[i]))
     s.send(message(END, 1, 3, 3, isb(1, 3, 40)))
+elif what == "pause":            # in the midst of a run, until the subscriber goes
+    whole(1, 5, close=False)
+    s.poll(60000)
 elif what == "huge":
     whole(1, 5, close=False)
     s.send(message(BLOCK, 1, 5, 5, bytes(3 << 20)))             # the connection is cut
@@ -154,6 +157,25 @@ hear drops 5 --once
 is "$(counts drops.events)" "43 41 2;" "losses before the publisher are not forgotten"
 hear huge 5 --once
 is "$(last)" "10 records in, 9 out, 1 lost (missed 1); streams 1" "a message of 3 MiB costs itself only"
+
+# ---- a publisher that pauses in the midst of a run ----
+start pause py feed.py pause
+ok "--duration" -- timeout 10 evsub "$address" --duration=500ms -o short.events
+is "$(last)" "5 records in, 5 out, 0 lost; streams 1" "ends a subscriber that has something, and waits for more"
+finish "$pid"
+start pause env PYTHONPATH="$top/t" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 feed.py pause
+feeder=$pid
+evsub "$address" --name=roach01 --status=st.json -o pause.events 2>pause.err &
+sub=$!
+until_true 10 grep -q '"out":5,' st.json
+tap $? "its status is up to date"
+kill -USR1 $sub
+until_true 10 grep -q 'evsub\[roach01\]: 5 records in, 5 out, 0 lost' pause.err
+tap $? "SIGUSR1 is answered"
+finish "$feeder" KILL
+until_true 10 grep -q 'the publisher is gone' pause.err
+tap $? "and a publisher that went away is told"
+finish $sub TERM
 
 # ---- the end of a run reaches those who are far behind, and nobody waits for an end that cannot come ----
 simdet --quiet -c chec -n 4000 -o - | evbuild --quiet -c chec --run=8 -o far.events

@@ -4,7 +4,7 @@ Runs (run.events under other run numbers) are published one after the other unti
 been made, every third one once more; the subscriber appends to one file. Each event of each run must be
 there once, in order. Prints a verdict.
 """
-import os, random, signal, struct, sys, time, zlib
+import os, random, struct, sys, time, zlib
 
 from pcapng import block, blocks
 from programs import free_ports, how, start
@@ -111,7 +111,7 @@ while seen < len(want):
         who["subscriber"] = subscriber()
     time.sleep(0.1)
     seen = sum(k == 6 for k, _ in blocks(whole("all.events"))) if os.path.exists("all.events") else 0
-who["subscriber"].send_signal(signal.SIGINT)
+who["subscriber"].terminate()
 assert who["subscriber"].wait(20) in (0, 5), "evsub at the end"
 who["broker"].terminate()
 who["broker"].wait(20)
