@@ -263,7 +263,7 @@ static int prepare(struct npub *p)
 		char what[BUS_WHY];
 		const char *detail = code ? nats_GetLastError(NULL) : NULL;
 		snprintf(what, sizeof what, "prepare stream %.100s%s%.80s", p->conn.u->stream,
-		    detail ? ", " : "", detail ? detail : "");
+		    detail && *detail ? ", " : "", detail ? detail : "");
 		conn_say(&p->conn, what, s);
 		lost(p, NULL);
 		return -1;
