@@ -25,7 +25,7 @@ static const char *date = "mtime";
 static struct tally tally = SYNC_TALLY;
 static struct sync_options o = {
     .lock_suffix = ".lck", .still = 5 * TIM_S, .lookback = 10 * TIM_MIN, .tally = &tally};
-static struct pub_space space = {.min = INT64_C(1) << 30};
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
     {"every", 0, CLI_TIME, &every, "TIME", "look at SRC this often (5s)", TIM_MS, TIM_DAY},
@@ -37,8 +37,8 @@ static const struct cli_option options[] = {
     {"lock-suffix", 0, CLI_STR, &o.lock_suffix, "SUFFIX", "FILE.lck: FILE is being written", 0, 0},
     {"still", 0, CLI_TIME, &o.still, "TIME", "complete: unchanged for so long (5s)", 0, TIM_H},
     {"follow", 0, CLI_FLAG, &o.follow, NULL, "show growing files at once, and let them grow", 0, 0},
+    {CLI_MIN_FREE(space)},
     {"poll", 0, CLI_FLAG, &o.poll, NULL, "believe no clock and no inotify of SRC", 0, 0},
-    {"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when less disk is free (1G)", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "dirsync",
@@ -131,13 +131,6 @@ static void rest(const struct sync *s, int64_t until, bool events)
 	}
 }
 
-static void watch_disk(const struct sync *s)
-{
-	if (pub_space_low(&space, sync_target(s)))
-		cli_warn("only %lld MiB are left on the disk of %s", (long long)(space.free >> 20),
-		    o.dst);
-}
-
 static enum cli_exit run_once(struct sync *s)
 {
 	int failures = 0;
@@ -148,7 +141,7 @@ static enum cli_exit run_once(struct sync *s)
 		if (failed && (++failures == TRIES || errno == ENOSPC || errno == EDQUOT))
 			cli_die(EXIT_SYSTEM, "%s", sync_why(s));
 		int64_t wait = patience(s, failed);
-		watch_disk(s);
+		cli_watch_space(&space, sync_target(s), o.dst);
 		if (failed)
 			rest(s, tim_mono() + wait, false);
 		else if (sync_waiting(s))
@@ -174,7 +167,7 @@ static enum cli_exit run_on(struct sync *s)
 	while (!cli_stopping()) {
 		bool failed = sync_pass(s) < 0;
 		int64_t now = tim_mono(), wait = patience(s, failed), due = sync_due(s);
-		watch_disk(s);
+		cli_watch_space(&space, sync_target(s), o.dst);
 		if (failed)
 			rest(s, now + wait, false);
 		else

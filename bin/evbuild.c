@@ -17,11 +17,10 @@
 #include "stream/build.h"
 #include "stream/cap.h"
 #include "stream/card.h"
+#include "stream/livelag.h"
 #include "stream/srclist.h"
 
-#define LIVE_LAG   (10 * TIM_S) /* stamps that are older when they come are no live stream's */
-#define IDLE_GRACE TIM_S        /* live data may be on their way for so long */
-#define TICK_EACH  256          /* records between looks at the clock */
+#define TICK_EACH 256 /* records between looks at the clock */
 
 static const char *card_name, *output, *sources, *run_text = "0";
 static int64_t window = -1, hold = -1;
@@ -54,9 +53,9 @@ static struct build *build;
 static struct cap_reader *in;
 static struct cap_writer *out;
 static int out_fd = STDOUT_FILENO;
-static int64_t last_stamp;     /* the latest that the input showed */
-static int out_error;          /* errno of the output, 0: all is well */
-static int64_t lag = TIM_NONE; /* the oldest stamp that a read of live data brought was so old */
+static int64_t last_stamp; /* the latest that the input showed */
+static int out_error;      /* errno of the output, 0: all is well */
+static livelag lag = TIM_NONE;
 
 /* ---- before ---- */
 
@@ -135,26 +134,15 @@ static void begin_section(void)
 		cli_die(EXIT_DATA, "%s: these are events already, for raw2nc or evdump", input);
 }
 
-/* The first stamp after a wait tells how late live data are. */
-static void note_lag(int64_t stamp)
-{
-	int64_t late = tim_now() - stamp;
-
-	if (late < -IDLE_GRACE || late > LIVE_LAG)
-		lag = TIM_NONE;
-	else if (late > lag)
-		lag = late;
-}
-
-/* How long to wait for input. Where the stream has no heartbeats, but its stamps are those of the
- * wall clock, that clock says when an event has waited long enough. */
+/* How long to wait for input; without heartbeats the wall clock says when an event has waited long
+ * enough. */
 static int64_t idle(void)
 {
-	int64_t due = build_due(build), left;
+	int64_t due = build_due(build);
 
-	if (due == TIM_NONE || lag == TIM_NONE || cap_state(in)->beats)
+	if (due == TIM_NONE || cap_state(in)->beats)
 		return TIM_S;
-	left = due + lag + IDLE_GRACE - tim_now();
+	int64_t left = livelag_left(lag, due);
 	if (left > 0)
 		return left < TIM_S ? left : TIM_S;
 	check(build_time(build, due));
@@ -199,7 +187,7 @@ static enum cap_next run(void)
 		wait = 0;
 		if (what == CAP_RECORD) {
 			if (waited)
-				note_lag(r.time);
+				livelag_note(&lag, r.time);
 			waited = false;
 			check(take_packet(&r));
 		} else if (what == CAP_BEAT) {

@@ -19,7 +19,7 @@
 static const char *card_name, *layout = "time", *final = "none", *types = "cdf5", *names = "own";
 static int64_t every = TIM_S;
 static struct cdf_options cdf;
-static struct pub_space space = {.min = INT64_C(1) << 30};
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 static struct tally tally = {.unit = "records"};
 
 static const struct cli_option options[] = {
@@ -33,7 +33,7 @@ static const struct cli_option options[] = {
     {"overwrite", 0, CLI_FLAG, &cdf.overwrite, NULL, "replace an old file", 0, 0},
     {"types", 0, CLI_STR, &types, "cdf5|classic", "classic: CDF-2, for GDL and IDL", 0, 0},
     {"names", 0, CLI_STR, &names, "own|toltec|kid", "variable names of ROACH packet files", 0, 0},
-    {"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when less disk is free (1G)", 0, 0},
+    {CLI_MIN_FREE(space)},
     {0},
 };
 
@@ -185,8 +185,8 @@ static int finish(void)
 static void watch_disk(void)
 {
 	int fd = events ? cdf_events_fd(events) : packets ? cdf_packets_fd(packets) : -1;
-	if (fd >= 0 && pub_space_low(&space, fd))
-		cli_warn("only %lld MiB are left on the disk", (long long)(space.free >> 20));
+	if (fd >= 0)
+		cli_watch_space(&space, fd, cdf.dir ? cdf.dir : cdf.path);
 }
 
 /* Brings files that are finished into their last layout: beside the data that come, and at the end

@@ -34,7 +34,7 @@ static struct cli_list listeners, networks;
 static int64_t count, duration, rotate, cpu = -1;
 static int64_t rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 2 * TIM_MS;
 static const char *output, *dir, *until_text;
-static struct pub_space space = {.min = 1024 * MIB};
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 /* clang-format off */
 static const struct cli_option options[] = {
@@ -46,7 +46,7 @@ static const struct cli_option options[] = {
 	{"output", 'o', CLI_STR, &output, "FILE", "write to FILE, a new one (standard output)", 0, 0},
 	{"rotate", 0, CLI_TIME, &rotate, "TIME", "a file for each TIME, in --dir", TIM_S, TIM_DAY},
 	{"dir", 0, CLI_STR, &dir, "DIR", "folder for the files of --rotate", 0, 0},
-	{"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when the disk has less (1G; 0: never)", 0, 0},
+	{CLI_MIN_FREE(space)},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
 	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms)", 0, TIM_S},
@@ -106,14 +106,11 @@ static void say_kept(void *ctx, const char *path)
 
 static void open_output(void)
 {
-	char why[PUB_WHY];
 	int bad = 0;
 
 	if (dir) {
 		const char *prefix = cli_name()[0] ? cli_name() : program.name;
-		bad = raw_in_folder(&raw, dir, prefix, "pcapng");
-		if (!bad && pub_rescue(dir, prefix, "pcapng", say_kept, NULL, why) < 0)
-			cli_die(EXIT_SYSTEM, "%s", why);
+		bad = raw_in_folder(&raw, dir, prefix, "pcapng", say_kept);
 		space_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	} else if (output && strcmp(output, "-") != 0) {
 		bad = raw_on_file(&raw, output);
@@ -184,13 +181,7 @@ static void report_rate(int64_t mono, int64_t after)
 
 static void watch_space(void)
 {
-	if (pub_space_low(&space, space_fd))
-		cli_warn("%s: only %" PRId64
-			 " MiB are free (--min-free): a full disk ends the capture",
-		    dir          ? dir
-			: output ? output
-				 : "standard output",
-		    space.free / MIB);
+	cli_watch_space(&space, space_fd, dir ? dir : output ? output : "standard output");
 }
 
 /* The counters as they stand; false when the writer has failed. */
@@ -283,8 +274,9 @@ static enum cli_exit finish(int error)
 	else if (failed == EAGAIN)
 		cli_error("the output took nothing for 10 s: what waited for it is lost");
 	else if (failed)
-		cli_error(
-		    "%s: the %" PRIu64 " datagrams written before are kept", raw.why, tally.out);
+		cli_error(raw.gone ? "%s; %" PRIu64 " datagrams went out, those in it are lost"
+				   : "%s: the %" PRIu64 " datagrams written before are kept",
+		    raw.why, tally.out);
 	else if (error)
 		cli_error("receiving: %s", strerror(error));
 	if (failed != EAGAIN) { /* else the thread still has it */

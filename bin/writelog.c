@@ -26,7 +26,7 @@
 static const char *out, *until;
 static struct cli_list source_list;
 static int64_t count, duration, fill = 10 * TIM_MIN, skew = 10 * TIM_S;
-static struct pub_space space = {.min = INT64_C(1) << 30};
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &out, "DIR", "rows go to DIR/YYYYMMDD/enc_YYMMDD_MMMM.tsv", 0, 0},
@@ -36,9 +36,8 @@ static const struct cli_option options[] = {
     {"fill", 0, CLI_TIME, &fill, "TIME", "missed seconds get rows up to here (10m)", 0, TIM_DAY},
     {"count", 'n', CLI_INT, &count, "N", "stop after N rows", 0, 0},
     {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 0, 0},
+    {CLI_MIN_FREE(space)},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "stop when UTC shows this", 0, 0},
-    {"min-free", 0, CLI_SIZE, &space.min, "SIZE", "warn when less disk is free (1G; 0: never)", 0,
-	0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 enum { LOST_HOLE };
@@ -232,9 +231,7 @@ static void turn(void)
 		    "%llu rows came late: the machine was busy, this program stood still, or the "
 		    "clock was set forward; they hold what was said in their time",
 		    (unsigned long long)(tally.out - before));
-	if (pub_space_low(&space, encfile_fd(file)))
-		cli_warn("only %lld MiB are left on the disk of %s: a full disk ends the log",
-		    (long long)(space.free >> 20), out);
+	cli_watch_space(&space, encfile_fd(file), out);
 }
 
 /* Goes on where an earlier run ended, not too long ago. */

@@ -398,6 +398,14 @@ assert len(got) == int(said) > 0 and isb("full.pcapng") is None, (len(got), said
 P
 n=$(lost 'not written' full.json)
 is "$(field in full.json)" $(($(field out full.json) + n + $(lost 'kernel drop' full.json))) "the rest is counted"
+
+# A file that somebody takes away.
+start gone udp2raw -l 127.0.0.1:0 -o gone.pcapng; cap=$pid
+send 127.0.0.1 "$(port_of gone)" 20 1440
+until_true 10 test -s gone.pcapng
+rm gone.pcapng
+finish "$cap"; is "$status" 3 "a file that is removed meanwhile ends it with 3"
+like gone.err 'gone.pcapng: was removed while it was written; 20 datagrams went out' "and says what is lost"
 start fullrot sh -c 'ulimit -f 1000; exec udp2raw -l 127.0.0.1:0 --rotate=1h --dir=rot --name=full'; cap=$pid
 send 127.0.0.1 "$(port_of fullrot)" 2000 1440
 finish "$cap"; is "$status" 3 "in a folder too"

@@ -98,7 +98,7 @@ exits 3 "a disk that is full" -- sh -c "ulimit -f 1; exec writelog -o h -n 2"
 like err 'h/.*/enc_.*\.tsv: File too large' "and says so"
 is "$(cat h/*/*.tsv | wc -c)" 0 "no half row stays"
 ok "little space" -- writelog -o i -n 2 --min-free=100000T
-like err 'only [0-9]* MiB are left on the disk of i' "is told"
+like err 'i: only [0-9]* MiB are free \(--min-free\)' "is told"
 like err 'no --source: the rows hold nothing but their time' "and so are rows without sources"
 kill -CONT "$stopped"
 ok "it goes on after kill -9" -- writelog -o e --source="$good" -n 6

@@ -126,6 +126,19 @@ void cli_audit_open(const char *file);
 void cli_audit(const char *text, const char *why);
 void cli_audit_close(void);
 
+/* Watches the free space of a recorder's disk, at most once in 5 s: one warning when it falls below
+ * min, and again only after it has risen a tenth above it. where: what is on that disk. */
+struct cli_space {
+	int64_t min;  /* bytes; 0: do not watch */
+	int64_t next; /* tim_mono() of the next look */
+	bool low;     /* it was below min then */
+};
+#define CLI_SPACE_DEFAULT (INT64_C(1) << 30)
+#define CLI_MIN_FREE(space)                                                                        \
+	"min-free", 0, CLI_SIZE, &(space).min, "SIZE",                                             \
+	    "warn when the disk has less (1G; 0: never)", 0, 0
+void cli_watch_space(struct cli_space *s, int fd, const char *where);
+
 /* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
 char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 

@@ -497,18 +497,3 @@ int pub_current(const char *path, const char *link, bool cur, char why[PUB_WHY])
 	errno = error;
 	return bad;
 }
-
-bool pub_space_low(struct pub_space *s, int fd)
-{
-	int64_t now = tim_mono();
-
-	if (s->min <= 0 || now < s->next)
-		return false;
-	s->next = now + 5 * TIM_S;
-	s->free = io_free_bytes(fd);
-	if (s->free < 0)
-		return false;
-	bool was = s->low;
-	s->low = s->free < (was ? s->min + s->min / 10 : s->min);
-	return s->low && !was;
-}

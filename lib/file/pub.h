@@ -75,15 +75,4 @@ int pub_name(char path[PUB_PATH], const char *dir, const char *prefix, int64_t a
  * has the link's name is left alone (EEXIST). */
 int pub_current(const char *path, const char *link, bool cur, char why[PUB_WHY]);
 
-/* Watches the free space of a recorder's disk (--min-free). */
-struct pub_space {
-	int64_t min;  /* bytes; 0: do not watch */
-	int64_t free; /* as of the last look */
-	int64_t next; /* tim_mono() of the next look */
-	bool low;     /* it was below min then */
-};
-/* Looks at the disk of fd, at most once in 5 s. True when the space has just fallen below min:
- * time for one warning. It must rise a tenth above min before it can fall again. */
-bool pub_space_low(struct pub_space *s, int fd);
-
 #endif

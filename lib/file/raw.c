@@ -34,6 +34,19 @@ static int fail_pub(struct raw *f)
 	return -1;
 }
 
+/* 0, or -1 where somebody removed the file, or its folder, while it was written. */
+static int still_named(struct raw *f)
+{
+	struct stat st;
+
+	if (!f->own || !f->disk || fstat(f->fd, &st) < 0 || st.st_nlink > 0)
+		return 0;
+	f->gone = true;
+	snprintf(f->why, sizeof f->why, "%.400s: was removed while it was written", f->path);
+	errno = ENOENT;
+	return -1;
+}
+
 static void use(struct raw *f, int fd, bool own)
 {
 	struct stat st;
@@ -81,7 +94,8 @@ int raw_on_file(struct raw *f, const char *path)
 	return 0;
 }
 
-int raw_in_folder(struct raw *f, const char *dir, const char *prefix, const char *suffix)
+int raw_in_folder(
+    struct raw *f, const char *dir, const char *prefix, const char *suffix, pub_kept *kept)
 {
 	memset(f, 0, sizeof *f);
 	f->fd = -1;
@@ -91,7 +105,7 @@ int raw_in_folder(struct raw *f, const char *dir, const char *prefix, const char
 	snprintf(f->path, sizeof f->path, "%s", dir);
 	if (access(dir, W_OK | X_OK) < 0)
 		return fail(f, errno == ENOENT ? "make this folder first: " : "");
-	return 0;
+	return pub_rescue(dir, prefix, suffix, kept, NULL, f->why) < 0 ? -1 : 0;
 }
 
 int raw_begin(void *raw, int64_t at)
@@ -191,8 +205,10 @@ int raw_end(void *raw, bool whole)
 	/* What fallocate asked for beyond the end goes back. */
 	if (f->disk && f->ahead > f->size && fstat(f->fd, &st) == 0)
 		(void)!ftruncate(f->fd, st.st_size);
-	if (f->dir ? end_in_folder(f, whole) < 0
-		   : f->disk && fsync(f->fd) < 0 && fail(f, "fsync: "))
+	if (still_named(f) < 0)
+		error = errno;
+	else if (f->dir ? end_in_folder(f, whole) < 0
+			: f->disk && fsync(f->fd) < 0 && fail(f, "fsync: "))
 		error = errno;
 	if (f->own && close(f->fd) < 0 && !error) {
 		fail(f, "close: ");
@@ -214,5 +230,7 @@ int raw_tick(void *raw)
 	if (!f->dirty || f->fd < 0 || tim_mono() < f->dirty)
 		return 0;
 	f->dirty = 0;
-	return fdatasync(f->fd) < 0 ? fail(f, "fdatasync: ") : 0;
+	if (fdatasync(f->fd) < 0)
+		return fail(f, "fdatasync: ");
+	return still_named(f);
 }

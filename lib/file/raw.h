@@ -25,6 +25,7 @@ struct raw {
 	bool disk;       /* fd is a regular file */
 	bool prepare;    /* it gains by asking for space, and by writing back, ahead */
 	bool own;        /* we opened it */
+	bool gone;       /* somebody removed it meanwhile, and what it held */
 	const char *dir; /* folder of files, or NULL */
 	const char *prefix, *suffix;
 	char
@@ -43,8 +44,10 @@ void raw_on_fd(struct raw *f, int fd);
  * FIFO, a device). */
 int raw_on_file(struct raw *f, const char *path);
 
-/* Starts a folder of files PREFIX_20261120T072353Z.SUFFIX. The strings stay the caller's. */
-int raw_in_folder(struct raw *f, const char *dir, const char *prefix, const char *suffix);
+/* Starts a folder of files PREFIX_20261120T072353Z.SUFFIX. The strings stay the caller's. What a
+ * recorder that was killed left there is kept under a name, and kept() is told. */
+int raw_in_folder(
+    struct raw *f, const char *dir, const char *prefix, const char *suffix, pub_kept *kept);
 
 /* The next five take the struct raw as void *, so that they can be a ring's sink as they are. */
 
@@ -60,7 +63,7 @@ void raw_cut(void *raw, size_t n);
 /* The file is done: to the disk, and under its name; as NAME.cut.SUFFIX when it is not whole. */
 int raw_end(void *raw, bool whole);
 
-/* fdatasync when it is time. */
+/* fdatasync when it is time, and a look whether the file still has a name (ENOENT). */
 int raw_tick(void *raw);
 
 #endif

@@ -708,6 +708,10 @@ int build_add(struct build *b, const struct pkt *p)
 		r.bytes = p->data + done;
 		if (each || done == 0)
 			s = sender_source(b, p, r.bytes);
+		if (s == SENDER_LEFT_OUT) {
+			b->n.left_out++;
+			continue;
+		}
 		b->n.in++;
 		if (s < 0) {
 			b->n.unknown++;
@@ -777,7 +781,7 @@ void build_tally(const struct build *b, struct tally *t)
 	    {"incomplete", n->incomplete}, {"overflow", n->overflow}, {"gaps", n->gaps},
 	    {"missing", n->missing}, {"reordered", n->reordered}, {"restarts", n->restarts},
 	    {"sources restarted alone", n->alone}, {"dropped before", n->dropped},
-	    {"other traffic", n->foreign}};
+	    {"left out by --sources", n->left_out}, {"other traffic", n->foreign}};
 
 	t->in = n->in;
 	t->out = n->out;

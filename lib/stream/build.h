@@ -39,7 +39,7 @@ struct build_options {
 	uint32_t run;
 	uint32_t open_max;  /* events open at once; 0: from 64 MiB */
 	uint32_t aside_max; /* records of a source set aside at once; 0: from 16 MiB for all */
-	/* nsrc flags: sources that make an event complete, others are unknown; NULL: all of them. */
+	/* nsrc flags: sources that make an event complete, others are left out; NULL: all of them. */
 	const uint8_t *expected;
 	/* Senders that are sources 0, 1, ... whatever the card says; naddress 0: the card's rule. */
 	const struct pkt_addr *address;
@@ -59,7 +59,9 @@ struct build_count {
 	uint64_t restarts;      /* segments begun after the first */
 	uint64_t alone;         /* sources that were restarted while the others went on */
 	uint64_t dropped;       /* sum of the packets' drop counts, or what build_dropped() said */
-	uint64_t foreign;       /* other traffic: no UDP; not counted as in */
+	/* Not counted as in: other traffic, which is no UDP, and records of sources that are not among
+	 * the expected. */
+	uint64_t foreign, left_out;
 };
 
 struct build;

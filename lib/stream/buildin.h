@@ -247,7 +247,8 @@ void line_free_shelf(struct shelf *f);
 
 /* sender.c */
 
-int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec); /* or -1 */
+enum { SENDER_UNKNOWN = -1, SENDER_LEFT_OUT = -2 };
+int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec); /* or one of these */
 void sender_unknown(struct build *b, const struct pkt *p);
 void sender_report(struct build *b); /* says which of the expected never sent */
 void sender_refuse(struct build *b, const struct pkt *p); /* no whole number of records */

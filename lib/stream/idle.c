@@ -65,7 +65,7 @@ int64_t idle_nap(const struct idle *p, size_t size)
 
 	if (p->nap == 0 || p->rate <= 0 || holds < BUFFER_MIN)
 		return 0;
-	double fits = (double)holds / 8 / p->rate * 1e9;
+	double fits = (double)holds / 16 / p->rate * 1e9;
 	int64_t t = fits < (double)p->nap ? (int64_t)fits : p->nap;
 	return t < NAP_MIN || p->rate * (double)t < NAP_GAIN * 1e9 ? 0 : t;
 }

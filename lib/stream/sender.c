@@ -29,7 +29,7 @@ static int listed_source(struct build *b, const struct pkt_addr *from)
 int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec)
 {
 	int s = b->o.naddress ? listed_source(b, &p->src) : card_source(b->card, p, rec);
-	return s >= 0 && b->o.expected && !b->o.expected[s] ? -1 : s;
+	return s >= 0 && b->o.expected && !b->o.expected[s] ? SENDER_LEFT_OUT : s;
 }
 
 /* Whether this sender has not been spoken of yet. */
@@ -76,7 +76,7 @@ void sender_unknown(struct build *b, const struct pkt *p)
 	if (!new_stranger(b, &p->src))
 		return;
 	pkt_text(&p->src, from);
-	if (b->o.naddress || b->o.expected) {
+	if (b->o.naddress) {
 		build_sayf(b, "%s: not one of --sources; its records are counted as unknown", from);
 		return;
 	}

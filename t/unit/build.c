@@ -894,7 +894,8 @@ static void single_board(void)
 	opt.expected = only;
 	kid_events(0, 10, 0, 0, STEP_NS);
 	ok(run(kid_card), "boards that are not among --sources");
-	is_int(count.unknown, 30, "are unknown");
+	is_int(count.left_out, 30, "are left out");
+	is_int(count.in, 10, "and are no input");
 	is_int(count.complete, 10, "and no event waits for them");
 }
 

@@ -230,19 +230,6 @@ static void test_rescue(void)
 	    pub_rescue("none", "raw", "pcapng", keep, NULL, why), -1, "a missing folder is said");
 }
 
-static void test_space(void)
-{
-	struct pub_space s = {.min = INT64_MAX / 2};
-	int fd = open(".", O_RDONLY);
-
-	ok(pub_space_low(&s, fd), "a disk with too little space is noticed");
-	s.next = 0;
-	ok(!pub_space_low(&s, fd), "... and said once");
-	struct pub_space none = {.min = 0}, enough = {.min = 1};
-	ok(!pub_space_low(&none, fd) && !pub_space_low(&enough, fd), "enough is enough");
-	close(fd);
-}
-
 int main(void)
 {
 	char dir[] = "/tmp/fyke-pub.XXXXXX", rm[64];
@@ -256,7 +243,6 @@ int main(void)
 	test_names();
 	test_current();
 	test_rescue();
-	test_space();
 	snprintf(rm, sizeof rm, "rm -rf %s", dir);
 	if (chdir("/") < 0 || system(rm) != 0)
 		return 99;
