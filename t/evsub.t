@@ -302,6 +302,8 @@ done
 exits 4 "a file that exists" -- evsub zmq+tcp://127.0.0.1:9 -o run.events
 exits 3 "a full disk" -- sh -c "evpub --quiet 'zmq+ipc://$tmp/full.sock' --wait=1 run.events 2>/dev/null & evsub 'zmq+ipc://$tmp/full.sock' --once >/dev/full"
 exits 2 "--append to nothing" -- evsub zmq+tcp://127.0.0.1:9 --append
+ok "little space is told" -- evsub zmq+tcp://127.0.0.1:9 --duration=1s --min-free=100000T -o space.events
+like err 'space.events: only [0-9]+ MiB are free \(--min-free\)' "where a file is written"
 exits 1 "--append to a file of another kind" -- evsub zmq+tcp://127.0.0.1:9 --append -o run.pcapng
 like err 'evsub --append did not write it' "is refused"
 simdet --quiet -c chec -n 1000 -o - | evbuild --quiet -c chec -o big.events
@@ -322,7 +324,8 @@ ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300m
 is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
 evsub zmq+tcp://127.0.0.1:9 >sig.out 2>sig.err &
 p=$!
-until_true 20 test -e sig.err
+until_true 20 grep -q 'no publisher there; waiting for it' sig.err
+tap $? "that nobody publishes there is told"
 finish $p TERM
 is "$status" 0 "SIGTERM is the usual end, as Ctrl-C"
 done_testing
