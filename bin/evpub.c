@@ -74,12 +74,37 @@ static void count(void)
 	tally.also[UNPUBLISHED] = (struct tally_item){"not published", tee ? c.unpublished : 0};
 }
 
+/* Says once per change what is wrong with the bus. */
+static void tell(void)
+{
+	static char told[BUS_WHY];
+	static bool failed;
+	const char *why = relay_why(pub);
+
+	if (failed)
+		return;
+	failed = relay_error(pub) != 0;
+	if (failed && tee && relay_error(pub) != EINTR)
+		cli_error("%s; the stream goes on without it", why);
+	else if (!failed && *why && strcmp(why, told) != 0)
+		cli_warn("%s; what comes waits in memory", why);
+	else if (!failed && !*why && *told)
+		cli_note("%s: connected again", url.address);
+	strcpy(told, why);
+}
+
+static void look_up(void)
+{
+	count();
+	tell();
+	cli_tick();
+}
+
 /* Called while the bus keeps us waiting. */
 static bool go_on(void *ctx)
 {
 	(void)ctx;
-	count();
-	cli_tick();
+	look_up();
 	return !cli_stopping();
 }
 
@@ -106,25 +131,6 @@ static void open_bus(const char *address)
 	if (!pub)
 		cli_die(cli_status_of(errno), "%s", why);
 	cli_ready(text);
-}
-
-/* Says once per change what is wrong with the bus. */
-static void tell(void)
-{
-	static char told[BUS_WHY];
-	static bool failed;
-	const char *why = relay_why(pub);
-
-	if (failed)
-		return;
-	failed = relay_error(pub) != 0;
-	if (failed && tee && relay_error(pub) != EINTR)
-		cli_error("%s; the stream goes on without it", why);
-	else if (!failed && *why && strcmp(why, told) != 0)
-		cli_warn("%s; what comes waits in memory", why);
-	else if (!failed && !*why && *told)
-		cli_note("%s: connected again", url.address);
-	strcpy(told, why);
 }
 
 static void await_subscribers(void)
@@ -185,11 +191,8 @@ static enum cap_next run(void)
 			relay_section(pub, cap_link(in), cap_name(in), cap_text(in));
 		else if (what == CAP_WAIT)
 			relay_wait(pub, in_fd, TIM_S);
-		if (what == CAP_WAIT || ++n % TICK_EACH == 0) {
-			count();
-			tell();
-			cli_tick();
-		}
+		if (what == CAP_WAIT || ++n % TICK_EACH == 0)
+			look_up();
 	}
 	return what;
 }

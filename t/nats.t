@@ -143,7 +143,7 @@ p=$(free_port)
 broker "$p" full '' ', max_file_store: 500000'
 full=$pid
 exits 3 "a broker whose disk is full" -- evpub "nats://127.0.0.1:$p/R/x?timeout=1500ms" run.events
-like err 'does not store|prepare stream' "is told"
+is "$(grep -c 'does not store: insufficient resources.*; what comes waits in memory' err)" 1 "is told while evpub waits, once"
 finish "$full" TERM
 
 # ---- three nodes ----

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/tim.h"
 #include "nats_conn.h"
 
@@ -261,9 +262,7 @@ static int prepare(struct npub *p)
 		s = natsSubscription_SetPendingLimits(p->conn.sub, -1, -1);
 	if (s != NATS_OK) {
 		char what[BUS_WHY];
-		const char *detail = code ? nats_GetLastError(NULL) : NULL;
-		snprintf(what, sizeof what, "prepare stream %.100s%s%.80s", p->conn.u->stream,
-		    detail && *detail ? ", " : "", detail ? detail : "");
+		snprintf(what, sizeof what, "prepare stream %.100s", p->conn.u->stream);
 		conn_say(&p->conn, what, s);
 		lost(p, NULL);
 		return -1;
@@ -403,9 +402,10 @@ static void refused(struct npub *p, const char *reason)
 		begin_chain(p);
 		return;
 	}
-	snprintf(p->conn.why, sizeof p->conn.why, "%.100s: does not store: %.180s",
-	    p->conn.u->address, reason);
-	lost(p, NULL);
+	char safe[256], what[BUS_WHY];
+	snprintf(what, sizeof what, "does not store: %s",
+	    cli_safe(safe, sizeof safe, reason, strlen(reason)));
+	lost(p, what);
 }
 
 static void hear(struct npub *p)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/io.h"
 
 #define CONNECT_MS 2000
@@ -131,10 +132,14 @@ static natsStatus dial(struct nats_conn *c)
 
 void conn_say(struct nats_conn *c, const char *what, natsStatus s)
 {
+	const char *broker = s == NATS_ERR ? nats_GetLastError(NULL) : NULL; /* its own words */
+	char safe[200];
+
 	snprintf(c->why, sizeof c->why, "%.200s: cannot %s: %s", c->u->address, what,
 	    s == NATS_NO_SERVER           ? "nobody answers there"
 		: s == NATS_TIMEOUT       ? "no answer in time"
 		: s == NATS_NO_RESPONDERS ? "JetStream is not enabled there, or not ready"
+		: broker && *broker       ? cli_safe(safe, sizeof safe, broker, strlen(broker))
 					  : natsStatus_GetText(s));
 }
 
