@@ -1,16 +1,17 @@
 """cluster.py: three NATS nodes on loopback, three copies; one is killed while a run is published, and
 comes back. Each event must be there once, in order. Prints a verdict; what went wrong stands on stderr,
 with the seed (FYKE_SEED), and in the folder: each program's *.log and each node's."""
-import os, random, struct, subprocess, sys, time
+import json, os, random, signal, struct, subprocess, sys, time
 
 from pcapng import blocks
-from programs import free_ports, how, start
+from programs import free_ports, how, start, until
 
 SEED = int(os.environ.get("FYKE_SEED", "1"))
 rnd = random.Random(SEED)
 CLIENT, ROUTE = free_ports(3), free_ports(3)
 URL = "nats://" + ",".join("127.0.0.1:%d" % p for p in CLIENT) + "/RUNS/camera"
 began = time.monotonic()
+programs = []
 
 
 def tell(*words):
@@ -30,21 +31,29 @@ cluster {{ name: C, host: 127.0.0.1, port: {ROUTE[i]}, routes: [{", ".join(f'"na
 
 def run(name, *command, **more):
     tell(name, "begins")
-    return start(*command, log=open(name + ".log", "w"), **more)
+    programs.append(start(*command, log=open(name + ".log", "w"), **more))
+    return programs[-1]
+
+
+def fail(why):
+    for log in sorted(f for f in os.listdir() if f.endswith(".log")):
+        tell(log + ":", *open(log).read().splitlines(True)[-12:])
+    sys.exit(f"seed {SEED}: {why}")
 
 
 def ends_well(p, name):
-    try:
-        status = p.wait(240)
-    except subprocess.TimeoutExpired:
-        p.send_signal(6)                # a core, where they are kept, shows where it stands
-        status = p.wait()
-        tell(name, "did not end in 240 s")
+    status = p.wait()
     tell(name, "ended:", how(status))
     if status:
-        for log in (name + ".log", *(f"node{i}.log" for i in range(3))):
-            tell(log + ":", *open(log).read().splitlines(True)[-12:])
-        sys.exit(f"{name}: {how(status)}, seed {SEED}")
+        fail(f"{name}: {how(status)}")
+
+
+def stuck(*_):
+    """A core, where they are kept, shows where each stands."""
+    for p in programs:
+        p.send_signal(signal.SIGABRT)
+        p.wait()
+    fail("not done in 10 minutes")
 
 
 def events(path):
@@ -71,11 +80,22 @@ def judge(path, want):
     return f"lost {len(lost)}, doubled {doubled}, {'in order' if got == want else 'out of order'}"
 
 
+def stored():
+    """Events that evpub knows to be stored."""
+    return os.path.exists("pub.json") and json.load(open("pub.json"))["out"]
+
+
+signal.signal(signal.SIGALRM, stuck)
+signal.alarm(600)
 nodes = [node(i) for i in range(3)]
 subprocess.check_call("simdet --quiet -c chec -n 30000 -o - | evbuild --quiet -c chec -o big.events", shell=True)
 whole, half = open("big.events", "rb").read(), rnd.randrange(10_000_000, 100_000_000)
-pub = run("evpub", "evpub", URL + "?replicas=3", stdin=subprocess.PIPE)
-pub.stdin.write(whole[:half])       # evpub holds what is in memory and pipe, so it is in the midst of it
+pub = run("evpub", "evpub", URL + "?replicas=3", "--status=pub.json", stdin=subprocess.PIPE)
+first = 1_000_000
+pub.stdin.write(whole[:first])
+pub.stdin.flush()
+until("three copies are made", stored, 60)  # that takes three nodes
+pub.stdin.write(whole[first:half])          # evpub holds what is in memory and pipe: it is in the midst of it
 victim = rnd.randrange(3)
 nodes[victim].kill()
 nodes[victim].wait()

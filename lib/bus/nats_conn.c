@@ -130,16 +130,25 @@ static natsStatus dial(struct nats_conn *c)
 	return s;
 }
 
+/* What the broker answered, without the place in libnats that heard it: "(jsm.c:1033): ...". */
+static const char *answer(char safe[200])
+{
+	const char *text = nats_GetLastError(NULL);
+	const char *place = text ? strstr(text, "): ") : NULL;
+
+	text = place ? place + 3 : text && *text ? text : "it does not say why";
+	return cli_safe(safe, 200, text, strlen(text));
+}
+
 void conn_say(struct nats_conn *c, const char *what, natsStatus s)
 {
-	const char *broker = s == NATS_ERR ? nats_GetLastError(NULL) : NULL; /* its own words */
 	char safe[200];
 
 	snprintf(c->why, sizeof c->why, "%.200s: cannot %s: %s", c->u->address, what,
 	    s == NATS_NO_SERVER           ? "nobody answers there"
 		: s == NATS_TIMEOUT       ? "no answer in time"
 		: s == NATS_NO_RESPONDERS ? "JetStream is not enabled there, or not ready"
-		: broker && *broker       ? cli_safe(safe, sizeof safe, broker, strlen(broker))
+		: s == NATS_ERR           ? answer(safe)
 					  : natsStatus_GetText(s));
 }
 
