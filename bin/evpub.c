@@ -50,7 +50,8 @@ static struct bus_url url;
 static struct bus_secrets secrets;
 static struct cap_reader *in;
 static struct relay *pub;
-static uint64_t taken; /* records read */
+static uint64_t taken;   /* records read */
+static unsigned at_most; /* subscribers at a time */
 
 /* ---- before ---- */
 
@@ -69,6 +70,7 @@ static void count(void)
 	tally.lost[UNFIT].n = c.unfit;
 	tally.lost[OLD].n = c.old;
 	tally.out = tally.in - c.waiting - tally_lost(&tally);
+	at_most = c.subscribers > at_most ? c.subscribers : at_most;
 	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", c.subscribers};
 	tally.also[KNOWN] = (struct tally_item){"stored before", c.known};
 	tally.also[UNPUBLISHED] = (struct tally_item){"not published", tee ? c.unpublished : 0};
@@ -135,13 +137,11 @@ static void open_bus(const char *address)
 
 static void await_subscribers(void)
 {
-	struct relay_count c;
-
 	do {
 		relay_wait(pub, -1, TIM_S);
-		relay_count(pub, &c);
-		cli_tick();
-	} while (c.subscribers < (unsigned)await && !relay_error(pub) && !cli_stopping());
+		look_up();
+	} while (
+	    tally.also[SUBSCRIBERS].n < (uint64_t)await && !relay_error(pub) && !cli_stopping());
 }
 
 /* ---- the stream ---- */
@@ -269,6 +269,7 @@ int main(int argc, char **argv)
 
 	enum cli_exit code = finish(run());
 	count();
+	tally.also[SUBSCRIBERS].n = at_most; /* by now they may have gone */
 	relay_free(pub);
 	cap_reader_free(in);
 	explicit_bzero(&secrets, sizeof secrets);

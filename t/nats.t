@@ -121,7 +121,7 @@ exits 4 "no credentials" -- evpub "$url" run.events
 like err 'it asks for a name or key \(--credentials=FILE\)' "what to do is told"
 like err ' 0 out, [0-9]{1,3} held, 0 lost$' "and what it had is counted as held"
 : >empty.key && chmod 600 empty.key
-exits 2 "an empty file of credentials" -- evpub "$url" --credentials=empty.key run.events
+exits 4 "an empty file of credentials" -- evpub "$url" --credentials=empty.key run.events
 like err 'empty.key: no user and password, no token, no secret key in it' "is told"
 exits 4 "wrong credentials" -- evpub "$url" --credentials=wrong.key run.events
 like err 'name and password or key are wrong' "is told"

@@ -308,9 +308,11 @@ int bus_secrets(const char *path, struct bus_secrets *s, char why[BUS_WHY])
 	free(text);
 	if (rc < 0)
 		return fail(why, "%s", reason);
-	return enough(s)
-	    ? 0
-	    : fail(why, "%.200s: no user and password, no token, no secret key in it", path);
+	if (enough(s))
+		return 0;
+	fail(why, "%.200s: no user and password, no token, no secret key in it", path);
+	errno = EPERM;
+	return -1;
 }
 
 /* ======== the head ======== */
