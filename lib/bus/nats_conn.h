@@ -20,7 +20,7 @@ struct nats_conn {
 	natsConnection *nc;
 	jsCtx *js;
 	natsSubscription *sub; /* the owner's, made by it and freed here, after the connection */
-	int event; /* readable when a callback has something to tell */
+	int event;             /* readable when a callback has something to tell */
 	pthread_mutex_t lock;
 	pthread_cond_t quiet;
 	bool down;      /* by callbacks, under lock: the connection is gone */
