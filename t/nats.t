@@ -92,6 +92,13 @@ evsub "$url?durable=parts" --once >/dev/null 2>held.err &
 held=$!
 finish $held
 is "$status" 0 "the subscriber may go and come"
+evsub "$url?durable=two" -o two.events 2>two.err &
+two=$!
+until_true 10 grep -q connected two.err
+ok "a second subscriber under the same name" -- evsub "$url?durable=two" --duration=1s -o second.two
+finish $two
+is "$status" 4 "takes the place of the first,"
+like two.err 'another program reads with durable=two now' "which says so"
 
 # ---- kills ----
 if nightly; then kills=100; else kills=3; fi
