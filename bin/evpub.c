@@ -97,7 +97,11 @@ static void tell(void)
 
 static void look_up(void)
 {
+	uint64_t before = tally.also[SUBSCRIBERS].n;
+
 	count();
+	if (tally.also[SUBSCRIBERS].n != before)
+		cli_debug("subscribers %" PRIu64, tally.also[SUBSCRIBERS].n);
 	tell();
 	cli_tick();
 }

@@ -133,6 +133,8 @@ static void count(void)
 {
 	const struct sub_count *c = sub_count(sub);
 
+	if (c->streams != tally.also[0].n || c->missed != tally.lost[MISSED].n)
+		cli_debug("stream %" PRIu64 ", %" PRIu64 " missed so far", c->streams, c->missed);
 	tally.out = c->records;
 	tally.lost[MISSED].n = c->missed;
 	tally.lost[OLD].n = c->old;

@@ -47,7 +47,7 @@ like pub.err '200 records in, 200 out, 0 lost; subscribers 1' "everything is cou
 
 mkfifo pair.in
 exec 9<>pair.in
-start pair evpub 'zmq+tcp://127.0.0.1:0' --wait=2 9>&-
+start pair evpub 'zmq+tcp://127.0.0.1:0' --wait=2 --verbose 9>&-
 evsub --quiet "$address" -n 1 -o one.events 9>&- &
 one=$!
 evsub --quiet "$address" --once -o two.events 9>&- &
@@ -58,6 +58,7 @@ tail -c +500001 run.events >&9
 exec 9>&-
 finish $two
 finish "$pid"
+like pair.err ': subscribers 1$' "who comes and goes is told with --verbose"
 like pair.err '200 records in, 200 out, 0 lost; subscribers 2$' "so is a subscriber that left before the end"
 
 # ---- the reader of fyke-bus(5) ----

@@ -127,7 +127,8 @@ hear() { # hear WHAT STATUS OPTIONS: a feed, and evsub on it
 	finish "$feeder"
 	[ "$status" -eq 0 ] || diag <"$what.err"
 }
-hear gaps 5 --once
+hear gaps 5 --once --verbose
+like err 'stream 1, 3 missed so far' "what is missing is told with --verbose"
 is "$(last)" "10 records in, 7 out, 3 lost (missed 3); streams 1" "what is missing is counted, to the last one"
 is "$(counts gaps.events)" "10 3 7;" "and stands in the end mark"
 evdump --check gaps.events >out 2>err
