@@ -58,7 +58,7 @@ tail -c +500001 run.events >&9
 exec 9>&-
 finish $two
 finish "$pid"
-like pair.err ': subscribers 1$' "who comes and goes is told with --verbose"
+like pair.err ': subscribers 2$' "who comes and goes is told with --verbose"
 like pair.err '200 records in, 200 out, 0 lost; subscribers 2$' "so is a subscriber that left before the end"
 
 # ---- the reader of fyke-bus(5) ----

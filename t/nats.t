@@ -92,7 +92,7 @@ evsub "$url?durable=parts" --once >/dev/null 2>held.err &
 held=$!
 finish $held
 is "$status" 0 "the subscriber may go and come"
-evsub "$url?durable=two" -o two.events 2>two.err &
+timeout 20 evsub "$url?durable=two" -o two.events 2>two.err &
 two=$!
 until_true 10 grep -q connected two.err
 ok "a second subscriber under the same name" -- evsub "$url?durable=two" --duration=1s -o second.two

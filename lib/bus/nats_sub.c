@@ -283,6 +283,15 @@ static const char *status_of(natsMsg *m)
 	    : NULL;
 }
 
+/* Whether that is the end of the consumer; the broker still tells its position for a moment. */
+static bool is_deleted(natsMsg *m)
+{
+	const char *text = NULL;
+
+	return natsMsgHeader_Get(m, "Description", &text) == NATS_OK &&
+	    strcmp(text, "Consumer Deleted") == 0;
+}
+
 /* The next message that the consumer delivers. NULL and NATS_OK: there is none yet. */
 static natsMsg *deliver(struct nsub *s, int64_t timeout_ms, natsStatus *st)
 {
@@ -300,10 +309,9 @@ static natsMsg *deliver(struct nsub *s, int64_t timeout_ms, natsStatus *st)
 		s->asked--;
 		return m;
 	}
-	/* 408: it has expired. Another one: the consumer has gone, or its broker. */
 	s->asked = 0;
-	if (strcmp(status, "408") != 0)
-		*st = NATS_NOT_FOUND;
+	if (strcmp(status, "408") != 0) /* it has expired */
+		*st = is_deleted(m) ? NATS_NOT_FOUND : NATS_NO_RESPONDERS;
 	natsMsg_Destroy(m);
 	return NULL;
 }
@@ -325,12 +333,13 @@ static uint64_t number_of(natsMsg *m)
 }
 
 /* Somebody else uses the durable name: our consumer is not there any more. */
-static bool ousted(struct nsub *s)
+static bool ousted(struct nsub *s, natsStatus st)
 {
 	uint64_t next;
 
-	if (!s->lasting || natsConnection_Status(s->conn.nc) != NATS_CONN_STATUS_CONNECTED ||
-	    position(s, s->name, &next) != 0)
+	if (!s->lasting || natsConnection_Status(s->conn.nc) != NATS_CONN_STATUS_CONNECTED)
+		return false;
+	if (st != NATS_NOT_FOUND && position(s, s->name, &next) != 0)
 		return false;
 	snprintf(s->conn.why, sizeof s->conn.why,
 	    "%.200s: another program reads with durable=%.60s now", s->conn.u->address,
@@ -357,7 +366,7 @@ static int fetch(struct nsub *s, int64_t timeout_ns, natsMsg **m)
 		s->directly = kept_back(s);
 		return 0;
 	}
-	if (ousted(s)) {
+	if (ousted(s, st)) {
 		errno = EACCES;
 		return -1;
 	}
@@ -383,7 +392,8 @@ int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeou
 		return got;
 	natsMsg_Destroy(s->last);
 	s->last = m;
-	s->sequence = number_of(m);
+	uint64_t number = number_of(m);
+	s->sequence = number ? number : s->sequence;
 	s->next = s->sequence + 1;
 	*message = (const uint8_t *)natsMsg_GetData(m);
 	*n = (size_t)natsMsg_GetDataLength(m);
