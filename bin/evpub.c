@@ -50,7 +50,8 @@ static struct bus_url url;
 static struct bus_secrets secrets;
 static struct cap_reader *in;
 static struct relay *pub;
-static uint64_t taken; /* records read */
+static uint64_t taken;   /* records read */
+static unsigned at_most; /* subscribers at a time */
 
 /* ---- before ---- */
 
@@ -69,17 +70,47 @@ static void count(void)
 	tally.lost[UNFIT].n = c.unfit;
 	tally.lost[OLD].n = c.old;
 	tally.out = tally.in - c.waiting - tally_lost(&tally);
+	at_most = c.subscribers > at_most ? c.subscribers : at_most;
 	tally.also[SUBSCRIBERS] = (struct tally_item){"subscribers", c.subscribers};
 	tally.also[KNOWN] = (struct tally_item){"stored before", c.known};
 	tally.also[UNPUBLISHED] = (struct tally_item){"not published", tee ? c.unpublished : 0};
+}
+
+/* Says once per change what is wrong with the bus. */
+static void tell(void)
+{
+	static char told[BUS_WHY];
+	static bool failed;
+	const char *why = relay_why(pub);
+
+	if (failed)
+		return;
+	failed = relay_error(pub) != 0;
+	if (failed && tee && relay_error(pub) != EINTR)
+		cli_error("%s; the stream goes on without it", why);
+	else if (!failed && *why && strcmp(why, told) != 0)
+		cli_warn("%s; what comes waits in memory", why);
+	else if (!failed && !*why && *told)
+		cli_note("%s: connected again", url.address);
+	strcpy(told, why);
+}
+
+static void look_up(void)
+{
+	uint64_t before = tally.also[SUBSCRIBERS].n;
+
+	count();
+	if (tally.also[SUBSCRIBERS].n != before)
+		cli_debug("subscribers %" PRIu64, tally.also[SUBSCRIBERS].n);
+	tell();
+	cli_tick();
 }
 
 /* Called while the bus keeps us waiting. */
 static bool go_on(void *ctx)
 {
 	(void)ctx;
-	count();
-	cli_tick();
+	look_up();
 	return !cli_stopping();
 }
 
@@ -108,34 +139,13 @@ static void open_bus(const char *address)
 	cli_ready(text);
 }
 
-/* Says once per change what is wrong with the bus. */
-static void tell(void)
-{
-	static char told[BUS_WHY];
-	static bool failed;
-	const char *why = relay_why(pub);
-
-	if (failed)
-		return;
-	failed = relay_error(pub) != 0;
-	if (failed && tee && relay_error(pub) != EINTR)
-		cli_error("%s; the stream goes on without it", why);
-	else if (!failed && *why && strcmp(why, told) != 0)
-		cli_warn("%s; what comes waits in memory", why);
-	else if (!failed && !*why && *told)
-		cli_note("%s: connected again", url.address);
-	strcpy(told, why);
-}
-
 static void await_subscribers(void)
 {
-	struct relay_count c;
-
 	do {
 		relay_wait(pub, -1, TIM_S);
-		relay_count(pub, &c);
-		cli_tick();
-	} while (c.subscribers < (unsigned)await && !relay_error(pub) && !cli_stopping());
+		look_up();
+	} while (
+	    tally.also[SUBSCRIBERS].n < (uint64_t)await && !relay_error(pub) && !cli_stopping());
 }
 
 /* ---- the stream ---- */
@@ -185,11 +195,8 @@ static enum cap_next run(void)
 			relay_section(pub, cap_link(in), cap_name(in), cap_text(in));
 		else if (what == CAP_WAIT)
 			relay_wait(pub, in_fd, TIM_S);
-		if (what == CAP_WAIT || ++n % TICK_EACH == 0) {
-			count();
-			tell();
-			cli_tick();
-		}
+		if (what == CAP_WAIT || ++n % TICK_EACH == 0)
+			look_up();
 	}
 	return what;
 }
@@ -266,6 +273,7 @@ int main(int argc, char **argv)
 
 	enum cli_exit code = finish(run());
 	count();
+	tally.also[SUBSCRIBERS].n = at_most; /* by now they may have gone */
 	relay_free(pub);
 	cap_reader_free(in);
 	explicit_bzero(&secrets, sizeof secrets);

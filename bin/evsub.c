@@ -25,10 +25,12 @@
 static const char *credentials, *as, *card_name = "chec", *output, *ack_after = "write", *until;
 static int64_t limit, duration;
 static bool once, append;
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &output, "FILE", "write to FILE, which must not exist", 0, 0},
     {"append", 0, CLI_FLAG, &append, NULL, "go on with FILE where it ends", 0, 0},
+    {CLI_MIN_FREE(space)},
     {"once", 0, CLI_FLAG, &once, NULL, "end with the stream, not wait for the next", 0, 0},
     {"count", 'n', CLI_INT, &limit, "COUNT", "end after so many records", 0, 0},
     {"duration", 0, CLI_TIME, &duration, "TIME", "end after this time", 0, 0},
@@ -61,6 +63,7 @@ static struct card *card;
 static int out_fd = STDOUT_FILENO;
 static bool sync_first;
 static int out_error, bus_error;
+static bool pending; /* something came, and may not be written yet */
 
 /* ---- before ---- */
 
@@ -78,7 +81,7 @@ static void read_options(const char *address)
 	sync_first = strcmp(ack_after, "fsync") == 0;
 	if (!sync_first && strcmp(ack_after, "write") != 0)
 		cli_die(EXIT_USAGE, "--ack-after=%.40s: write or fsync", ack_after);
-	if (append && !output)
+	if (append && (!output || strcmp(output, "-") == 0))
 		cli_die(EXIT_USAGE, "--append: to which file? -o FILE");
 	if (append && (as || (url.engine == BUS_NATS && !url.durable[0])))
 		cli_die(EXIT_USAGE,
@@ -101,16 +104,11 @@ static void open_output(void)
 	    .limit = (uint64_t)limit,
 	    .note = note};
 	char why[BUS_WHY];
-	int how = append ? O_RDWR : O_WRONLY | O_EXCL;
 
-	if (output && strcmp(output, "-") != 0) {
-		out_fd = open(output, how | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-		if (out_fd < 0)
-			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output,
-			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
-	}
-	cli_no_terminal(out_fd, "a stream");
-	o.fd = out_fd;
+	o.fd = out_fd = append ? open(output, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)
+			       : cli_open_output(output, "a stream");
+	if (out_fd < 0)
+		cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
 	sub = sub_new(&o);
 	if (!sub)
 		cli_die(cli_status_of(errno), "cannot begin: %s", strerror(errno));
@@ -135,6 +133,8 @@ static void count(void)
 {
 	const struct sub_count *c = sub_count(sub);
 
+	if (c->streams != tally.also[0].n || c->missed != tally.lost[MISSED].n)
+		cli_debug("stream %" PRIu64 ", %" PRIu64 " missed so far", c->streams, c->missed);
 	tally.out = c->records;
 	tally.lost[MISSED].n = c->missed;
 	tally.lost[OLD].n = c->old;
@@ -194,7 +194,6 @@ static bool forsaken(void)
 /* One message or a wait; false when it is over. */
 static bool turn(void)
 {
-	static bool pending;
 	const uint8_t *message;
 	size_t n;
 	int got = hear_next(hear, &message, &n, pending ? 0 : LOOK_UP);
@@ -235,11 +234,13 @@ static void run(void)
 	if (ends_set(&ends, duration, until) < 0)
 		cli_die(EXIT_USAGE, "--until=%.40s: a time of day in UTC, 23:59Z", until);
 	while (!cli_stopping() && !out_error && !bus_error && turn()) {
-		if (++turns % TICK_EACH && sub_count(sub)->records)
+		if (pending && ++turns % TICK_EACH)
 			continue;
 		count();
 		tell();
 		cli_tick();
+		if (out_fd != STDOUT_FILENO)
+			cli_watch_space(&space, out_fd, output);
 		if (ends_over(&ends))
 			break;
 	}
@@ -258,7 +259,7 @@ static enum cli_exit finish(void)
 	if (!out_error && sub_finish(sub) < 0)
 		out_error = errno;
 	settle();
-	if (out_fd != STDOUT_FILENO && close(out_fd) < 0 && !out_error)
+	if (cli_close_output(out_fd) < 0 && !out_error)
 		out_error = errno;
 	if (out_error == EPIPE) {
 		cli_pipe_gone();

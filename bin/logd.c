@@ -25,6 +25,7 @@ static struct cli_list listen_at, allow;
 static const char *folder, *by = "day", *priority = "debug", *only;
 static int64_t rotate_at = 64 << 20, limit;
 static bool follow, from_start;
+static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
     {"listen", 'l', CLI_LIST, &listen_at, "ADDR", "tcp:, udp: or unix: address; may come again", 0,
@@ -33,6 +34,7 @@ static const struct cli_option options[] = {
     {"by", 0, CLI_STR, &by, "WHAT", "a file a day, or a program (day)", 0, 0},
     {"rotate", 0, CLI_SIZE, &rotate_at, "SIZE", "begin a new file after so much; 0: never (64M)", 0,
 	INT64_C(1) << 40},
+    {CLI_MIN_FREE(space)},
     {"allow", 0, CLI_LIST, &allow, "NETWORK", "who may send from other machines", 0, 0},
     {"follow", 0, CLI_FLAG, &follow, NULL, "show what comes into DIR, live", 0, 0},
     {"priority", 'p', CLI_STR, &priority, "LEVEL", "show err, warning, notice ... and above", 0, 0},
@@ -133,6 +135,7 @@ static enum cli_exit collect(void)
 			(void)logdir_sync(dir);
 			synced = tim_mono();
 		}
+		cli_watch_space(&space, logdir_fd(dir), folder);
 		count();
 		cli_tick();
 	}

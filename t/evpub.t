@@ -45,6 +45,22 @@ finish "$pid"
 is "$status" 0 "and evpub ends well"
 like pub.err '200 records in, 200 out, 0 lost; subscribers 1' "everything is counted"
 
+mkfifo pair.in
+exec 9<>pair.in
+start pair evpub 'zmq+tcp://127.0.0.1:0' --wait=2 --verbose 9>&-
+evsub --quiet "$address" -n 1 -o one.events 9>&- &
+one=$!
+evsub --quiet "$address" --once -o two.events 9>&- &
+two=$!
+head -c 500000 run.events >&9
+finish $one
+tail -c +500001 run.events >&9
+exec 9>&-
+finish $two
+finish "$pid"
+like pair.err ': subscribers 2$' "who comes and goes is told with --verbose"
+like pair.err '200 records in, 200 out, 0 lost; subscribers 2$' "so is a subscriber that left before the end"
+
 # ---- the reader of fyke-bus(5) ----
 sed -n '/reader-begin/,/reader-end/p' "$top/man5/fyke-bus.5" | sed '1,2d' | sed '/^\.Ed/,$d; s/\\e/\\/g' >reader.py
 start pub evpub 'zmq+tcp://127.0.0.1:0' --wait=1 run.events

@@ -69,15 +69,15 @@ def run(argv, keys, rows=12, columns=60):
     if pid == 0:
         os.execvp(argv[0], argv)
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    out, sent, end = b"", False, time.monotonic() + 20
+    out, sent, end = b"", 0, time.monotonic() + 20
     while time.monotonic() < end:
         try:
             part = os.read(fd, 65536)
         except OSError:
             break
         out += part
-        if not sent and out.count(b"\033[H") > 4:
-            os.write(fd, keys); sent = True
+        if sent < len(keys) and out.count(b"\033[H") > 5 * (sent + 1):
+            os.write(fd, keys[sent:sent + 1]); sent += 1
     else:
         os.kill(pid, 9)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out
@@ -92,6 +92,9 @@ code, out = run(["sh", "-c", "mkfifo live; cat run.events >live & exec 8<>live; 
 assert code == 0 and b"modules" in out, (code, out[-300:])
 code, out = run(["evstat", "--every=100ms", "a.json"], b"\x03")
 assert code == 0 and out.rstrip().endswith(b"\033[?1049l"), "Ctrl-C gives it back too"
+code, out = run(["bash", "--norc", "-c", "set -m; evstat --every=100ms a.json; stty; fg >/dev/null"], b"\x1aq")
+before, shell, after = out.split(b"\033[?1049l", 2)
+assert code == 0 and b"icanon" not in shell and b"\033[?1049h" in shell and after.strip() == b"", ("Ctrl-Z gives it to the shell, fg takes it again", code, shell)
 print("good")
 P
 is "$(py term.py 2>tty.err)" good "on a terminal it draws in place, ends on q, and gives the terminal back" || diag <tty.err

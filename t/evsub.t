@@ -96,6 +96,9 @@ elif what == "drops":            # the publisher's end mark knows of losses befo
     for i in (0, 2):
         s.send(message(BLOCK, 1, i, i, ev[i]))
     s.send(message(END, 1, 3, 3, isb(1, 3, 40)))
+elif what == "pause":            # in the midst of a run, until the subscriber goes
+    whole(1, 5, close=False)
+    s.poll(60000)
 elif what == "huge":
     whole(1, 5, close=False)
     s.send(message(BLOCK, 1, 5, 5, bytes(3 << 20)))             # the connection is cut
@@ -124,7 +127,8 @@ hear() { # hear WHAT STATUS OPTIONS: a feed, and evsub on it
 	finish "$feeder"
 	[ "$status" -eq 0 ] || diag <"$what.err"
 }
-hear gaps 5 --once
+hear gaps 5 --once --verbose
+like err 'stream 1, 3 missed so far' "what is missing is told with --verbose"
 is "$(last)" "10 records in, 7 out, 3 lost (missed 3); streams 1" "what is missing is counted, to the last one"
 is "$(counts gaps.events)" "10 3 7;" "and stands in the end mark"
 evdump --check gaps.events >out 2>err
@@ -154,6 +158,25 @@ hear drops 5 --once
 is "$(counts drops.events)" "43 41 2;" "losses before the publisher are not forgotten"
 hear huge 5 --once
 is "$(last)" "10 records in, 9 out, 1 lost (missed 1); streams 1" "a message of 3 MiB costs itself only"
+
+# ---- a publisher that pauses in the midst of a run ----
+start pause py feed.py pause
+ok "--duration" -- timeout 10 evsub "$address" --duration=500ms -o short.events
+is "$(last)" "5 records in, 5 out, 0 lost; streams 1" "ends a subscriber that has something, and waits for more"
+finish "$pid"
+start pause env PYTHONPATH="$top/t" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 feed.py pause
+feeder=$pid
+evsub "$address" --name=roach01 --status=st.json -o pause.events 2>pause.err &
+sub=$!
+until_true 10 grep -q '"out":5,' st.json
+tap $? "its status is up to date"
+kill -USR1 $sub
+until_true 10 grep -q 'evsub\[roach01\]: 5 records in, 5 out, 0 lost' pause.err
+tap $? "SIGUSR1 is answered"
+finish "$feeder" KILL
+until_true 10 grep -q 'the publisher is gone' pause.err
+tap $? "and a publisher that went away is told"
+finish $sub TERM
 
 # ---- the end of a run reaches those who are far behind, and nobody waits for an end that cannot come ----
 simdet --quiet -c chec -n 4000 -o - | evbuild --quiet -c chec --run=8 -o far.events
@@ -280,6 +303,8 @@ done
 exits 4 "a file that exists" -- evsub zmq+tcp://127.0.0.1:9 -o run.events
 exits 3 "a full disk" -- sh -c "evpub --quiet 'zmq+ipc://$tmp/full.sock' --wait=1 run.events 2>/dev/null & evsub 'zmq+ipc://$tmp/full.sock' --once >/dev/full"
 exits 2 "--append to nothing" -- evsub zmq+tcp://127.0.0.1:9 --append
+ok "little space is told" -- evsub zmq+tcp://127.0.0.1:9 --duration=1s --min-free=100000T -o space.events
+like err 'space.events: only [0-9]+ MiB are free \(--min-free\)' "where a file is written"
 exits 1 "--append to a file of another kind" -- evsub zmq+tcp://127.0.0.1:9 --append -o run.pcapng
 like err 'evsub --append did not write it' "is refused"
 simdet --quiet -c chec -n 1000 -o - | evbuild --quiet -c chec -o big.events
@@ -300,7 +325,8 @@ ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300m
 is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
 evsub zmq+tcp://127.0.0.1:9 >sig.out 2>sig.err &
 p=$!
-until_true 20 test -e sig.err
+until_true 20 grep -q 'no publisher there; waiting for it' sig.err
+tap $? "that nobody publishes there is told"
 finish $p TERM
 is "$status" 0 "SIGTERM is the usual end, as Ctrl-C"
 done_testing

@@ -4,40 +4,29 @@ Runs (run.events under other run numbers) are published one after the other unti
 been made, every third one once more; the subscriber appends to one file. Each event of each run must be
 there once, in order. Prints a verdict.
 """
-import atexit, os, random, signal, socket, struct, subprocess, sys, time, zlib
+import os, random, struct, sys, time, zlib
 
 from pcapng import block, blocks
+from programs import free_ports, how, start
 
 KILLS, SEED = int(sys.argv[1]), int(sys.argv[2])
 LIMIT = time.monotonic() + 60 + 3 * KILLS
 rnd = random.Random(SEED)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-PORT = free_port()
+PORT, = free_ports(1)
 URL = f"nats://127.0.0.1:{PORT}/RUNS/camera"
 log = open("kills.log", "w")
 
 
-def start(*command):
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
 def broker():
-    return start("nats-server", "-a", "127.0.0.1", "-p", str(PORT), "-js", "-sd", "store")
+    return start("nats-server", "-a", "127.0.0.1", "-p", str(PORT), "-js", "-sd", "store", log=log)
 
 
 def subscriber():
-    return start("evsub", URL + "?durable=archive", "-o", "all.events", "--append", "--quiet")
+    return start("evsub", URL + "?durable=archive", "-o", "all.events", "--append", "--quiet", log=log)
 
 
 def publisher(run):
-    return start("evpub", URL, f"run{run}.events", "--quiet")
+    return start("evpub", URL, f"run{run}.events", "--quiet", log=log)
 
 
 def make(run):
@@ -76,7 +65,6 @@ def whole(path):
 want = []
 who = {"broker": broker(), "subscriber": subscriber()}
 kills = {"broker": 0, "subscriber": 0, "publisher": 0}
-atexit.register(lambda: [p.kill() for p in who.values() if p.poll() is None])
 
 
 def publish(run):
@@ -88,11 +76,11 @@ def publish(run):
         code = who["publisher"].poll()
         if code == 0:
             return
-        assert code in (None, -9), f"evpub ended with {code}"
+        assert code in (None, -9), f"evpub ended: {how(code)}"
         if code == -9:
             who["publisher"] = publisher(run)
         code = who["subscriber"].poll()
-        assert code in (None, -9), f"evsub ended with {code}"
+        assert code in (None, -9), f"evsub ended: {how(code)}"
         if time.monotonic() >= due and sum(kills.values()) < KILLS:
             victim = rnd.choice(sorted(who))
             who[victim].kill()
@@ -123,11 +111,14 @@ while seen < len(want):
         who["subscriber"] = subscriber()
     time.sleep(0.1)
     seen = sum(k == 6 for k, _ in blocks(whole("all.events"))) if os.path.exists("all.events") else 0
-who["subscriber"].send_signal(signal.SIGINT)
+who["subscriber"].terminate()
 assert who["subscriber"].wait(20) in (0, 5), "evsub at the end"
 who["broker"].terminate()
 who["broker"].wait(20)
 got = list(events("all.events"))
 print("kills", kills, "runs", run, file=sys.stderr)
 missing, extra = set(want) - set(got), len(got) - len(set(got))
+if got != want:
+    wrong = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
+    print("seed", SEED, "lost", sorted(missing)[:10], "from place", wrong, "on", got[wrong:wrong + 5], file=sys.stderr)
 print(f"lost {len(missing)}, doubled {extra}, {'in order' if got == want else 'out of order'}")

@@ -145,6 +145,12 @@ is "$status" 0 "-n ends it"
 like follow.out 'evpub err: evil \\x1b\[2J text' "control bytes do not reach the terminal"
 ok "--all shows what is there already" -- logd --follow --all -o logs -n 4
 is "$(wc -l <out)" 4 "four records"
+printf '<14>1 2026-11-20T08:00:02Z h night - - [timeQuality tzKnown="1"]  dome closed\n<13>from an old device\n' | nc -N 127.0.0.1 "$tcp"
+ok "--follow" -- logd --follow --all -o logs --program=night -n 1
+is "$(cat out)" '2026-11-20T08:00:02Z h night info: dome closed [timeQuality tzKnown="1"]' "shows the text first, then structured data"
+until_true 20 has logs 6
+ok "and records" -- logd --follow --all -o logs -n 6
+like out '^[0-9T:.-]+Z 127.0.0.1 notice: from an old device$' "of older devices, too"
 finish "$logd" TERM
 
 # ---- an absent server delays nothing: one warning, and records are sent when it is back ----
@@ -167,6 +173,10 @@ finish $p
 is "$(grep -c 'no log server there' evdump.err)" 1 "the warning came once"
 finish "$pid" TERM
 like logs/*.log ' evdump [0-9]+ patient - ' "and the records are there"
+
+ok "a program whose log server never comes" -- evdump --log="tcp:127.0.0.1:$free" --name=last --check run.pcapng
+like err '^<134>1 [^ ]* [^ ]* evdump [0-9]+ last - .* in, .* out' "leaves what waited on standard error at its end"
+like err 'evdump\[last\]: tcp:127.0.0.1:[0-9]+: 1 log records were not sent' "and says so"
 
 # ---- rsyslog in either place ----
 if command -v rsyslogd >/dev/null; then
@@ -228,7 +238,9 @@ exits 3 "a folder that is not there" -- logd --follow -o nowhere
 exits 4 "other machines without --allow" -- logd -l tcp:0.0.0.0:0 -o other
 exits 4 "by UDP neither" -- logd -l udp:0.0.0.0:0 -o other
 exits 3 "a folder where none can be" -- logd -l tcp:127.0.0.1:0 -o run.pcapng/logs
-start logd logd -l tcp:0.0.0.0:0 -l udp:0.0.0.0:0 --allow=192.0.2.0/24 -o other
+start logd logd -l tcp:0.0.0.0:0 -l udp:0.0.0.0:0 --allow=192.0.2.0/24 -o other --min-free=100000T
+until_true 10 grep -q 'other: only [0-9]* MiB are free (--min-free)' logd.err
+tap $? "little space is told"
 finish "$pid" TERM
 is "$status" 0 "with --allow they are welcome"
 done_testing

@@ -8,47 +8,23 @@ simdet --quiet -c chec -n 1000 -o run.pcapng
 evbuild --quiet -c chec --run=7 -o run.events run.pcapng
 
 cat >chain.py <<'P'
-import atexit, json, os, random, socket, struct, subprocess, sys, threading, time
+import functools, json, os, random, socket, struct, subprocess, sys, threading, time
 from pcapng import *
+import programs
+from programs import answers, free_ports, until
 
 rnd = random.Random(1)
 raw = open("run.events", "rb").read()
 header = b"".join(block(k, b) for k, b in list(blocks(raw))[:2])
 rest = [block(k, b) for k, b in list(blocks(raw))[2:]]
-log = open("chain.log", "w")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-PORT = free_port()
+start = functools.partial(programs.start, log=open("chain.log", "w"))
+PORT, = free_ports(1)
 URL = f"nats://127.0.0.1:{PORT}/RUNS/camera"
-
-
-def start(*command, **more):
-    p = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **more})
-    atexit.register(lambda: p.poll() is None and p.kill())
-    return p
-
-
-def until(what, condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.01)
-
-
-def answers():
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", PORT)) == 0
 
 
 def broker(*more):
     p = start("nats-server", "-a", "127.0.0.1", "-p", str(PORT), "-js", "-sd", "store", *more)
-    until("a broker", answers)
+    until("a broker", lambda: answers(PORT))
     return p
 
 

@@ -3,7 +3,7 @@
 need python3 nats-server
 py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 timeout 3000 /usr/bin/python3 "$@"; }
 last() { tail -n 1 err | sed 's/^.*ev[ps]ub: //'; }
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { py -c 'from programs import *; print(*free_ports(1))'; }
 answers() { nc -z 127.0.0.1 "$1"; }
 broker() { # broker PORT STORE [CONFIG]: in $pid
 	printf 'host: 127.0.0.1\nport: %s\njetstream { store_dir: "%s" %s }\n%s\n' "$1" "$tmp/$2" "${4:-}" "${3:-}" >"nats-$2.conf"
@@ -34,7 +34,7 @@ one=$pid
 finish $early
 is "$status" 0 "evpub waits for it, and ends when everything is acknowledged"
 like early.err '500 records in, 500 out, 0 lost' "with everything counted"
-ok "evsub" -- evsub "$url?durable=first" --once -o first.events
+ok "evsub, which ends at once with the run," -- timeout 4 evsub "$url?durable=first" --once -o first.events
 same_events first.events "brings the same events"
 evdump --check first.events >out 2>err
 like out 'good: 500 events' "and its stream is whole"
@@ -80,7 +80,7 @@ ok "start=time:" -- evsub "$url?start=time:$t" -n 1 -o time.events
 is "$(evdump -O json time.events 2>/dev/null | sed 's/.*"run":\([0-9]*\).*/\1/')" 9 "begins there too"
 
 # ---- files that are continued ----
-ok "the first 200" -- evsub "$url?durable=parts" --append -o parts.events -n 200
+ok "the first 200" -- timeout 4 evsub "$url?durable=parts" --append -o parts.events -n 200
 ok "and the rest" -- evsub "$url?durable=parts" --append -o parts.events --once --ack-after=fsync
 same_events parts.events "are the run"
 evdump --check parts.events >out 2>err
@@ -92,6 +92,13 @@ evsub "$url?durable=parts" --once >/dev/null 2>held.err &
 held=$!
 finish $held
 is "$status" 0 "the subscriber may go and come"
+timeout 20 evsub "$url?durable=two" -o two.events 2>two.err &
+two=$!
+until_true 10 grep -q connected two.err
+ok "a second subscriber under the same name" -- evsub "$url?durable=two" --duration=1s -o second.two
+finish $two
+is "$status" 4 "takes the place of the first,"
+like two.err 'another program reads with durable=two now' "which says so"
 
 # ---- kills ----
 if nightly; then kills=100; else kills=3; fi
@@ -119,6 +126,10 @@ secret right.key right
 secret wrong.key wrong
 exits 4 "no credentials" -- evpub "$url" run.events
 like err 'it asks for a name or key \(--credentials=FILE\)' "what to do is told"
+like err ' 0 out, [0-9]{1,3} held, 0 lost$' "and what it had is counted as held"
+: >empty.key && chmod 600 empty.key
+exits 4 "an empty file of credentials" -- evpub "$url" --credentials=empty.key run.events
+like err 'empty.key: no user and password, no token, no secret key in it' "is told"
 exits 4 "wrong credentials" -- evpub "$url" --credentials=wrong.key run.events
 like err 'name and password or key are wrong' "is told"
 exits 4 "wrong ones of a subscriber" -- evsub "$url" --credentials=wrong.key -o no.events
@@ -139,12 +150,14 @@ p=$(free_port)
 broker "$p" full '' ', max_file_store: 500000'
 full=$pid
 exits 3 "a broker whose disk is full" -- evpub "nats://127.0.0.1:$p/R/x?timeout=1500ms" run.events
-like err 'does not store|prepare stream' "is told"
+is "$(grep -c 'does not store: insufficient resources.*; what comes waits in memory' err)" 1 "is told while evpub waits, once"
 finish "$full" TERM
 
 # ---- three nodes ----
 if nightly; then
-	py "$top/t/cluster.py" >verdict 2>cluster.err
+	mkdir cluster && cd cluster || exit 99
+	py "$top/t/cluster.py" >../verdict 2>../cluster.err
+	cd .. || exit 99
 	is "$(cat verdict)" "lost 0, doubled 0, in order" "three nodes, of which one is killed" || diag <cluster.err
 fi
 done_testing

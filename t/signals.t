@@ -24,7 +24,7 @@ simdet    -            simdet -c chec -d 127.0.0.1:9 -r 5
 evpub     run.events   evpub zmq+tcp://127.0.0.1:0
 evsub     -            evsub zmq+tcp://127.0.0.1:9
 evstat    run.events   evstat --every=200ms -
-logd      -            logd -l tcp:127.0.0.1:0 -o logs
+logd      -            logd -l tcp:127.0.0.1:0 -o logs --min-free=0
 dirsync   -            dirsync --every=200ms --min-free=0 src dst
 hvmux     -            hvmux -d tcp:127.0.0.1:9 -l unix:$tmp/mux.sock
 hvmon     -            hvmon -s unix:$tmp/nobody.sock

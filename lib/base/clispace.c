@@ -18,6 +18,7 @@ void cli_watch_space(struct cli_space *s, int fd, const char *where)
 	bool was = s->low;
 	s->low = free < (was ? s->min + s->min / 10 : s->min);
 	if (s->low && !was)
-		cli_warn("%s: only %lld MiB are free (--min-free): a full disk ends the recording",
+		cli_warn(
+		    "%s: only %lld MiB are free (--min-free): make room before the disk is full",
 		    where, (long long)(free >> 20));
 }

@@ -249,6 +249,24 @@ int log_send(enum log_level level, const char *text)
 	return rc;
 }
 
+/* Nobody will take what waits any more: here somebody may still read it. */
+static void leave_queue(void)
+{
+	unsigned long n = lg.dropped;
+	char text[320];
+
+	for (size_t at = 0, next; at < lg.queued; at = next, n++) {
+		next = at + record_length(lg.queue + at);
+		at = (size_t)(strchr(lg.queue + at, ' ') + 1 - lg.queue);
+		(void)io_writeall(STDERR_FILENO, lg.queue + at, next - at);
+		(void)io_writeall(STDERR_FILENO, "\n", 1);
+	}
+	if (n == 0)
+		return;
+	snprintf(text, sizeof text, "%.200s: %lu log records were not sent", lg.dest, n);
+	(void)send_line(STDERR_FILENO, isatty(STDERR_FILENO), text);
+}
+
 void log_close(void)
 {
 	int64_t until = tim_mono() + CLOSE_WAIT;
@@ -259,6 +277,7 @@ void log_close(void)
 		if (lg.queued > 0)
 			(void)poll(&p, lg.fd >= 0, 10);
 	}
+	leave_queue();
 	if (lg.kind == TO_SYSLOG)
 		closelog();
 	tcp_stop(&lg.call);

@@ -21,7 +21,7 @@ int log_send(enum log_level level, const char *text);
 /* Sends what waits, when the server is back. Call once a second. */
 void log_tick(void);
 
-/* Tries for at most 1 s to send what waits, and closes. */
+/* Tries for at most 1 s to send what waits, leaves the rest on stderr, and closes. */
 void log_close(void);
 
 #endif

@@ -271,6 +271,11 @@ static int secret_key(
 	return -1;
 }
 
+static bool enough(const struct bus_secrets *s)
+{
+	return s->creds || s->token[0] || s->secret[0] || (s->user[0] && s->password[0]);
+}
+
 int bus_secrets(const char *path, struct bus_secrets *s, char why[BUS_WHY])
 {
 	char reason[CONF_WHY];
@@ -301,7 +306,13 @@ int bus_secrets(const char *path, struct bus_secrets *s, char why[BUS_WHY])
 	int rc = s->creds ? 0 : conf_read(path, text, n, secret_key, s, reason);
 	explicit_bzero(text, n);
 	free(text);
-	return rc < 0 ? fail(why, "%s", reason) : 0;
+	if (rc < 0)
+		return fail(why, "%s", reason);
+	if (enough(s))
+		return 0;
+	fail(why, "%.200s: no user and password, no token, no secret key in it", path);
+	errno = EPERM;
+	return -1;
 }
 
 /* ======== the head ======== */

@@ -99,8 +99,11 @@ static enum cast_sent send_zmq(
 	}
 }
 
+/* -1: the message is not in the queue. */
 static int send_nats(struct cast *p, const struct bus_head *h, const uint8_t *block, size_t n)
 {
+	if (++p->turns % LOOK_EACH == 0 && npub_turn(p->n) < 0)
+		return -1;
 	while (npub_put(p->n, h, block, n) < 0) {
 		if (errno != EAGAIN || cast_wait(p, -1, STALL_MS * TIM_MS) < 0)
 			return -1;
@@ -109,7 +112,7 @@ static int send_nats(struct cast *p, const struct bus_head *h, const uint8_t *bl
 			return -1;
 		}
 	}
-	return ++p->turns % LOOK_EACH == 0 ? npub_turn(p->n) : 0;
+	return 0;
 }
 
 /* wait_ns: for subscribers that are behind, < 0: for ever. */

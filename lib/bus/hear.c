@@ -10,11 +10,14 @@
 #include "nats.h"
 #include "zmq.h"
 
+#define SOON (2 * TIM_S) /* a publisher that is there has answered by then */
+
 struct hear {
 	const struct bus_url *u;
 	bool keys;
 	struct zsub *z;
 	struct nsub *n;
+	int64_t opened; /* tim_mono() */
 	char why[BUS_WHY];
 };
 
@@ -29,6 +32,7 @@ struct hear *hear_open(const struct bus_url *u, const struct bus_secrets *keys, 
 		return NULL;
 	h->u = u;
 	h->keys = keys != NULL;
+	h->opened = tim_mono();
 	if (u->engine == BUS_NATS)
 		h->n = nsub_new(u, keys);
 	else
@@ -51,10 +55,12 @@ static void say(struct hear *h, const char *text)
 /* What became of the publisher. */
 static void look(struct hear *h)
 {
-	if (zsub_connects(h->z) == 0 || zsub_connected(h->z))
-		h->why[0] = '\0';
-	else
+	if (hear_state(h) == HEAR_GONE)
 		say(h, "the publisher is gone; waiting for it");
+	else if (hear_state(h) == HEAR_NOBODY && tim_mono() - h->opened > SOON)
+		say(h, "no publisher there; waiting for it");
+	else
+		h->why[0] = '\0';
 }
 
 int hear_next(struct hear *h, const uint8_t **message, size_t *n, int64_t timeout_ns)
@@ -88,11 +94,11 @@ int hear_ack(struct hear *h)
 
 enum hear_state hear_state(const struct hear *h)
 {
-	if (*hear_why(h))
-		return HEAR_GONE;
 	if (h->n)
-		return nsub_ready(h->n) ? HEAR_THERE : HEAR_NOBODY;
-	return zsub_connected(h->z) ? HEAR_THERE : HEAR_NOBODY;
+		return *hear_why(h) ? HEAR_GONE : nsub_ready(h->n) ? HEAR_THERE : HEAR_NOBODY;
+	if (zsub_connected(h->z))
+		return HEAR_THERE;
+	return zsub_connects(h->z) > 0 ? HEAR_GONE : HEAR_NOBODY;
 }
 
 int64_t hear_gone(const struct hear *h)

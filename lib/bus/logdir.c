@@ -288,6 +288,11 @@ int logdir_sync(struct logdir *d)
 	return rc;
 }
 
+int logdir_fd(const struct logdir *d)
+{
+	return d->dir;
+}
+
 uint64_t logdir_held(const struct logdir *d)
 {
 	uint64_t n = 0;

@@ -34,6 +34,7 @@ int logdir_write(struct logdir *d, int64_t now);
 /* fdatasync of what was written since. */
 int logdir_sync(struct logdir *d);
 
+int logdir_fd(const struct logdir *d);           /* of the folder */
 uint64_t logdir_held(const struct logdir *d);    /* lines that wait */
 uint64_t logdir_written(const struct logdir *d); /* lines */
 const char *logdir_why(const struct logdir *d);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/tim.h"
 #include "nats_conn.h"
 
@@ -41,7 +42,6 @@ struct heard {
 
 struct npub {
 	struct nats_conn conn;
-	natsSubscription *acks;
 	char inbox[64];
 	struct heard heard;
 	struct item *ring;          /* QUEUE_ITEMS, by number modulo that */
@@ -176,8 +176,6 @@ static void begin_chain(struct npub *p)
 
 static void lost(struct npub *p, const char *what)
 {
-	natsSubscription_Destroy(p->acks);
-	p->acks = NULL;
 	p->ready = false;
 	conn_lost(&p->conn, what);
 }
@@ -258,15 +256,13 @@ static int prepare(struct npub *p)
 		snprintf(p->inbox, sizeof p->inbox, "%.60s", inbox);
 		snprintf(wild, sizeof wild, "%s.>", p->inbox);
 		natsInbox_Destroy(inbox);
-		s = natsConnection_Subscribe(&p->acks, p->conn.nc, wild, on_ack, p);
+		s = natsConnection_Subscribe(&p->conn.sub, p->conn.nc, wild, on_ack, p);
 	}
 	if (s == NATS_OK)
-		s = natsSubscription_SetPendingLimits(p->acks, -1, -1);
+		s = natsSubscription_SetPendingLimits(p->conn.sub, -1, -1);
 	if (s != NATS_OK) {
 		char what[BUS_WHY];
-		const char *detail = code ? nats_GetLastError(NULL) : NULL;
-		snprintf(what, sizeof what, "prepare stream %.100s%s%.80s", p->conn.u->stream,
-		    detail ? ", " : "", detail ? detail : "");
+		snprintf(what, sizeof what, "prepare stream %.100s", p->conn.u->stream);
 		conn_say(&p->conn, what, s);
 		lost(p, NULL);
 		return -1;
@@ -406,9 +402,10 @@ static void refused(struct npub *p, const char *reason)
 		begin_chain(p);
 		return;
 	}
-	snprintf(p->conn.why, sizeof p->conn.why, "%.100s: does not store: %.180s",
-	    p->conn.u->address, reason);
-	lost(p, NULL);
+	char safe[256], what[BUS_WHY];
+	snprintf(what, sizeof what, "does not store: %s",
+	    cli_safe(safe, sizeof safe, reason, strlen(reason)));
+	lost(p, what);
 }
 
 static void hear(struct npub *p)
@@ -436,8 +433,6 @@ int npub_turn(struct npub *p)
 	if (got < 0)
 		return -1;
 	if (!p->conn.nc) {
-		natsSubscription_Destroy(p->acks);
-		p->acks = NULL;
 		p->ready = false;
 		return 0;
 	}
@@ -485,7 +480,6 @@ void npub_free(struct npub *p)
 {
 	if (!p)
 		return;
-	natsSubscription_Destroy(p->acks);
 	conn_free(&p->conn);
 	while (p->first < p->next)
 		drop_first(p);

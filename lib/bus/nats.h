@@ -51,9 +51,6 @@ struct nsub *nsub_new(const struct bus_url *u, const struct bus_secrets *keys);
  * npub_turn(), or EINTR. */
 int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeout_ns);
 
-/* More messages are here already: writing can wait. */
-bool nsub_more(const struct nsub *s);
-
 /* The broker's number of the last message handed out. */
 uint64_t nsub_sequence(const struct nsub *s);
 

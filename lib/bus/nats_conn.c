@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/io.h"
 
 #define CONNECT_MS 2000
@@ -129,12 +130,25 @@ static natsStatus dial(struct nats_conn *c)
 	return s;
 }
 
+/* What the broker answered, without the place in libnats that heard it: "(jsm.c:1033): ...". */
+static const char *answer(char safe[200])
+{
+	const char *text = nats_GetLastError(NULL);
+	const char *place = text ? strstr(text, "): ") : NULL;
+
+	text = place ? place + 3 : text && *text ? text : "it does not say why";
+	return cli_safe(safe, 200, text, strlen(text));
+}
+
 void conn_say(struct nats_conn *c, const char *what, natsStatus s)
 {
+	char safe[200];
+
 	snprintf(c->why, sizeof c->why, "%.200s: cannot %s: %s", c->u->address, what,
 	    s == NATS_NO_SERVER           ? "nobody answers there"
 		: s == NATS_TIMEOUT       ? "no answer in time"
 		: s == NATS_NO_RESPONDERS ? "JetStream is not enabled there, or not ready"
+		: s == NATS_ERR           ? answer(safe)
 					  : natsStatus_GetText(s));
 }
 
@@ -154,13 +168,17 @@ static void await_quiet(struct nats_conn *c)
 
 static void shut(struct nats_conn *c)
 {
-	jsCtx_Destroy(c->js);
-	c->js = NULL;
 	if (!c->nc)
 		return;
 	natsConnection_Close(c->nc);
 	await_quiet(c);
+	/* While a connection lives, libnats 3.4 may be handing a message to the subscription that we
+	 * free (its issue 637). The library is not unloaded while there is one. */
+	natsSubscription_Destroy(c->sub);
+	jsCtx_Destroy(c->js);
 	natsConnection_Destroy(c->nc);
+	c->sub = NULL;
+	c->js = NULL;
 	c->nc = NULL;
 }
 
@@ -212,8 +230,6 @@ int conn_turn(struct nats_conn *c)
 		return refused(c,
 		    c->keys ? "name and password or key are wrong"
 			    : "it asks for a name or key (--credentials=FILE)");
-	if (s == NATS_INVALID_ARG || s == NATS_ERR)
-		conn_say(c, "connect", s);
 	conn_say(c, "connect", s);
 	conn_lost(c, NULL);
 	return 0;

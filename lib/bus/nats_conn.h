@@ -19,7 +19,8 @@ struct nats_conn {
 	const struct bus_secrets *keys;
 	natsConnection *nc;
 	jsCtx *js;
-	int event; /* readable when a callback has something to tell */
+	natsSubscription *sub; /* the owner's, made by it and freed here, after the connection */
+	int event;             /* readable when a callback has something to tell */
 	pthread_mutex_t lock;
 	pthread_cond_t quiet;
 	bool down;      /* by callbacks, under lock: the connection is gone */
@@ -50,7 +51,8 @@ int conn_wait(struct nats_conn *c, int fd, int64_t timeout_ns);
 
 /* c->why from a status, in the words of "cannot WHAT: ...". */
 void conn_say(struct nats_conn *c, const char *what, natsStatus s);
-/* Waits for the threads of libnats, which is then unloaded: the owner has destroyed what else it had. */
+
+/* Waits for the threads of libnats, which is then unloaded: the owner has destroyed its messages. */
 void conn_free(struct nats_conn *c);
 
 #endif

@@ -5,6 +5,10 @@
  * late and out of order. So each connection makes a new consumer that begins after the last
  * acknowledged message, in order; NAME-a and NAME-b take turns, and the old one goes only when the
  * new one is there: whenever we die, one of them knows the position.
+ *
+ * Messages are asked for as the protocol has it, and read from a subscription of our own: libnats's
+ * natsSubscription_Fetch() writes beyond its list (3.4.1: where more than half of what it is asked for is
+ * there already, it takes as much as comes).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,16 +23,18 @@
 
 #define ACK_WAIT  (24 * TIM_H)  /* what was delivered is not delivered again on this connection */
 #define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
-#define FETCH_MS  250
+#define WAIT_MS   250
+#define EXPIRES   TIM_S       /* of a request for messages, */
+#define ANSWER    TIM_S       /* ... after which the broker says so, in this time */
 #define LOOK_EACH (2 * TIM_S) /* while nothing comes: is there something? */
 #define ASK_TIMES 8           /* of three nodes, one may be behind */
 #define NAME_TEXT 160
 
 struct nsub {
 	struct nats_conn conn;
-	natsSubscription *sub;
-	natsMsgList list;
-	int at;               /* next one of the list */
+	char inbox[NAME_TEXT];
+	int64_t asked;        /* messages that our last request may still bring */
+	int64_t asked_until;  /* tim_mono() when it has expired */
 	natsMsg *last;        /* handed out last, not acknowledged */
 	natsMsg *header;      /* nsub_header()'s */
 	uint64_t sequence;    /* of the last one handed out, 0: none */
@@ -52,25 +58,17 @@ struct nsub *nsub_new(const struct bus_url *u, const struct bus_secrets *keys)
 
 static void forget(struct nsub *s)
 {
-	for (int i = s->at; i < s->list.Count; i++)
-		natsMsg_Destroy(s->list.Msgs[i]);
-	s->at = s->list.Count = 0;
-	free(s->list.Msgs);
-	s->list.Msgs = NULL;
 	natsMsg_Destroy(s->last);
 	natsMsg_Destroy(s->header);
 	s->last = s->header = NULL;
-	natsSubscription_Destroy(s->sub);
-	s->sub = NULL;
 	s->directly = false;
+	s->asked = 0;
 }
 
 static void lost(struct nsub *s, const char *what)
 {
-	/* The connection first: while it lives libnats may have a message in hand for the subscription
-	 * that we free (its issue 637). */
-	conn_lost(&s->conn, what);
 	forget(s);
+	conn_lost(&s->conn, what);
 }
 
 /* ======== position ======== */
@@ -170,8 +168,7 @@ static natsStatus consume(struct nsub *s, jsConsumerConfig *c, const char *old)
 {
 	const struct bus_url *u = s->conn.u;
 	char subject[sizeof u->subject + 4];
-	jsSubOptions so;
-	jsErrCode code = 0;
+	natsInbox *inbox = NULL;
 
 	snprintf(subject, sizeof subject, "%s.>", u->subject);
 	c->Durable = s->name;
@@ -179,15 +176,19 @@ static natsStatus consume(struct nsub *s, jsConsumerConfig *c, const char *old)
 	c->AckPolicy = js_AckAll;
 	c->AckWait = ACK_WAIT;
 	c->MaxAckPending = u->window * 4;
-	natsStatus st = js_AddConsumer(NULL, s->conn.js, u->stream, c, NULL, &code);
+	natsStatus st = js_AddConsumer(NULL, s->conn.js, u->stream, c, NULL, NULL);
 	if (st != NATS_OK)
 		return st;
 	if (*old)
 		(void)js_DeleteConsumer(s->conn.js, u->stream, old, NULL, NULL);
-	jsSubOptions_Init(&so);
-	so.Stream = u->stream;
-	so.Consumer = s->name;
-	return js_PullSubscribe(&s->sub, s->conn.js, subject, NULL, NULL, &so, &code);
+	st = natsInbox_Create(&inbox);
+	if (st != NATS_OK)
+		return st;
+	snprintf(s->inbox, sizeof s->inbox, "%s", inbox);
+	natsInbox_Destroy(inbox);
+	st = natsConnection_SubscribeSync(&s->conn.sub, s->conn.nc, s->inbox);
+	/* No more comes than was asked for. */
+	return st == NATS_OK ? natsSubscription_SetPendingLimits(s->conn.sub, -1, -1) : st;
 }
 
 /* A consumer of our own at the right place. */
@@ -218,23 +219,6 @@ static int begin(struct nsub *s)
 }
 
 /* ======== messages ======== */
-
-static int hand_out(struct nsub *s, const uint8_t **message, size_t *n)
-{
-	jsMsgMetaData *meta = NULL;
-
-	natsMsg_Destroy(s->last);
-	s->last = s->list.Msgs[s->at++];
-	if (natsMsg_GetMetaData(&meta, s->last) == NATS_OK)
-		s->sequence = meta->Sequence.Stream;
-	else if (s->directly)
-		s->sequence = natsMsg_GetSequence(s->last);
-	jsMsgMetaData_Destroy(meta);
-	s->next = s->sequence + 1;
-	*message = (const uint8_t *)natsMsg_GetData(s->last);
-	*n = (size_t)natsMsg_GetDataLength(s->last);
-	return 1;
-}
 
 /* The next message, past the consumer; NULL: there is none. Any node may answer, also one that does
  * not have it yet. */
@@ -272,51 +256,119 @@ static bool kept_back(struct nsub *s)
 	return false;
 }
 
-/* What a consumer keeps back, until there is no more; then another consumer. */
-static int fetch_directly(struct nsub *s)
+/* More is asked for when the last request is answered, or has expired without a word. */
+static natsStatus ask(struct nsub *s)
 {
-	natsMsg *m = next_message(s);
+	char subject[2 * NAME_TEXT + 40], text[80];
+	int64_t now = tim_mono();
 
-	s->list.Msgs = m ? malloc(sizeof m) : NULL;
-	if (s->list.Msgs) {
-		s->list.Msgs[0] = m;
-		s->list.Count = 1;
-		return 0;
-	}
-	natsMsg_Destroy(m);
-	lost(s, "the broker did not deliver what it has; it was asked for one by one");
-	return 0;
+	if (s->asked > 0 && now < s->asked_until)
+		return NATS_OK;
+	s->asked = s->conn.u->window;
+	s->asked_until = now + EXPIRES + ANSWER;
+	snprintf(
+	    subject, sizeof subject, "$JS.API.CONSUMER.MSG.NEXT.%s.%s", s->conn.u->stream, s->name);
+	snprintf(text, sizeof text, "{\"batch\":%" PRId64 ",\"expires\":%" PRId64 "}", s->asked,
+	    EXPIRES);
+	return natsConnection_PublishRequestString(s->conn.nc, subject, s->inbox, text);
 }
 
-static int fetch(struct nsub *s, int64_t timeout_ns)
+/* What the broker says of a request: a number of three digits, NULL for a message. */
+static const char *status_of(natsMsg *m)
 {
-	int64_t ms =
-	    timeout_ns < 0 || timeout_ns > FETCH_MS * TIM_MS ? FETCH_MS : timeout_ns / TIM_MS;
-	jsErrCode code = 0;
+	const char *status = NULL;
 
-	free(s->list.Msgs);
-	s->list = (natsMsgList){NULL, 0};
-	s->at = 0;
-	if (s->directly)
-		return fetch_directly(s);
-	natsStatus st = natsSubscription_Fetch(
-	    &s->list, s->sub, (int)s->conn.u->window, ms > 0 ? ms : 1, &code);
-	if (s->list.Count > 0)
+	return natsMsg_GetDataLength(m) == 0 && natsMsgHeader_Get(m, "Status", &status) == NATS_OK
+	    ? status
+	    : NULL;
+}
+
+/* Whether that is the end of the consumer; the broker still tells its position for a moment. */
+static bool is_deleted(natsMsg *m)
+{
+	const char *text = NULL;
+
+	return natsMsgHeader_Get(m, "Description", &text) == NATS_OK &&
+	    strcmp(text, "Consumer Deleted") == 0;
+}
+
+/* The next message that the consumer delivers. NULL and NATS_OK: there is none yet. */
+static natsMsg *deliver(struct nsub *s, int64_t timeout_ms, natsStatus *st)
+{
+	natsMsg *m = NULL;
+
+	*st = ask(s);
+	if (*st == NATS_OK)
+		*st = natsSubscription_NextMsg(&m, s->conn.sub, timeout_ms);
+	if (*st != NATS_OK) {
+		*st = *st == NATS_TIMEOUT ? NATS_OK : *st;
+		return NULL;
+	}
+	const char *status = status_of(m);
+	if (!status) {
+		s->asked--;
+		return m;
+	}
+	s->asked = 0;
+	if (strcmp(status, "408") != 0) /* it has expired */
+		*st = is_deleted(m) ? NATS_NOT_FOUND : NATS_NO_RESPONDERS;
+	natsMsg_Destroy(m);
+	return NULL;
+}
+
+/* Its number in the broker's stream, from where it is acknowledged:
+ * $JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER..., or with two names more before STREAM. 0: none. */
+static uint64_t number_of(natsMsg *m)
+{
+	const char *reply = natsMsg_GetReply(m), *word[16];
+	int n = 0;
+
+	if (!reply || strncmp(reply, "$JS.ACK.", 8) != 0)
+		return natsMsg_GetSequence(m); /* one that was asked for by itself */
+	for (const char *p = reply; p && n < 16; p = strchr(p, '.')) {
+		p += n > 0;
+		word[n++] = p;
+	}
+	return n >= 9 ? strtoull(word[n == 9 ? 5 : 7], NULL, 10) : 0;
+}
+
+/* Somebody else uses the durable name: our consumer is not there any more. */
+static bool ousted(struct nsub *s, natsStatus st)
+{
+	uint64_t next;
+
+	if (!s->lasting || natsConnection_Status(s->conn.nc) != NATS_CONN_STATUS_CONNECTED)
+		return false;
+	if (st != NATS_NOT_FOUND && position(s, s->name, &next) != 0)
+		return false;
+	snprintf(s->conn.why, sizeof s->conn.why,
+	    "%.200s: another program reads with durable=%.60s now", s->conn.u->address,
+	    s->conn.u->durable);
+	return true;
+}
+
+/* 1, 0 or -1 as nsub_next(), on a connection that stands. */
+static int fetch(struct nsub *s, int64_t timeout_ns, natsMsg **m)
+{
+	bool wait = timeout_ns < 0 || timeout_ns > WAIT_MS * TIM_MS;
+	natsStatus st = NATS_OK;
+
+	*m = s->directly ? next_message(s) : deliver(s, wait ? WAIT_MS : timeout_ns / TIM_MS, &st);
+	if (*m) {
 		s->looked = tim_mono();
-	if (st == NATS_OK || st == NATS_TIMEOUT) {
-		s->directly = s->list.Count == 0 && kept_back(s);
+		return 1;
+	}
+	if (s->directly) {
+		lost(s, "the broker did not deliver what it has; it was asked for one by one");
 		return 0;
 	}
-	if (natsConnection_Status(s->conn.nc) == NATS_CONN_STATUS_CONNECTED && code == 0 &&
-	    st == NATS_ERR && s->lasting) {
-		uint64_t next;
-		if (position(s, s->name, &next) == 0) {
-			snprintf(s->conn.why, sizeof s->conn.why,
-			    "%.200s: another program reads with durable=%.60s now",
-			    s->conn.u->address, s->conn.u->durable);
-			errno = EACCES;
-			return -1;
-		}
+	if (st == NATS_OK) {
+		s->directly = kept_back(s);
+		return 0;
+	}
+	if (ousted(s, st)) {
+		errno = EACCES;
+		return -1;
 	}
 	conn_say(&s->conn, "read", st);
 	lost(s, NULL);
@@ -325,24 +377,27 @@ static int fetch(struct nsub *s, int64_t timeout_ns)
 
 int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeout_ns)
 {
-	if (s->at < s->list.Count)
-		return hand_out(s, message, n);
+	natsMsg *m;
+
 	if (conn_turn(&s->conn) < 0)
 		return -1;
 	if (!s->conn.nc) {
 		forget(s);
 		return conn_wait(&s->conn, -1, timeout_ns) < 0 ? -1 : 0;
 	}
-	if (!s->sub && begin(s) < 0)
+	if (!s->conn.sub && begin(s) < 0)
 		return 0;
-	if (fetch(s, timeout_ns) < 0)
-		return -1;
-	return s->at < s->list.Count ? hand_out(s, message, n) : 0;
-}
-
-bool nsub_more(const struct nsub *s)
-{
-	return s->at < s->list.Count;
+	int got = fetch(s, timeout_ns, &m);
+	if (got <= 0)
+		return got;
+	natsMsg_Destroy(s->last);
+	s->last = m;
+	uint64_t number = number_of(m);
+	s->sequence = number ? number : s->sequence;
+	s->next = s->sequence + 1;
+	*message = (const uint8_t *)natsMsg_GetData(m);
+	*n = (size_t)natsMsg_GetDataLength(m);
+	return 1;
 }
 
 uint64_t nsub_sequence(const struct nsub *s)
@@ -370,14 +425,17 @@ int nsub_header(struct nsub *s, const uint8_t **message, size_t *n)
 
 int nsub_ack(struct nsub *s)
 {
-	if (s->last && s->conn.nc)
-		(void)natsMsg_Ack(s->last, NULL); /* if it gets lost, we shall see it again */
+	const char *at = s->last && s->conn.nc ? natsMsg_GetReply(s->last) : NULL;
+
+	if (at)
+		(void)natsConnection_PublishString(
+		    s->conn.nc, at, "+ACK"); /* lost: we see it again */
 	return 0;
 }
 
 bool nsub_ready(const struct nsub *s)
 {
-	return s->sub != NULL;
+	return s->conn.sub != NULL;
 }
 
 const char *nsub_why(const struct nsub *s)
@@ -394,7 +452,7 @@ void nsub_free(struct nsub *s)
 		if (!s->lasting && s->name[0])
 			(void)js_DeleteConsumer(s->conn.js, s->conn.u->stream, s->name, NULL, NULL);
 	}
+	forget(s);
 	conn_free(&s->conn);
-	forget(s); /* as in lost() */
 	free(s);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,10 +26,39 @@ struct screen {
 	size_t size;
 };
 
+static int enter(struct screen *s)
+{
+	struct termios t;
+
+	if (s->keys >= 0 && tcgetattr(s->keys, &s->before) == 0) {
+		t = s->before;
+		t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+		t.c_cc[VMIN] = 0;
+		t.c_cc[VTIME] = 0;
+		t.c_cc[VSUSP] = _POSIX_VDISABLE; /* it comes as a key: see stop() */
+		(void)tcsetattr(s->keys, TCSANOW, &t);
+	}
+	return io_writeall(s->fd, ENTER, strlen(ENTER));
+}
+
+static void leave(struct screen *s)
+{
+	(void)io_writeall(s->fd, LEAVE, strlen(LEAVE));
+	if (s->keys >= 0)
+		(void)tcsetattr(s->keys, TCSANOW, &s->before);
+}
+
+/* Ctrl-Z: the terminal is the shell's until we, and who is in a pipe with us, go on. */
+static void stop(struct screen *s)
+{
+	leave(s);
+	(void)kill(0, SIGTSTP);
+	(void)enter(s);
+}
+
 struct screen *screen_open(int fd)
 {
 	struct screen *s = calloc(1, sizeof *s);
-	struct termios t;
 
 	if (!s)
 		return NULL;
@@ -36,14 +66,7 @@ struct screen *screen_open(int fd)
 	s->keys = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (s->keys < 0 && isatty(STDIN_FILENO))
 		s->keys = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (s->keys >= 0 && tcgetattr(s->keys, &s->before) == 0) {
-		t = s->before;
-		t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-		t.c_cc[VMIN] = 0;
-		t.c_cc[VTIME] = 0;
-		(void)tcsetattr(s->keys, TCSANOW, &t);
-	}
-	if (io_writeall(fd, ENTER, strlen(ENTER)) == 0)
+	if (enter(s) == 0)
 		return s;
 	int error = errno;
 	screen_close(s);
@@ -114,18 +137,21 @@ int screen_key(struct screen *s)
 {
 	unsigned char c;
 
-	return s->keys >= 0 && read(s->keys, &c, 1) == 1 ? c : -1;
+	if (s->keys < 0 || read(s->keys, &c, 1) != 1)
+		return -1;
+	if (c != s->before.c_cc[VSUSP] || c == _POSIX_VDISABLE)
+		return c;
+	stop(s);
+	return -1;
 }
 
 void screen_close(struct screen *s)
 {
 	if (!s)
 		return;
-	(void)io_writeall(s->fd, LEAVE, strlen(LEAVE));
-	if (s->keys >= 0) {
-		(void)tcsetattr(s->keys, TCSANOW, &s->before);
+	leave(s);
+	if (s->keys >= 0)
 		close(s->keys);
-	}
 	free(s->page);
 	free(s);
 }

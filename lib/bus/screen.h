@@ -21,7 +21,7 @@ int screen_width(const struct screen *s);
 int screen_draw(struct screen *s, const char *text, size_t n);
 
 int screen_fd(const struct screen *s); /* to wait for keys at */
-int screen_key(struct screen *s);      /* a key, or -1: none */
+int screen_key(struct screen *s);      /* a key, or -1: none; Ctrl-Z stops the program in here */
 
 /* Gives the terminal back as it was. */
 void screen_close(struct screen *s);

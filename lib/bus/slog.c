@@ -221,14 +221,18 @@ static size_t put(char *to, struct slog_part w, const char *before, const char *
 
 size_t slog_show(const struct slog *s, char line[SLOG_LINE])
 {
+	struct slog_part text = s->text;
 	size_t k = put(line, s->time, "", " ");
 
+	/* rsyslog leaves the blank after the colon of its tags. */
+	while (text.n > 0 && *text.p == ' ')
+		text = (struct slog_part){text.p + 1, text.n - 1};
 	k += put(line + k, s->host, "", " ");
-	k += put(line + k, s->program, "", "");
-	k += put(line + k, s->message_id, "[", "]");
-	k += (size_t)sprintf(line + k, "%s%s: ", k ? " " : "", severity[s->priority & 7]);
-	k += put(line + k, s->data, "", " ");
-	k += put(line + k, s->text, "", "");
+	k += put(line + k, s->program, "", s->message_id.n ? "" : " ");
+	k += put(line + k, s->message_id, "[", "] ");
+	k += (size_t)sprintf(line + k, "%s:", severity[s->priority & 7]);
+	k += put(line + k, text, " ", "");
+	k += put(line + k, s->data, " ", "");
 	line[k++] = '\n';
 	return k;
 }

@@ -54,7 +54,7 @@ const char *slog_parse(const char *record, size_t n, struct slog *s);
 size_t slog_line(const char *record, size_t n, const char *host, int64_t now, char line[SLOG_LINE],
     bool *foreign);
 
-/* "2026-11-20T08:43:12.975Z daq1 evpub[roach01] warning: text" with its newline. */
+/* "2026-11-20T08:43:12.975Z daq1 evpub[roach01] warning: text" and structured data, with its newline. */
 size_t slog_show(const struct slog *s, char line[SLOG_LINE]);
 
 /* emerg, alert, crit, err, warning, notice, info, debug, or 0 to 7; also error, warn. -1: none. */
