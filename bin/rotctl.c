@@ -62,26 +62,18 @@ static struct cli_program program = {.name = "rotctl",
 
 static struct net_spec control;
 static char keep_path[ROTKEEP_PATH];
-static bool line_shown;
 
 /* ---- what it says ---- */
 
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
-
 static void audit(const char *text, const char *why)
 {
-	clear_line();
+	cli_passing(NULL);
 	cli_audit(text, why);
 }
 
 static void note(const char *text)
 {
-	clear_line();
+	cli_passing(NULL);
 	cli_note("%s", text);
 }
 
@@ -93,10 +85,7 @@ static void out(const char *text)
 
 static void progress(const char *text)
 {
-	if (!isatty(STDERR_FILENO))
-		return;
-	dprintf(STDERR_FILENO, "\r\033[Krotctl: %.100s", text);
-	line_shown = true;
+	cli_passing("rotctl: %.100s", text);
 }
 
 static void interrupted(void)
@@ -191,7 +180,7 @@ static enum cli_exit end_of(
 	    [ROT_NO_POWER] = EXIT_REFUSED,
 	    [ROT_FAULT] = EXIT_DATA};
 
-	clear_line();
+	cli_passing(NULL);
 	if (verb == ROT_STATUS && end == ROT_DONE)
 		return of_state[state];
 	if (end == ROT_DONE)

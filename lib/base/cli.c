@@ -109,6 +109,22 @@ void cli_debug(const char *format, ...)
 		SAY(LOG_LEVEL_DEBUG);
 }
 
+void cli_passing(const char *format, ...)
+{
+	static bool shown;
+	va_list ap;
+
+	if (!isatty(STDERR_FILENO) || (!format && !shown))
+		return;
+	dprintf(STDERR_FILENO, "\r\033[K");
+	shown = format != NULL;
+	if (!format)
+		return;
+	va_start(ap, format);
+	vdprintf(STDERR_FILENO, format, ap);
+	va_end(ap);
+}
+
 char *cli_safe(char *buf, size_t size, const char *text, size_t n)
 {
 	size_t k = 0;

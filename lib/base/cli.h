@@ -126,6 +126,10 @@ void cli_audit_open(const char *file);
 void cli_audit(const char *text, const char *why);
 void cli_audit_close(void);
 
+/* A line for whoever watches a terminal: the next one, or the next message, takes its place. NULL
+ * takes it away, as is to be done before text on standard output. */
+void cli_passing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
 char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 
