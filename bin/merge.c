@@ -76,13 +76,16 @@ static void say(void *ctx, enum mergeday_level level, const char *text)
 static struct calspec *load_calspec(void)
 {
 	struct cal_mistake bad[CAL_MISTAKES];
+	char text[4096 + CAL_WHY];
 	int n;
 
+	if (!calspec_path && calspec_bolocam(text, sizeof text))
+		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec? (Bolocam's is %s)", text);
 	if (!calspec_path)
-		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec? (etc/bolocam.cal)");
+		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec?");
 	struct calspec *c = calspec_load(calspec_path, bad, &n);
 	for (int i = 0; i < n && (check || i == 0); i++)
-		cli_error("%s:%d: %s", calspec_path, bad[i].line, bad[i].why);
+		cli_error("%s", calspec_mistake(calspec_path, &bad[i], text, sizeof text));
 	if (n > 1 && !check)
 		cli_error(
 		    "%d more mistakes: merge --check -cs %s tells them all", n - 1, calspec_path);

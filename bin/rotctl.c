@@ -141,7 +141,8 @@ static bool read_request(const char *const *args, struct rot_request *q)
 	return watch;
 }
 
-static struct rot_options read_ports(void)
+/* nobody: what is said first where a rotctl that has the ports would have been asked. */
+static struct rot_options read_ports(const char *nobody)
 {
 	struct rot_options o = {.setup = setup,
 	    .state = keep_path,
@@ -155,7 +156,11 @@ static struct rot_options read_ports(void)
 
 	if (!motor || !encoder)
 		cli_die(EXIT_USAGE,
-		    "which ports? --motor=DEV and --encoder=DEV, or both in /etc/fyke.conf");
+		    "%swhich ports? --motor=DEV and --encoder=DEV, or both in /etc/fyke.conf",
+		    nobody);
+	if (strcmp(motor, encoder) == 0)
+		cli_die(EXIT_USAGE, "--motor and --encoder are both %.200s: two ports are needed",
+		    motor);
 	if (tty_name(motor, &o.motor, why) < 0 || tty_name(encoder, &o.encoder, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
 	o.motor.baud = o.encoder.baud = 9600;
@@ -202,9 +207,9 @@ static enum cli_exit status_of_file(const char *who)
 	return EXIT_SYSTEM;
 }
 
-static struct rotserve *new_server(enum rot_end *taken)
+static struct rotserve *new_server(const char *nobody, enum rot_end *taken)
 {
-	struct rot_options o = read_ports();
+	struct rot_options o = read_ports(nobody);
 	struct rotserve *h = rotserve_new(&o, *cli_name() ? cli_name() : "bolocam", &calls);
 	if (!h)
 		cli_die(EXIT_SYSTEM, "no memory");
@@ -217,7 +222,7 @@ static enum cli_exit do_here(const struct rot_request *q)
 	enum rot_state state = ROT_UNKNOWN;
 	char who[64], ready[NET_TEXT], why[NET_WHY];
 	enum rot_end end;
-	struct rotserve *h = new_server(&end);
+	struct rotserve *h = new_server("no rotctl watch runs here: ", &end);
 
 	if (end != ROT_DONE) {
 		enum cli_exit refused = q->verb == ROT_STATUS
@@ -249,7 +254,7 @@ static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 	char ready[NET_TEXT], why[NET_WHY];
 	struct net_spec at;
 	enum rot_end end;
-	struct rotserve *h = new_server(&end);
+	struct rotserve *h = new_server("", &end);
 
 	program.tally = &tally; /* a single command tells its end in words */
 	if (end != ROT_DONE)

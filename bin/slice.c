@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cli.h"
 #include "base/tim.h"
@@ -42,6 +43,14 @@ static void show(const struct obs *x)
 	    x->open ? "open" : "");
 }
 
+static void need_folder(void)
+{
+	struct stat st;
+
+	if (stat(out, &st) < 0 || !S_ISDIR(st.st_mode))
+		cli_die(EXIT_SYSTEM, "-o %s: no such folder: make it first", out);
+}
+
 static enum cli_exit cut(struct obs_hours *o, const struct obs *x)
 {
 	char path[4096];
@@ -72,6 +81,8 @@ int main(int argc, char **argv)
 
 	if (!out && !list)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where do the slices go? (or --list)");
+	if (!list)
+		need_folder();
 	if (margin % TIM_S != 0)
 		cli_die(EXIT_USAGE, "--margin: whole seconds, so that slices begin on one");
 	if (!o)
@@ -88,11 +99,12 @@ int main(int argc, char **argv)
 		if (only >= 0 && found[i].number != only)
 			continue;
 		any = true;
+		tally.in++;
 		if (list) {
 			show(&found[i]);
+			tally.out++;
 			continue;
 		}
-		tally.in++;
 		enum cli_exit got = cut(o, &found[i]);
 		code = got > code ? got : code;
 		cli_tick();

@@ -16,6 +16,7 @@ exits 0 "in us, where the kernel counts those" -- kernel 0 0x1 -3000
 like out 'offset -0.003000 s' "is read so"
 exits 1 "a clock that nobody sets" -- kernel 5 0x40 0
 like err 'not synchronised: start chrony' "is refused"
+like out '^this machine: not synchronised, offset not known, by the kernel' "without the offset, which means nothing then"
 exits 1 "UNSYNC alone" -- kernel 0 0x2040 0
 exits 1 "an offset above 50 ms" -- kernel 0 0x2001 60000000
 like err 'off by \+0.060000 s, more than --max=50ms' "is told"

@@ -840,8 +840,8 @@ int mergeday_finish(struct mergeday *d)
 	for (int m = d->from; m <= d->to; m++)
 		any |= has_raw(d, m);
 	if (!any)
-		say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files: nothing is merged",
-		    d->from, d->o.end);
+		say(d, MERGEDAY_WARN, "minutes %04d to %04d: no raw files in %s: nothing is merged",
+		    d->from, d->o.end, d->o.raw);
 	return d->o.report ? write_report(d) : 0;
 }
 
