@@ -136,6 +136,9 @@ like bash.txt "root/opt/fyke/lib/fyke/seq/xbin" "on a terminal too, where .bashr
 is "$(ls tidy)" "" "and nothing is left behind"
 seqd_on; d=$pid
 is "$("$bin/seqterm" xbin 2 2>&1 | grep -c '^\[NOTE\]: DRV_SUCCESS: All parameters accepted')" 1 "seqterm xbin 2"
+ok "seqterm --help" -- "$bin/seqterm" --help
+like out '^usage: seqterm \[COMMAND' "tells how it is used"
+exits 2 "an option that it does not have" -- "$bin/seqterm" -x
 share=$tmp/root/opt/fyke/share/fyke/seq
 n=$(files)
 ok "the example script" -- env PATH="$bin:$PATH" "$share/focus-series" 0.01
