@@ -234,6 +234,10 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 		return NULL;
 	}
 	set_up(d);
+	if (!d->live && o->end < 0)
+		say(d, MERGEDAY_NOTE,
+		    "a day of the past without -nend: more is waited for until Ctrl-C, or the file "
+		    "of minute 1439");
 	return d;
 }
 
