@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cli.h"
 #include "base/tim.h"
@@ -43,14 +42,6 @@ static void show(const struct obs *x)
 	    x->open ? "open" : "");
 }
 
-static void need_folder(void)
-{
-	struct stat st;
-
-	if (stat(out, &st) < 0 || !S_ISDIR(st.st_mode))
-		cli_die(EXIT_SYSTEM, "-o %s: no such folder: make it first", out);
-}
-
 static enum cli_exit cut(struct obs_hours *o, const struct obs *x)
 {
 	char path[4096];
@@ -82,7 +73,7 @@ int main(int argc, char **argv)
 	if (!out && !list)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where do the slices go? (or --list)");
 	if (!list)
-		need_folder();
+		cli_need_folder("-o", out);
 	if (margin % TIM_S != 0)
 		cli_die(EXIT_USAGE, "--margin: whole seconds, so that slices begin on one");
 	if (!o)
@@ -114,7 +105,8 @@ int main(int argc, char **argv)
 			cli_error(
 			    "no observation %lld in these hours: see --list", (long long)only);
 		else
-			cli_error("no observations in these hours");
+			cli_error("no observations in these hours: obsnumber and source_name, from "
+				  "writelog's sources, are empty");
 		code = EXIT_DATA;
 	} else if (cli_stopping() && !list && code == EXIT_DONE && tally.in < (uint64_t)n)
 		code = EXIT_CTRL_C;

@@ -113,5 +113,7 @@ int main(int argc, char **argv)
 		set_calspec();
 	set_day();
 	das.format = (int)format;
+	cli_need_folder("--raw", das.raw);
+	cli_need_folder("--header", das.header);
 	return cli_end(das.raw ? check_das() : check_machine());
 }

@@ -17,7 +17,7 @@ echo nonsense >bad.nc; exits 1 "a file that is no hour" -- slice -o sl bad.nc
 head -c 100000 $a >cut.nc; exits 1 "one that is cut" -- slice -o sl cut.nc
 exits 1 "the same hour twice" -- slice --list $a $a
 exits 3 "a folder that is not there" -- slice -o nowhere $a
-like err 'slice: -o nowhere: no such folder: make it first' "is told"
+like err 'slice: -o nowhere: no such folder$' "is told"
 is "$(wc -l <err)" 1 "once"
 exits 1 "an observation that is not there" -- slice -o sl --obs=99 $a $b
 

@@ -754,6 +754,14 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 
 /* ---- input and output ---- */
 
+void cli_need_folder(const char *of, const char *path)
+{
+	struct stat st;
+
+	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+		cli_die(EXIT_SYSTEM, "%s %s: no such folder", of, path);
+}
+
 int cli_open_input(const char *path)
 {
 	if (!path || strcmp(path, "-") == 0) {

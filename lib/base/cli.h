@@ -133,6 +133,9 @@ void cli_passing(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
 char *cli_safe(char *buf, size_t size, const char *text, size_t n);
 
+/* Dies when path is no folder; of: its option, "-o". NULL is no path. */
+void cli_need_folder(const char *of, const char *path);
+
 /* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
 int cli_open_input(const char *path);
 
