@@ -29,7 +29,7 @@ static struct cli_list tag_list;
 static const struct cli_option options[] = {
     {"port", 'p', CLI_STR, &device, "DEV", "the serial port (links are followed)", 0, 0},
     {"usb", 'u', CLI_STR, &usb, "VID:PID[:SERIAL]", "the port of this USB device", 0, 0},
-    {"file", 'f', CLI_STR, &file, "FILE", "take answers from FILE, ask nobody", 0, 0},
+    {"file", 'f', CLI_STR, &file, "FILE", "read a captured log, not a port", 0, 0},
     {"baud", 0, CLI_INT, &baud, "N", "bits a second (115200)", 50, 4000000},
     {"every", 0, CLI_TIME, &every, "TIME", "period (10s)", 10 * TIM_MS, TIM_DAY},
     {"count", 'n', CLI_INT, &count, "N", "stop after N readings", 0, 0},
@@ -119,6 +119,14 @@ static void emit(const struct bme680 *v)
 		cli_error("standard output: %s", strerror(errno));
 }
 
+static void tell(const char *what)
+{
+	if (file)
+		cli_warn("%s: answer %llu: %s", file, (unsigned long long)tally.in, what);
+	else
+		cli_warn("%s: %s", tty.path, what);
+}
+
 /* Trouble is worth a line when it begins or changes, and when it is over. */
 static void report(enum bme680_answer a)
 {
@@ -126,7 +134,7 @@ static void report(enum bme680_answer a)
 		cli_note("good answers again; lost: %llu reading%s", (unsigned long long)since,
 		    since == 1 ? "" : "s");
 	else if (a != BME680_OK && a != trouble && a != BME680_LOST)
-		cli_warn("%s: %s", file ? file : tty.path, bme680_text(a));
+		tell(bme680_text(a));
 	trouble = a;
 }
 

@@ -40,22 +40,14 @@ static const struct cli_program program = {
 
 static struct hvset_want want[HVSET_WANTS];
 static int nwants;
-static bool line_shown;
 
 /* ---- what it says ---- */
-
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
 
 static void say(enum hvset_tone tone, const char *text)
 {
 	char safe[1024];
 
-	clear_line();
+	cli_passing(NULL);
 	cli_safe(safe, sizeof safe, text, strlen(text));
 	switch (tone) {
 	case HVSET_RESULT:
@@ -76,9 +68,7 @@ static void say(enum hvset_tone tone, const char *text)
 
 static void progress(const char *text)
 {
-	clear_line();
-	dprintf(STDERR_FILENO, "%.100s", text);
-	line_shown = true;
+	cli_passing("%.100s", text);
 }
 
 /* ---- what is wanted ---- */
@@ -180,7 +170,7 @@ int main(int argc, char **argv)
 	if (!h.ask)
 		cli_die(EXIT_SYSTEM, "no memory");
 	enum hvset_end end = work(&h);
-	clear_line();
+	cli_passing(NULL);
 	if (end == HVSET_STOPPED)
 		cli_warn("stopped: the supply goes on as it was told so far");
 	hvask_free(h.ask);

@@ -186,6 +186,12 @@ static enum query_kind what_server(void)
 	return influx_is_victoria(influx) ? QUERY_VICTORIA : QUERY_V1;
 }
 
+static void tell_nothing(void)
+{
+	cli_warn("no rows of '%s'%s in that time", measurement,
+	    tags.n + fields.n > 0 ? " with these tags and fields" : "");
+}
+
 /* InfluxDB 1 answers in CSV with nothing at all where JSON would say "database not found". */
 static enum cli_exit why_nothing(const char *path)
 {
@@ -194,7 +200,7 @@ static enum cli_exit why_nothing(const char *path)
 	(void)request(path, NULL, NULL, "application/json", keep_head, &h);
 	const char *error = strstr(h.text, "\"error\":\"");
 	if (!error) {
-		cli_warn("no rows of '%s' in that time", measurement);
+		tell_nothing();
 		return EXIT_DONE;
 	}
 	char safe[1024];
@@ -241,7 +247,7 @@ static enum cli_exit run(void)
 	} else if (tally.in == 0 && kind == QUERY_V1) {
 		code = why_nothing(path);
 	} else if (tally.in == 0) {
-		cli_warn("no rows of '%s' in that time", measurement);
+		tell_nothing();
 	}
 	query_reader_free(reader);
 	free(q);

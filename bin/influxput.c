@@ -150,7 +150,7 @@ static void tell(void *ctx, enum feed_event event, const char *why, const char *
 static void tell_bad(void *ctx, const char *why, const char *line, size_t n)
 {
 	(void)ctx;
-	tell_refused("line", why, line, n);
+	tell_refused("refused here", why, line, n);
 }
 
 /* ---- lines in ---- */

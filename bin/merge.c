@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cli.h"
 #include "base/tim.h"
@@ -76,13 +75,16 @@ static void say(void *ctx, enum mergeday_level level, const char *text)
 static struct calspec *load_calspec(void)
 {
 	struct cal_mistake bad[CAL_MISTAKES];
+	char text[4096 + CAL_WHY];
 	int n;
 
+	if (!calspec_path && calspec_bolocam(text, sizeof text))
+		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec? (Bolocam's is %s)", text);
 	if (!calspec_path)
-		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec? (etc/bolocam.cal)");
+		cli_die(EXIT_USAGE, "-cs FILE is missing: which calspec?");
 	struct calspec *c = calspec_load(calspec_path, bad, &n);
 	for (int i = 0; i < n && (check || i == 0); i++)
-		cli_error("%s:%d: %s", calspec_path, bad[i].line, bad[i].why);
+		cli_error("%s", calspec_mistake(calspec_path, &bad[i], text, sizeof text));
 	if (n > 1 && !check)
 		cli_error(
 		    "%d more mistakes: merge --check -cs %s tells them all", n - 1, calspec_path);
@@ -106,14 +108,6 @@ static int64_t day_of(const char *text)
 	cli_die(EXIT_USAGE, "--utc=%s: not a day (20050621)", text);
 }
 
-static void need_folder(const char *option, const char *path)
-{
-	struct stat st;
-
-	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
-		cli_die(EXIT_SYSTEM, "-%s %s: no such folder", option, path);
-}
-
 static void check_options(void)
 {
 	if (ff < 0)
@@ -125,10 +119,10 @@ static void check_options(void)
 		    (long long)nend);
 	if (final && strcmp(final, "nc4") != 0)
 		cli_die(EXIT_USAGE, "--final=%s: only nc4", final);
-	need_folder("r", raw);
-	need_folder("h", header);
-	need_folder("e", enc);
-	need_folder("-out", out);
+	cli_need_folder("-r", raw);
+	cli_need_folder("-h", header);
+	cli_need_folder("-e", enc);
+	cli_need_folder("--out", out);
 }
 
 static void count(const struct mergeday *d)

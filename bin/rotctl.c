@@ -62,26 +62,18 @@ static struct cli_program program = {.name = "rotctl",
 
 static struct net_spec control;
 static char keep_path[ROTKEEP_PATH];
-static bool line_shown;
 
 /* ---- what it says ---- */
 
-static void clear_line(void)
-{
-	if (line_shown)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	line_shown = false;
-}
-
 static void audit(const char *text, const char *why)
 {
-	clear_line();
+	cli_passing(NULL);
 	cli_audit(text, why);
 }
 
 static void note(const char *text)
 {
-	clear_line();
+	cli_passing(NULL);
 	cli_note("%s", text);
 }
 
@@ -93,10 +85,7 @@ static void out(const char *text)
 
 static void progress(const char *text)
 {
-	if (!isatty(STDERR_FILENO))
-		return;
-	dprintf(STDERR_FILENO, "\r\033[Krotctl: %.100s", text);
-	line_shown = true;
+	cli_passing("rotctl: %.100s", text);
 }
 
 static void interrupted(void)
@@ -152,7 +141,8 @@ static bool read_request(const char *const *args, struct rot_request *q)
 	return watch;
 }
 
-static struct rot_options read_ports(void)
+/* nobody: what is said first where a rotctl that has the ports would have been asked. */
+static struct rot_options read_ports(const char *nobody)
 {
 	struct rot_options o = {.setup = setup,
 	    .state = keep_path,
@@ -166,7 +156,11 @@ static struct rot_options read_ports(void)
 
 	if (!motor || !encoder)
 		cli_die(EXIT_USAGE,
-		    "which ports? --motor=DEV and --encoder=DEV, or both in /etc/fyke.conf");
+		    "%swhich ports? --motor=DEV and --encoder=DEV, or both in /etc/fyke.conf",
+		    nobody);
+	if (strcmp(motor, encoder) == 0)
+		cli_die(EXIT_USAGE, "--motor and --encoder are both %.200s: two ports are needed",
+		    motor);
 	if (tty_name(motor, &o.motor, why) < 0 || tty_name(encoder, &o.encoder, why) < 0)
 		cli_die(EXIT_USAGE, "%s", why);
 	o.motor.baud = o.encoder.baud = 9600;
@@ -191,7 +185,7 @@ static enum cli_exit end_of(
 	    [ROT_NO_POWER] = EXIT_REFUSED,
 	    [ROT_FAULT] = EXIT_DATA};
 
-	clear_line();
+	cli_passing(NULL);
 	if (verb == ROT_STATUS && end == ROT_DONE)
 		return of_state[state];
 	if (end == ROT_DONE)
@@ -213,9 +207,9 @@ static enum cli_exit status_of_file(const char *who)
 	return EXIT_SYSTEM;
 }
 
-static struct rotserve *new_server(enum rot_end *taken)
+static struct rotserve *new_server(const char *nobody, enum rot_end *taken)
 {
-	struct rot_options o = read_ports();
+	struct rot_options o = read_ports(nobody);
 	struct rotserve *h = rotserve_new(&o, *cli_name() ? cli_name() : "bolocam", &calls);
 	if (!h)
 		cli_die(EXIT_SYSTEM, "no memory");
@@ -228,7 +222,7 @@ static enum cli_exit do_here(const struct rot_request *q)
 	enum rot_state state = ROT_UNKNOWN;
 	char who[64], ready[NET_TEXT], why[NET_WHY];
 	enum rot_end end;
-	struct rotserve *h = new_server(&end);
+	struct rotserve *h = new_server("no rotctl watch runs here: ", &end);
 
 	if (end != ROT_DONE) {
 		enum cli_exit refused = q->verb == ROT_STATUS
@@ -260,7 +254,7 @@ static enum cli_exit watch(const struct rot_request *q, bool has_pa)
 	char ready[NET_TEXT], why[NET_WHY];
 	struct net_spec at;
 	enum rot_end end;
-	struct rotserve *h = new_server(&end);
+	struct rotserve *h = new_server("", &end);
 
 	program.tally = &tally; /* a single command tells its end in words */
 	if (end != ROT_DONE)

@@ -61,30 +61,21 @@ static enum cli_exit setup_end;
 
 /* ---- progress ---- */
 
-static void clear_progress(void)
-{
-	if (shown_at)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	shown_at = 0;
-}
-
 static void progress(const char *name, size_t got, size_t all)
 {
 	int64_t now = tim_mono();
 
 	cli_tick();
-	if (!isatty(STDERR_FILENO) || now - shown_at < SHOW_EVERY)
+	if (now - shown_at < SHOW_EVERY)
 		return;
 	shown_at = now;
 	if (!name)
-		dprintf(STDERR_FILENO,
-		    "\r\033[K%lld of %lld: waiting for a trigger, %.0f of %.0f s",
+		cli_passing("%lld of %lld: waiting for a trigger, %.0f of %.0f s",
 		    (long long)tally.out + 1, (long long)events,
 		    (double)(now - waiting_since) / 1e9, (double)timeout / 1e9);
 	else
-		dprintf(STDERR_FILENO, "\r\033[K%lld of %lld: %s, %.1f of %.1f MB",
-		    (long long)tally.out + 1, (long long)events, name, (double)got / 1e6,
-		    (double)all / 1e6);
+		cli_passing("%lld of %lld: %s, %.1f of %.1f MB", (long long)tally.out + 1,
+		    (long long)events, name, (double)got / 1e6, (double)all / 1e6);
 }
 
 /* ---- ends ---- */
@@ -102,7 +93,7 @@ static enum cli_exit failed(const char *why)
 {
 	int error = errno;
 
-	clear_progress();
+	cli_passing(NULL);
 	if (error == EINTR)
 		cli_warn("stopped after %llu of %lld acquisitions", (unsigned long long)tally.out,
 		    (long long)events);
@@ -246,7 +237,7 @@ static enum cli_exit acquire(void)
 	if (got < 0)
 		return failed(scope.why);
 	if (got == 0) {
-		clear_progress();
+		cli_passing(NULL);
 		tally.also[ALSO_NONE].n++;
 		cli_error("no trigger in %s: acquisition %lld of %lld did not happen",
 		    tim_span(timeout, span), (long long)set.number, (long long)events);
@@ -265,7 +256,7 @@ static enum cli_exit acquire(void)
 	tally.also[ALSO_TRIGGERS].n += l->segments;
 	if (!cut)
 		return EXIT_DONE;
-	clear_progress();
+	cli_passing(NULL);
 	cli_error("only %zu of %zu segments came in %s: these are stored", l->segments, l->wanted,
 	    tim_span(timeout, span));
 	return EXIT_SYSTEM;
@@ -291,7 +282,7 @@ int main(int argc, char **argv)
 		code = acquire();
 		cli_tick();
 	}
-	clear_progress();
+	cli_passing(NULL);
 	if (nc && wave_nc_close(nc) < 0)
 		code = failed(wave_nc_why(nc));
 	wave_nc_free(nc);

@@ -36,16 +36,9 @@ static struct cli_program program = {.name = "seqcmd",
     .numbers = true,
     .prints = true};
 
-static bool aborting, counting; /* a countdown is on the screen */
+static bool aborting;
 
 /* ---- what it says ---- */
-
-static void clear_line(void)
-{
-	if (counting)
-		(void)!write(STDERR_FILENO, "\r\033[K", 4);
-	counting = false;
-}
 
 /* To the Talker; its absence is told once, and changes nothing. */
 static void talk(enum code_tag tag, const char *text)
@@ -61,7 +54,7 @@ static void conclude(enum code_tag tag, unsigned code, const char *call, const c
 
 	code_shape(tag, code, call, text, shape, sizeof shape);
 	cli_safe(safe, sizeof safe, shape, strlen(shape));
-	clear_line();
+	cli_passing(NULL);
 	dprintf(STDERR_FILENO, "[%s]: %s\n", code_tag_name(tag), safe);
 	talk(tag, shape);
 }
@@ -73,31 +66,23 @@ static int give_up(const char *why)
 	return EXIT_SYSTEM;
 }
 
-static void countdown(const char *text)
-{
-	if (!isatty(STDERR_FILENO))
-		return;
-	dprintf(STDERR_FILENO, "\r\033[K%.70s s", text);
-	counting = true;
-}
-
 static void progress(void *ctx, const char *text)
 {
 	const struct verb *v = ctx;
-	char safe[ASK_LINE];
+	char safe[ASK_LINE], count[ASK_COUNTDOWN];
 	bool asked = v->id == VERB_STATUS || v->id == VERB_HELP;
 
 	cli_safe(safe, sizeof safe, text, strlen(text));
 	if (debug)
 		talk(CODE_DEBUG, text);
-	if (strncmp(text, "integrating ", 12) == 0) {
-		countdown(safe);
+	if (ask_countdown(text, count)) {
+		cli_passing("%s", count);
 		if (!aborting)
 			cli_second_interrupt(
 			    "\nseqcmd: left: the camera goes on integrating\n", false);
 		return;
 	}
-	clear_line();
+	cli_passing(NULL);
 	if (strncmp(text, "saved ", 6) == 0) {
 		/* Names are what standard output is for; they go out as they are. */
 		puts(text + 6);
@@ -120,7 +105,7 @@ static void abort_exposure(void)
 	char said[ASK_WHY], safe[ASK_LINE];
 
 	aborting = true;
-	clear_line();
+	cli_passing(NULL);
 	dprintf(STDERR_FILENO, "seqcmd: aborting, shutter closing\n");
 	cli_second_interrupt(
 	    "\nseqcmd: left without seqd's word: the camera may still be exposing\n", false);
@@ -209,7 +194,7 @@ static int leave(const struct verb *v)
 {
 	if (!cli_draining())
 		return EXIT_CTRL_C;
-	clear_line();
+	cli_passing(NULL);
 	cli_warn("left without the answer%s",
 	    v->options & VERB_F ? ": the exposure goes on, and abort would end it" : "");
 	return EXIT_SYSTEM;

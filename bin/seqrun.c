@@ -49,6 +49,13 @@ static void bad_line(void *ctx, int number, unsigned code, const char *why)
 	    cli_safe(safe, sizeof safe, why, strlen(why)));
 }
 
+static void stop_if(int bad, const char *path)
+{
+	if (bad > 0)
+		cli_die(EXIT_USAGE, "%s: %d line%s wrong: nothing was done", path, bad,
+		    bad > 1 ? "s are" : " is");
+}
+
 /* The script as text; the caller frees. */
 static char *read_all(const char *path, size_t *n)
 {
@@ -69,17 +76,21 @@ static char *read_all(const char *path, size_t *n)
 /* What the script's lines bring. */
 static void progress(void *ctx, const char *text)
 {
-	char safe[ASK_LINE];
+	char safe[ASK_LINE], count[ASK_COUNTDOWN];
 
 	(void)ctx;
+	if (ask_countdown(text, count)) {
+		cli_passing("%s", count);
+		return;
+	}
+	cli_passing(NULL);
 	if (strncmp(text, "saved ", 6) == 0) {
 		puts(text + 6);
 		(void)fflush(stdout);
 		snprintf(images++ ? last : first, sizeof last, "%s", text + 6);
 		if (images == 1)
 			strcpy(last, first);
-	} else if (strncmp(text, "integrating", 11) != 0 && strncmp(text, "waiting", 7) != 0 &&
-	    strcmp(text, "beep") != 0) {
+	} else if (strncmp(text, "waiting", 7) != 0 && strcmp(text, "beep") != 0) {
 		cli_note("%s", cli_safe(safe, sizeof safe, text, strlen(text)));
 	}
 }
@@ -95,6 +106,7 @@ static bool go_on(void *ctx)
 	if (!cli_stopping() || aborting)
 		return true;
 	aborting = true;
+	cli_passing(NULL);
 	dprintf(STDERR_FILENO, "seqrun: aborting, shutter closing\n");
 	if (ask_abort(&to, said) != 0)
 		dprintf(STDERR_FILENO, "seqrun: %s. Ctrl-C again leaves\n", said);
@@ -111,10 +123,14 @@ static bool do_line(const char *line, struct ask_final *f, void (*show)(void *, 
 
 static struct script_plan plan = {.tint = 1, .mult = 1};
 
-/* What the plan needs of it. */
+static struct script_camera camera;
+
+/* What the checks and the plan need of it. */
 static void note_status(void *ctx, const char *text)
 {
 	(void)ctx;
+	if (strncmp(text, "status ", 7) == 0)
+		script_camera_hear(&camera, text + 7);
 	(void)sscanf(text, "status tint=%lf", &plan.tint);
 	(void)sscanf(text, "status mult=%d", &plan.mult);
 	(void)sscanf(text, "status readout=%lf", &plan.readout);
@@ -223,20 +239,20 @@ int main(int argc, char **argv)
 	int bad = script_parse(&s, text, n, (int)from, bad_line, (void *)(uintptr_t)path);
 	if (bad < 0)
 		cli_die(EXIT_USAGE, "%s: more than %d lines", path, SCRIPT_LINES);
-	if (bad > 0)
-		cli_die(EXIT_USAGE, "%s: %d line%s wrong: nothing was done", path, bad,
-		    bad > 1 ? "s are" : " is");
+	stop_if(bad, path);
 	if (s.n == 0 && from > 1)
 		cli_die(EXIT_USAGE, "%s: --from=%d: there is no command from there on", path,
 		    (int)from);
 	/* A dry run's plan is better with a server, and needs none. */
 	if (dry && to.timeout > TIM_S)
 		to.timeout = TIM_S;
+	script_camera_unknown(&camera);
 	bool there = ask_open(&a, &to) == 0;
 	if (!there && !dry)
 		cli_die(EXIT_SYSTEM, "%s Nothing was done.", a.why);
 	if (there && !do_line("status", &f, note_status) && !dry)
 		cli_die(EXIT_SYSTEM, "%s. Nothing was done.", a.why);
+	stop_if(script_check(&s, &camera, bad_line, (void *)(uintptr_t)path), path);
 	tell_plan(&s);
 	if (!dry) {
 		int64_t begun = tim_mono();

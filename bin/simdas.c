@@ -33,7 +33,7 @@ static struct tally tally = {.unit = "files", .lost = {{"missing", 0}}, .also = 
 
 static const struct cli_option options[] = {
     {"output", 'o', CLI_STR, &out, "DIR", "the folder of the days' folders (must exist)", 0, 0},
-    {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z)", 0, 0},
+    {"utc", 0, CLI_STR, &start_text, "TIME", "first minute (2005-06-21T08:00:00Z), or now", 0, 0},
     {"minutes", 'n', CLI_INT, &minutes, "N", "how many minutes (60)", 1, 100000},
     {"seed", 0, CLI_INT, &seed, "N", "which night; simtel with the same one sees the same sky", 0,
 	0},
@@ -58,7 +58,7 @@ static const struct cli_program program = {.name = "simdas",
     .tally = &tally};
 
 static struct night *night;
-static int64_t start;
+static int64_t start, begun; /* begun: by tim_mono */
 static uint64_t noise_seed;
 static uint8_t *file;       /* header and frames of one minute */
 static double *true_values; /* TRUTH for each frame */
@@ -171,7 +171,7 @@ static void write_some(int fd, const char *path, const void *bytes, size_t n)
 }
 
 /* At a speed, the file grows second by second as the real one's does. */
-static void write_minute(int64_t m, size_t n, int64_t mono0)
+static void write_minute(int64_t m, size_t n)
 {
 	char path[4096];
 
@@ -186,7 +186,7 @@ static void write_minute(int64_t m, size_t n, int64_t mono0)
 	for (size_t at = 0; at < n; piece = RATE * FRAME) {
 		size_t k = n - at < piece ? n - at : piece;
 		double due = 60.0 * (double)m + (double)(at / (RATE * FRAME)) + 1;
-		if (speed > 0 && tim_sleep_until(mono0 + (int64_t)(due / speed * 1e9)) < 0 &&
+		if (speed > 0 && tim_sleep_until(begun + (int64_t)(due / speed * 1e9)) < 0 &&
 		    cli_stopping())
 			break;
 		write_some(fd, path, file + at, k);
@@ -213,7 +213,7 @@ static void write_truth(int64_t m, int n)
 		cli_die(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
-static void do_minute(int64_t m, int64_t mono0)
+static void do_minute(int64_t m)
 {
 	int64_t day_minute = start / TIM_MIN + m;
 	int n = make_minute(m);
@@ -231,7 +231,7 @@ static void do_minute(int64_t m, int64_t mono0)
 	if (night_listed(missing, day_minute))
 		tally.lost[0].n++;
 	else
-		write_minute(m, size, mono0);
+		write_minute(m, size);
 }
 
 static void check_options(void)
@@ -240,9 +240,9 @@ static void check_options(void)
 
 	if (!out)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where do the days' folders stand?");
-	if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0)
-		cli_die(
-		    EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z)", start_text);
+	if (night_start(start_text, &start, &begun, &speed) < 0)
+		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z), nor now",
+		    start_text);
 	if (strcmp(order, "big") != 0 && strcmp(order, "little") != 0)
 		cli_die(EXIT_USAGE, "--order=%s: big or little", order);
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -268,11 +268,10 @@ int main(int argc, char **argv)
 	if (!night || !file || !true_values)
 		cli_die(EXIT_SYSTEM, "out of memory");
 
-	int64_t mono0 = tim_mono();
 	for (int pass = 0; pass < 2; pass++)
 		for (int64_t m = 0; m < minutes && !cli_stopping(); m++)
 			if (night_listed(late, start / TIM_MIN + m) == (pass == 1)) {
-				do_minute(m, mono0);
+				do_minute(m);
 				cli_tick();
 			}
 	night_free(night);

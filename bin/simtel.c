@@ -166,29 +166,15 @@ static void write_rpc(int64_t m)
 	write_file(path, records, sizeof records);
 }
 
-/* With --utc=now the night's time is the real one. */
-static void set_clock(void)
-{
-	int64_t now = tim_now();
-
-	begun = tim_mono();
-	if (!strcmp(start_text, "now")) {
-		start = now - now % TIM_MIN;
-		begun -= now - start;
-		speed = speed > 0 ? speed : 1;
-	} else if (tim_parse(start_text, &start) < 0 || start % TIM_MIN != 0 || start < 0) {
-		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z), nor now",
-		    start_text);
-	}
-}
-
 static void check_options(void)
 {
 	const char *lists[] = {missing, shortened, stale, late, enc_missing};
 
 	if (!out)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where does the pointing log stand?");
-	set_clock();
+	if (night_start(start_text, &start, &begun, &speed) < 0)
+		cli_die(EXIT_USAGE, "--utc=%s: not a whole minute (2005-06-21T08:00:00Z), nor now",
+		    start_text);
 	if (speed <= 0 && (serve.stream[0] || serve.stream[1] || serve.stream[2] || serve.rpc))
 		cli_die(EXIT_USAGE, "a service needs time to pass: --speed=1, or --utc=now");
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

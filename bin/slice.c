@@ -72,6 +72,8 @@ int main(int argc, char **argv)
 
 	if (!out && !list)
 		cli_die(EXIT_USAGE, "-o DIR is missing: where do the slices go? (or --list)");
+	if (!list)
+		cli_need_folder("-o", out);
 	if (margin % TIM_S != 0)
 		cli_die(EXIT_USAGE, "--margin: whole seconds, so that slices begin on one");
 	if (!o)
@@ -88,11 +90,12 @@ int main(int argc, char **argv)
 		if (only >= 0 && found[i].number != only)
 			continue;
 		any = true;
+		tally.in++;
 		if (list) {
 			show(&found[i]);
+			tally.out++;
 			continue;
 		}
-		tally.in++;
 		enum cli_exit got = cut(o, &found[i]);
 		code = got > code ? got : code;
 		cli_tick();
@@ -102,7 +105,8 @@ int main(int argc, char **argv)
 			cli_error(
 			    "no observation %lld in these hours: see --list", (long long)only);
 		else
-			cli_error("no observations in these hours");
+			cli_error("no observations in these hours: obsnumber and source_name, from "
+				  "writelog's sources, are empty");
 		code = EXIT_DATA;
 	} else if (cli_stopping() && !list && code == EXIT_DONE && tally.in < (uint64_t)n)
 		code = EXIT_CTRL_C;

@@ -6,11 +6,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cli.h"
-#include "base/io.h"
 #include "base/tim.h"
+#include "sky/calspec.h"
 #include "sky/timecheck.h"
 
 static int64_t max = 50 * TIM_MS;
@@ -43,14 +42,14 @@ static enum cli_exit check_machine(void)
 	if (timecheck_machine(&m) < 0)
 		cli_die(
 		    EXIT_SYSTEM, "the kernel does not tell its clock's state: %s", strerror(errno));
-	printf("this machine: %s, offset %+.6f s, by %s\n",
-	    m.synchronised ? "synchronised" : "not synchronised", m.offset,
-	    m.chrony ? "chrony" : "the kernel");
+	const char *who = m.chrony ? "chrony" : "the kernel";
 	if (!m.synchronised) {
+		printf("this machine: not synchronised, offset not known, by %s\n", who);
 		cli_error("this machine's clock is not synchronised: start chrony (or another NTP "
 			  "client) and wait for it");
 		return EXIT_DATA;
 	}
+	printf("this machine: synchronised, offset %+.6f s, by %s\n", m.offset, who);
 	if (m.chrony && !m.chrony_good) {
 		cli_error("chrony does not call its state normal: see chronyc tracking");
 		return EXIT_DATA;
@@ -81,15 +80,12 @@ static enum cli_exit check_das(void)
 	return EXIT_DATA;
 }
 
-/* Bolocam's calspec as it came with the program. */
 static void set_calspec(void)
 {
 	static char path[4096];
-	static const char *const places[] = {"../share/fyke/bolocam.cal", "../../etc/bolocam.cal"};
 
-	for (size_t i = 0; i < 2 && !das.calspec; i++)
-		if (io_beside(places[i], path, sizeof path) == 0 && access(path, R_OK) == 0)
-			das.calspec = path;
+	if (!das.calspec)
+		das.calspec = calspec_bolocam(path, sizeof path);
 	if (!das.calspec)
 		cli_die(EXIT_USAGE, "--cs=FILE is missing: which calspec? (etc/bolocam.cal)");
 }
@@ -117,5 +113,7 @@ int main(int argc, char **argv)
 		set_calspec();
 	set_day();
 	das.format = (int)format;
+	cli_need_folder("--raw", das.raw);
+	cli_need_folder("--header", das.header);
 	return cli_end(das.raw ? check_das() : check_machine());
 }

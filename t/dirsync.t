@@ -35,7 +35,7 @@ is "$(field in st.json) $(field out st.json) $(field held st.json)" "8 8 0" "eig
 is "$(parts dst)" 0 "no temporary names"
 before=$(find dst -type f -printf '%i %p\n' | sort)
 ok "once more" -- once src dst
-like err '0 files in, 0 out, 0 lost; already there 8, not ordinary 4' "nothing is copied twice"
+like err '0 files in, 0 out, 0 lost; already there 8, left out 4' "nothing is copied twice"
 is "$(find dst -type f -printf '%i %p\n' | sort)" "$before" "or touched"
 rm dst/nothing; echo damaged >dst/20050621/raw_050621_0482.bin
 ok "what is missing or differs" -- once src dst

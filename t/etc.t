@@ -19,7 +19,7 @@ for program in gasread hvmon influxput; do
 	printf '#!/bin/sh\necho %s "$@" >>%s\n' "$program" "$tmp/called" >"played/$program"
 	chmod +x "played/$program"
 done
-sed -n 's/^#\([0-9*].*\)/\1/p; /^[0-9*]/p' "$top/etc/crontab.example" >crontab
+sed 's/^@reboot /0 0 * * * /' "$top/etc/crontab.example" | sed -n 's/^#\([0-9*].*\)/\1/p; /^[0-9*]/p' >crontab
 ok "the crontab has lines" -- test "$(wc -l <crontab)" -ge 4
 while read -r line; do
 	like_time=$(echo "$line" | grep -cE '^([0-9*/,-]+ +){5}fyke +[a-z]')

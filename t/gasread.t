@@ -29,7 +29,7 @@ is "$(grep -Ec '^gas temperature=29[0-9]\.[0-9]+,pressure=[0-9]+\.0,humidity=4[0
 is "$(awk '{print $3}' out | sort -nc && echo sorted)" sorted "one after the other"
 like err '3 readings in, 3 out, 0 lost; openings 1' "all accounted for"
 ok "a table" -- gas -n 2 -O tsv --tag location=hut --burn-in=0
-is "$(head -n 1 out)" "$(printf '# time\tname\tlocation\ttemperature [K]\tpressure [Pa]\thumidity [%%]\tvoc [Ohm]\theating')" \
+is "$(head -n 1 out)" "$(printf '# time\tmeasurement\tlocation\ttemperature [K]\tpressure [Pa]\thumidity [%%]\tvoc [Ohm]\theating')" \
 	"names and units"
 is "$(sed -n 2p out | awk -F '\t' '{print NF, $2, $3, $8}')" "8 gas hut 0" "RFC 3339, values, heated up"
 ok "JSON" -- gas -n 2 -O json
@@ -124,6 +124,7 @@ finish "$twopid" TERM
 # ---- a file of answers ----
 printf '295.42;96731;42.10;51234\r\n295.42;96731\r\n296;96731;42;5\r\n' >answers
 exits 1 "answers from a file, one of them cut" -- gasread -f answers
+like err 'answers: answer [0-9]+: ' "which one is told"
 is "$(wc -l <out)" 2 "the good ones"
 like err '3 readings in, 2 out, 1 lost \(bad answer 1\)' "counted"
 printf '295.42;96731;42.10;51234\r\n295.4' | gasread -f - >out 2>err

@@ -28,7 +28,7 @@ like out '^hv,board=0,channel=2,name=mesh vmon=100.0,imon=0.100,imrange="LOW",vs
 like out '^hv_board,board=0 up=1i,interlock=0i,alarm=0i,alarms=""' "and the board"
 is "$(grep -c MON journal)" 17 "asked in seven requests a period, and what stays once"
 ok "a table" -- hv -n 1 -O tsv
-like out '^# time	name	board	channel	name	vmon \[V\]	imon \[uA\]' "has names and units"
+like out '^# time	measurement	board	channel	name	vmon \[V\]	imon \[uA\]' "has names and units"
 like out '^20..-..-..T..:..:..\....Z	hv	0	2	-	100.0	0.100	LOW	100.0	2.00	1	ON	1	0' "and a line for a channel"
 ok "JSON" -- hv -n 1 -O json
 /usr/bin/python3 -c 'import json,sys

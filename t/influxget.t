@@ -27,7 +27,7 @@ get() { influxget -u "$url" --db t --from=2026-11-20T07:00:00Z --to=2026-11-20T0
 ok "the original's question: one measurement, one tag, one field" -- \
 	get -m 'Temperature [K]' --tag 'location=Picosec gas' --field val
 cat >want <<'END'
-# time	name	location	val
+# time	measurement	location	val
 2026-11-20T07:23:00.000Z	Temperature [K]	Picosec gas	295.0
 2026-11-20T07:23:53.125Z	Temperature [K]	Picosec gas	296.0
 2026-11-20T07:24:00.000Z	Temperature [K]	Picosec gas	300.0
@@ -37,8 +37,14 @@ ok "its mean" -- get -m 'Temperature [K]' --tag 'location=Picosec gas' --field v
 is "$(tail -n 1 out)" "$(printf '2026-11-20T07:00:00.000Z\tTemperature [K]\tPicosec gas\t297.0')" "from the start of the range"
 ok "minute by minute" -- get -m 'Temperature [K]' --tag 'location=Picosec gas' --mean --every=1m
 is "$(cut -f 1,4 out | tail -n 2)" "$(printf '2026-11-20T07:23:00.000Z\t295.5\n2026-11-20T07:24:00.000Z\t300.0')" "two means"
+printf 'thirds v=0.1 %s000000000\nthirds v=0.2 %s000000000\n' 1795159380 1795159381 | influxput --quiet -u "$url" --db t
+get -m thirds --mean >out 2>/dev/null
+is "$(tail -n 1 out | cut -f 3)" 0.15 "a mean has no digits that are only rounding"
+printf 'empty v=1\n' | influxput --quiet -u "$url" --db t
+influxget -u "$url" --db t -m empty --field w >out 2>err
+like err "no rows of 'empty' with these tags and fields in that time" "a field that is not there is no empty time"
 ok "all fields, series by series" -- get -m hv -O json
-is "$(head -n 1 out)" '{"time":"2026-11-20T07:23:53.125000000Z","name":"hv","tags":{"board":"0","channel":"0"},"fields":{"imon":0.5,"vmon":250.0}}' "JSON"
+is "$(head -n 1 out)" '{"time":"2026-11-20T07:23:53.125000000Z","measurement":"hv","tags":{"board":"0","channel":"0"},"fields":{"imon":0.5,"vmon":250.0}}' "JSON"
 ok "means of all" -- get -m hv --mean
 is "$(cut -f 4,5,6 out | tail -n 1)" "$(printf '1\t1.5\t500.0')" "channels are never mixed"
 ok "every kind of text" -- get -m w -O json

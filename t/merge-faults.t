@@ -7,6 +7,10 @@ simtel -o hdr --enc=enc --seed=12 -n 5 --quiet
 run() { merge -ff 4 -cs small.cal -r raw -h hdr -e enc -nend 483 --wait=0 --out=hours --report=hours/rep.json --quiet; }
 f=hours/20050621_08.nc
 run && cp $f want.nc && rm -f hours/rep.json
+mkdir none
+exits 3 "the disk is full from the first byte" -- env FAIL_CALL=write FAIL_AT=1 FAIL_HOW=ENOSPC FAIL_STICKY=1 LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" \
+	merge -ff 4 -cs small.cal -r raw -h hdr -e enc -nend 483 --wait=0 --out=none
+like err '4 minutes in, 0 out, 4 held, 0 lost' "the raw files wait; those before the night are not called lost"
 fails() { # fails CALL AT HOW STICKY: counts what is not as it should be
 	rm -f mark
 	FAIL_CALL=$1 FAIL_AT=$2 FAIL_HOW=$3 FAIL_STICKY=$4 FAIL_MARK=$tmp/mark LD_PRELOAD=$FYKE_BUILD/t/shim-fail.so \

@@ -26,6 +26,7 @@ merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=4s --out=ho
 pid=$!
 tap_pids="$tap_pids $pid"
 until_true 5 test -e hours/.merge_20050621.lock
+like live.err 'a day of the past without -nend: more is waited for until Ctrl-C' "that it waits is told"
 exits 4 "a second merge of the same day is refused" -- live -nend 539
 like err 'another merge works on 20050621' "and it says why"
 f8=hours/20050621_08.nc f9=hours/20050621_09.nc

@@ -18,6 +18,10 @@ exits 2 "an unknown option" -- merge -ff 4 -cs small.cal -r raw -nonsense
 exits 2 "-nstart behind -nend" -- merge -ff 4 -cs small.cal -r raw -nstart 0500 -nend 0480
 exits 3 "a folder that is not there" -- merge -ff 4 -cs small.cal -r nowhere -nend 1
 exits 2 "an empty folder and no --utc" -- merge -ff 4 -cs small.cal -r raw -nend 1
+exits 2 "no calspec" -- merge -ff 4 -r raw
+like err "which calspec\\? \\(Bolocam's is .*/bolocam.cal\\)" "says where the shipped one is"
+exits 2 "a calspec that is not there" -- merge -ff 4 -cs none.cal -r raw
+like err 'merge: none.cal: cannot be read: No such file or directory' "is told"
 exits 0 "--check of the shipped calspec" -- merge --check -cs "$cal"
 printf 'set rate none\na das 1 short V poly 0 1\nb das 384 short V poly 0 1\nb sky 1 short V\n' >bad.cal
 exits 2 "--check of a bad one" -- merge --check -cs bad.cal
@@ -124,7 +128,7 @@ like st '"state":"done","unit":"minutes","in":60,"out":60' "--status tells the m
 same hours/20050621_08.nc first.nc "and the same bytes"
 exits 3 "a report for which there is no folder is refused at once" -- merge -ff 4 -cs "$cal" -r raw -nend 0539 --out=hours --report=nowhere/rep.json
 exits 5 "a range without raw files" -- merge -ff 4 -cs "$cal" -r raw -nstart 0300 -nend 0302 --out=hours
-like err 'minutes 0300 to 0302: no raw files: nothing is merged' "is told"
+like err 'minutes 0300 to 0302: no raw files in raw: nothing is merged' "is told"
 rm -f first.nc hours/*.nc
 
 done_testing

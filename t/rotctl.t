@@ -9,7 +9,12 @@ for bad in "" "turn 10" "goto" "goto here" "goto nan" "goto 10x" "goto 1000" "sc
 	exits 2 "rotctl $bad" -- rotctl --motor=m --encoder=e --state=state --control=unix:control $bad
 done
 exits 2 "no ports" -- rotctl --state=state --control=unix:control goto 1
-like err 'which ports' "asks for them"
+like err 'no rotctl watch runs here: which ports\?' "asks for them"
+exits 2 "one port for both" -- rotctl --state=state --control=unix:control --motor=p --encoder=p goto 1
+like err '--motor and --encoder are both p: two ports' "is refused before anything is opened"
+ok "a state folder that is not there yet is made" -- env XDG_STATE_HOME="$tmp/xdg" sh -c '! rotctl --motor=m --encoder=e --control=unix:control goto 1'
+[ -e "$tmp/xdg/fyke/rotctl.state.lock" ]
+tap $? "with its lock"
 exits 3 "ports that are not there" -- rot goto 1
 like err 'e: No such file or directory' "says which"
 

@@ -88,7 +88,7 @@ is "$(value SHUTTER "$(find img -name '*0005.fits')")" closed "and the file come
 import os, pty, sys
 pty.spawn(["seqcmd", "expose", "0.3"])
 E2
-like tty.txt 'integrating 0\.[0-9] 0\.3 s' "a terminal has a countdown"
+like tty.txt 'integrating, 0\.[0-3] of 0\.3 s left' "a terminal has a countdown"
 grep -q "$(printf '\a')" tty.txt
 tap $? "and a bell at the end of the read-out"
 seqcmd beep_off 2>/dev/null

@@ -47,14 +47,24 @@ like err 'bad.seq:6: \[ERROR\]: SEQ_LINE' "quotes"
 like err '4 lines are wrong: nothing was done' "nothing was done"
 says xbin=2 && [ "$(files)" = "$n" ]
 tap $? "nothing at all"
+seqcmd resetxy 2>/dev/null
+printf 'xbin 3\nexpose 1\nxsize 63\nxbin 3\nxbeg 65\ntemp -200\nexpose 1\n' >camera.seq
+exits 2 "what this camera cannot do" -- seqrun camera.seq
+like err 'camera.seq:1: \[ASTRO\]: SEQ_RANGE: xbin 3: 64 is not a multiple of 3' "is seen beforehand, with its line"
+like err 'camera.seq:5: .* the detector has 64 columns' "each of them"
+like err 'camera.seq:6: .* this camera can be set to' "the set point too"
+like err 'camera.seq: 3 lines are wrong: nothing was done' "but not what a line before it allows"
+exits 2 "a dry run sees it" -- seqrun -t camera.seq
+printf 'xbeg 5\nxsize 60\nxbin 3\nresetxy\n' | seqrun 2>err
+tap $? "a window that reaches to the edge follows it"
 exits 3 "no such script" -- seqrun none.seq
 exits 3 "no server" -- seqrun -s 127.0.0.1:1 good.seq
 like err 'Nothing was done' "nothing was done"
 
 # ---- stop, and go on ----
-printf 'object one\nexpose 0\nxbin 3\nobject three\nexpose 0\n' >stop.seq
+printf 'object one\nexpose 0\naddtime 3\nobject three\nexpose 0\n' >stop.seq
 exits 4 "a line is refused" -- seqrun stop.seq
-like err 'stop.seq:3: xbin 3: \[ASTRO\]: SEQ_RANGE: xbin 3: 64 is not a multiple' "it says why"
+like err 'stop.seq:3: addtime 3: \[ASTRO\]: DRV_IDLE: no integration is running' "it says why"
 like err 'stop.seq:3: stopped; go on with --from=3' "and how to go on"
 like err 'stopped: 2 of 5 lines, 1 of 2 images' "the summary"
 is "$(wc -l <out)" 1 "the image that there is"
@@ -85,6 +95,9 @@ seqcmd wait-camera-state idle 20 2>/dev/null
 is "$(files)" $((n + 1)) "and the image under way is saved"
 printf 'expose -f 0.1\nxbin 1\n' >fast.seq
 ok "the line after -f waits for the read-out" -- seqrun fast.seq
+echo 'expose 0.3' >count.seq
+"$py" -c 'import pty; pty.spawn(["seqrun", "count.seq"])' >tty.txt
+like tty.txt 'integrating, 0\.[0-3] of 0\.3 s left' "a terminal has a countdown"
 off "$d"
 
 # ---- as it is installed ----
@@ -123,6 +136,9 @@ like bash.txt "root/opt/fyke/lib/fyke/seq/xbin" "on a terminal too, where .bashr
 is "$(ls tidy)" "" "and nothing is left behind"
 seqd_on; d=$pid
 is "$("$bin/seqterm" xbin 2 2>&1 | grep -c '^\[NOTE\]: DRV_SUCCESS: All parameters accepted')" 1 "seqterm xbin 2"
+ok "seqterm --help" -- "$bin/seqterm" --help
+like out '^usage: seqterm \[COMMAND' "tells how it is used"
+exits 2 "an option that it does not have" -- "$bin/seqterm" -x
 share=$tmp/root/opt/fyke/share/fyke/seq
 n=$(files)
 ok "the example script" -- env PATH="$bin:$PATH" "$share/focus-series" 0.01

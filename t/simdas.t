@@ -7,6 +7,16 @@ sizes() { wc -c raw/20050621/*.bin | awk '!/total/ { print $1 }' | tr '\n' ' '; 
 exits 2 "it wants to know where to" -- simdas
 exits 2 "a list of minutes is one" -- simdas -o raw --missing=480,
 exits 2 "a minute is whole" -- simdas -o raw --utc=2005-06-21T08:00:30Z
+exits 2 "or now" -- simdas -o raw --utc=soon
+like err 'not a whole minute \(2005-06-21T08:00:00Z\), nor now' "as it says"
+mkdir live
+minute() { date -u +'%H %M' | awk '{ printf "live/*/raw_*_%04d.bin", 60 * $1 + $2 }'; }
+simdas -o live --utc=now -n 2 2>/dev/null & das=$!
+# shellcheck disable=SC2046 # a pattern
+this_minute() { ls $(minute); }
+until_true 10 this_minute >/dev/null 2>&1
+tap $? "now: the file of this minute grows in real time"
+finish "$das" TERM
 exits 2 "a byte order is big or little" -- simdas -o raw --order=middle
 exits 3 "a missing folder: the DAS stops" -- simdas -o nowhere -n 1
 like err 'nowhere: no such folder: the DAS stops' "and says why"

@@ -17,9 +17,12 @@ echo nonsense >bad.nc; exits 1 "a file that is no hour" -- slice -o sl bad.nc
 head -c 100000 $a >cut.nc; exits 1 "one that is cut" -- slice -o sl cut.nc
 exits 1 "the same hour twice" -- slice --list $a $a
 exits 3 "a folder that is not there" -- slice -o nowhere $a
+like err 'slice: -o nowhere: no such folder$' "is told"
+is "$(wc -l <err)" 1 "once"
 exits 1 "an observation that is not there" -- slice -o sl --obs=99 $a $b
 
 ok "--list" -- slice --list $b $a
+like err 'slice: [1-9][0-9]* observations in, [1-9][0-9]* out, 0 lost' "counts what it lists"
 cp out list
 /usr/bin/python3 - <<'E2' >facts 2>&1
 """What --list says, from the files by other means."""

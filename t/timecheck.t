@@ -7,7 +7,7 @@ kernel() { kernel_state=$1 kernel_status=$2 kernel_offset=$3; shift 3
 path=$FYKE_BUILD/bin:$tmp/none
 
 exits 2 "half of the folders" -- timecheck --raw=raw
-exits 2 "a calspec that is not there" -- timecheck --raw=raw --header=hdr --cs=nothing.cal
+exits 2 "a calspec that is not there" -- timecheck --raw=. --header=. --cs=nothing.cal
 exits 2 "a day that is none" -- timecheck --utc=2005
 # Bits and answers of adjtimex(2): STA_UNSYNC 0x40, STA_NANO 0x2000, TIME_ERROR 5.
 exits 0 "a clock that the kernel calls synchronised" -- kernel 0 0x2001 1200000
@@ -16,6 +16,7 @@ exits 0 "in us, where the kernel counts those" -- kernel 0 0x1 -3000
 like out 'offset -0.003000 s' "is read so"
 exits 1 "a clock that nobody sets" -- kernel 5 0x40 0
 like err 'not synchronised: start chrony' "is refused"
+like out '^this machine: not synchronised, offset not known, by the kernel' "without the offset, which means nothing then"
 exits 1 "UNSYNC alone" -- kernel 0 0x2040 0
 exits 1 "an offset above 50 ms" -- kernel 0 0x2001 60000000
 like err 'off by \+0.060000 s, more than --max=50ms' "is told"
@@ -54,6 +55,8 @@ simdas -o far --no-drift --steps=0 --offset=-400 $night
 exits 1 "one that is minutes off" -- das far
 like err 'off by -(399\.9[89]|400\.0[01])' "is found so"
 exits 3 "no raw files" -- das empty
+exits 3 "a folder that is not there" -- timecheck --raw=raw --header=nowhere
+like err '--header nowhere: no such folder' "is not taken for one without edges"
 exits 3 "no pointing log: nothing can be said" -- timecheck --raw=raw --header=empty --cs="$top/etc/bolocam.cal" --utc=20050621
 like err 'no TTL edge that both' "and why"
 echo 'set nonsense 1' >bad.cal; exits 2 "a calspec that is wrong" -- timecheck --raw=raw --header=hdr --cs=bad.cal

@@ -109,6 +109,22 @@ void cli_debug(const char *format, ...)
 		SAY(LOG_LEVEL_DEBUG);
 }
 
+void cli_passing(const char *format, ...)
+{
+	static bool shown;
+	va_list ap;
+
+	if (!isatty(STDERR_FILENO) || (!format && !shown))
+		return;
+	dprintf(STDERR_FILENO, "\r\033[K");
+	shown = format != NULL;
+	if (!format)
+		return;
+	va_start(ap, format);
+	vdprintf(STDERR_FILENO, format, ap);
+	va_end(ap);
+}
+
 char *cli_safe(char *buf, size_t size, const char *text, size_t n)
 {
 	size_t k = 0;
@@ -737,6 +753,14 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 }
 
 /* ---- input and output ---- */
+
+void cli_need_folder(const char *of, const char *path)
+{
+	struct stat st;
+
+	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+		cli_die(EXIT_SYSTEM, "%s %s: no such folder", of, path);
+}
 
 int cli_open_input(const char *path)
 {

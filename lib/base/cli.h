@@ -109,6 +109,10 @@ void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_debug(const char *format, ...)
     __attribute__((format(printf, 1, 2))); /* --verbose, SIGUSR2 */
 
+/* A line for whoever watches a terminal: the next one, or the next message, takes its place. NULL
+ * takes it away, as is to be done before text on standard output. */
+void cli_passing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The same as an error, then the end of the program with this status. */
 _Noreturn void cli_die(enum cli_exit code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -141,6 +145,9 @@ void cli_watch_space(struct cli_space *s, int fd, const char *where);
 
 /* text with every byte below 0x20, 0x7f and above escaped, cut to fit. Returns buf. */
 char *cli_safe(char *buf, size_t size, const char *text, size_t n);
+
+/* Dies when path is no folder; of: its option, "-o". NULL is no path. */
+void cli_need_folder(const char *of, const char *path);
 
 /* Opens an input: "-" or NULL is standard input. Dies when it cannot. */
 int cli_open_input(const char *path);

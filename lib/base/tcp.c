@@ -51,6 +51,7 @@ static const char *reason(int error)
 {
 	return error == ETIMEDOUT   ? "does not answer: is it on, and is this its address?"
 	    : error == ECONNREFUSED ? "Connection refused: nothing listens there"
+	    : error == ENOENT       ? "No such file or directory: nothing listens there"
 				    : strerror(error);
 }
 

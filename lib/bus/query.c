@@ -212,15 +212,25 @@ const char *query_why(const struct query_reader *r)
 
 #define fail(r, ...) why_fail((r)->why, sizeof(r)->why, EPROTO, __VA_ARGS__)
 
+/* A mean has no more digits than its sum is good for: 295.405, not 295.40500000000003. */
+static double round_mean(double v)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%.12g", v);
+	return strtod(text, NULL);
+}
+
 /* A cell as what it looks like: CSV does not say the type. */
-static void add_value(struct rec *rec, const char *key, const char *text)
+static void add_value(
+    const struct query_reader *r, struct rec *rec, const char *key, const char *text)
 {
 	double v;
 
 	if (!*text)
 		rec_real(rec, key, NULL, NAN, REC_DIGITS);
 	else if (conf_real(text, &v) == 0)
-		rec_real(rec, key, NULL, v, REC_DIGITS);
+		rec_real(rec, key, NULL, r->a->mean ? round_mean(v) : v, REC_DIGITS);
 	else if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
 		rec_flag(rec, key, *text == 't');
 	else
@@ -285,7 +295,7 @@ static int row_v1(struct query_reader *r, char **cell, size_t n)
 	rec_begin(&rec, cell[0], time == 0 && r->a->mean ? r->a->from : time);
 	add_tags(&rec, cell[1]);
 	for (size_t i = 3; i < n; i++)
-		add_value(&rec, plain_name(r->a, r->column[i]), cell[i]);
+		add_value(r, &rec, plain_name(r->a, r->column[i]), cell[i]);
 	return r->row(r->ctx, &rec);
 }
 
@@ -324,7 +334,7 @@ static int row_v2(struct query_reader *r, char **cell, size_t n)
 	if (n != r->ncolumns || !value || !field || !when || tim_parse(when, &time) < 0)
 		return fail(r, "not a row that InfluxDB 2 writes");
 	rec.time = time;
-	add_value(&rec, field, value);
+	add_value(r, &rec, field, value);
 	return r->row(r->ctx, &rec);
 }
 
@@ -391,7 +401,7 @@ static int give(struct query_reader *r, struct rec *rec, const char *field, int6
 static int close_window(
     struct query_reader *r, struct rec *rec, const char *field, struct window *w)
 {
-	int rc = w->n ? give(r, rec, field, w->start, w->sum / (double)w->n) : 0;
+	int rc = w->n ? give(r, rec, field, w->start, round_mean(w->sum / (double)w->n)) : 0;
 
 	w->sum = 0;
 	w->n = 0;

@@ -134,6 +134,17 @@ int ask_parse(const char *line, struct ask_final *f)
 	return 1;
 }
 
+char *ask_countdown(const char *progress, char buf[ASK_COUNTDOWN])
+{
+	double gone, all;
+
+	if (sscanf(progress, "integrating %lf %lf", &gone, &all) != 2)
+		return NULL;
+	snprintf(buf, ASK_COUNTDOWN, "integrating, %.1f of %.1f s left",
+	    gone < all ? all - gone : 0, all);
+	return buf;
+}
+
 int ask_do(struct ask *a, const char *line, const struct ask_options *o,
     const struct ask_calls *calls, void *ctx, struct ask_final *f)
 {

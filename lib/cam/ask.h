@@ -54,6 +54,11 @@ struct ask_final {
 /* 1: it is a final line; 0: a progress line; -1: neither. */
 int ask_parse(const char *line, struct ask_final *f);
 
+/* What an observer wants of the progress line "integrating 3.2 10.0": "integrating, 6.8 of 10.0 s
+ * left". Returns buf, or NULL: it is another line. */
+#define ASK_COUNTDOWN 80
+char *ask_countdown(const char *progress, char buf[ASK_COUNTDOWN]);
+
 struct ask_calls {
 	void (*progress)(void *ctx, const char *text); /* a progress line, without its star */
 	bool (*go_on)(void *ctx);                      /* after a signal; false: no more of it */

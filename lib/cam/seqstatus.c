@@ -27,6 +27,8 @@ static void status_frame(struct seq *q, struct seq_conn *c)
 	seq_progress(q, c, "status columns=%d", cam_columns(&w));
 	seq_progress(q, c, "status rows=%d", cam_rows(&w));
 	seq_progress(q, c, "status detector=%dx%d", q->info.width, q->info.height);
+	seq_progress(q, c, "status max_bin=%dx%d", q->info.max_xbin, q->info.max_ybin);
+	seq_progress(q, c, "status amplifiers=%d", q->info.amps);
 	seq_progress(q, c, "status camera=%s", q->info.model);
 	seq_progress(q, c, "status serial=%s", q->info.serial);
 }

@@ -25,8 +25,9 @@ int rotkeep_path(const char *option, const char *name, char path[ROTKEEP_PATH], 
 	if (option) {
 		n = snprintf(path, ROTKEEP_PATH, "%s", option);
 	} else {
-		n = snprintf(
-		    path, ROTKEEP_PATH, "%s/fyke", state && *state == '/' ? state : "/var/lib");
+		state = state && *state == '/' ? state : "/var/lib";
+		(void)mkdir(state, 0700);
+		n = snprintf(path, ROTKEEP_PATH, "%s/fyke", state);
 		if (n < ROTKEEP_PATH)
 			(void)mkdir(path, 0755);
 		if (n < ROTKEEP_PATH)

@@ -60,8 +60,8 @@ enum { SYNC_ALSO_THERE, SYNC_ALSO_FOREIGN, SYNC_ALSO_STALE, SYNC_ALSO_AGAIN, SYN
 #define SYNC_TALLY                                                                                 \
 	{                                                                                          \
 		.unit = "files", .lost = {{"vanished", 0}, {"shorter than its copy", 0}},          \
-		.also = {{"already there", 0}, {"not ordinary", 0}, {"stale", 0},                  \
-		    {"tried again", 0}, {"bytes", 0}},                                             \
+		.also = {{"already there", 0}, {"left out", 0}, {"stale", 0}, {"tried again", 0},  \
+		    {"bytes", 0}},                                                                 \
 	}
 
 struct sync;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/crc.h"
 #include "base/conf.h"
@@ -491,6 +492,25 @@ struct calspec *calspec_load(const char *path, struct cal_mistake *mistakes, int
 	struct calspec *c = calspec_read(path, text, size, mistakes, n);
 	free(text);
 	return c;
+}
+
+char *calspec_mistake(const char *path, const struct cal_mistake *mistake, char *buf, size_t size)
+{
+	if (mistake->line > 0)
+		snprintf(buf, size, "%s:%d: %s", path, mistake->line, mistake->why);
+	else
+		snprintf(buf, size, "%s: %s", path, mistake->why);
+	return buf;
+}
+
+const char *calspec_bolocam(char *path, size_t size)
+{
+	static const char *const places[] = {"../share/fyke/bolocam.cal", "../../etc/bolocam.cal"};
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (io_beside(places[i], path, size) == 0 && access(path, R_OK) == 0)
+			return path;
+	return NULL;
 }
 
 void calspec_free(struct calspec *c)

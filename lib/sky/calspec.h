@@ -87,6 +87,12 @@ struct cal_mistake {
 struct calspec *calspec_read(
     const char *name, const char *text, size_t size, struct cal_mistake *mistakes, int *n);
 struct calspec *calspec_load(const char *path, struct cal_mistake *mistakes, int *n);
+
+/* "PATH:LINE: WHY", or "PATH: WHY" for the file as a whole. Returns buf. */
+char *calspec_mistake(const char *path, const struct cal_mistake *mistake, char *buf, size_t size);
+
+/* Where Bolocam's calspec is, as it came with the programs. NULL: it is not there. Returns path. */
+const char *calspec_bolocam(char *path, size_t size);
 void calspec_free(struct calspec *c);
 
 /* The variable's value for x; NAN outside a table. */

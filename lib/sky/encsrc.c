@@ -310,7 +310,7 @@ void encsrc_rotator(struct encsrc *s, const void *ctx)
 		if (dial_wait(d, tim_mono() + TIM_S, &event) < 0)
 			(void)stopping();
 		if (event == DIAL_LOST)
-			encsrc_fail(s, "%s", dial_why(d));
+			encsrc_fail(s, "%s: %s", dial_text(d), dial_why(d));
 		else if (event == DIAL_UP)
 			encsrc_fail(s, "is connected, but says nothing");
 		hear_rotator(s, d, r->skew);

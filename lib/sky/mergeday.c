@@ -195,6 +195,10 @@ struct mergeday *mergeday_new(const struct mergeday_options *o, char why[MERGEDA
 		return NULL;
 	}
 	set_up(d);
+	if (!d->live && o->end < 0)
+		mergeday_say(d, MERGEDAY_NOTE,
+		    "a day of the past without -nend: more is waited for until Ctrl-C, or the file "
+		    "of minute 1439");
 	return d;
 }
 
@@ -536,6 +540,7 @@ int mergeday_finish(struct mergeday *d)
 		any |= mergewait_has_raw(d, m);
 	if (!any)
 		mergeday_say(d, MERGEDAY_WARN,
-		    "minutes %04d to %04d: no raw files: nothing is merged", d->from, d->o.end);
+		    "minutes %04d to %04d: no raw files in %s: nothing is merged", d->from,
+		    d->o.end, d->o.raw);
 	return d->o.report ? mergereport_write(d) : 0;
 }

@@ -362,6 +362,18 @@ static int next_span(const char **s, long *from, long *to)
 	return 1;
 }
 
+int night_start(const char *text, int64_t *start, int64_t *begun, double *speed)
+{
+	*begun = tim_mono();
+	if (strcmp(text, "now") != 0)
+		return tim_parse(text, start) < 0 || *start % TIM_MIN != 0 || *start < 0 ? -1 : 0;
+	int64_t now = tim_now();
+	*start = now - now % TIM_MIN;
+	*begun -= now - *start;
+	*speed = *speed > 0 ? *speed : 1;
+	return 0;
+}
+
 bool night_list_good(const char *list)
 {
 	long from, to;

@@ -156,7 +156,7 @@ int timecheck_das(struct timecheck_das *d, char why[TIMECHECK_WHY])
 	int n = 0;
 	struct calspec *cal = calspec_load(d->calspec, bad, &n);
 	if (!cal) {
-		snprintf(why, TIMECHECK_WHY, "%s:%d: %s", d->calspec, bad[0].line, bad[0].why);
+		calspec_mistake(d->calspec, &bad[0], why, TIMECHECK_WHY);
 		errno = EINVAL;
 		return -1;
 	}

@@ -349,7 +349,7 @@ static void put_json(struct text *t, const struct rec *r)
 
 	put_text(t, "{\"time\":\"");
 	put_text(t, tim_text(r->time, 9, time));
-	put_text(t, "\",\"name\":");
+	put_text(t, "\",\"measurement\":");
 	put_json_string(t, r->name);
 	put_text(t, ",\"tags\":{");
 	for (size_t i = 0; i < r->ntags; i++) {
@@ -410,7 +410,7 @@ long rec_head(const struct rec *r, char *buf, size_t size)
 
 	if (r->ntags > REC_TAGS || r->nfields > REC_FIELDS)
 		return done(&t, r);
-	put_text(&t, "# time\tname");
+	put_text(&t, "# time\tmeasurement");
 	for (size_t i = 0; i < r->ntags; i++)
 		put_cell(&t, r->tag[i].key);
 	for (size_t i = 0; i < r->nfields; i++) {

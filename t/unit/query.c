@@ -94,10 +94,12 @@ static void v1(void)
 	    "name,tags,time,b,i,s\n"
 	    "w,\"loc=a\\,b\\=c\\ d\",1795159433125000000,true,5,\"q\"\"uo,te\"\n"
 	    "w,loc=x,1795159434125000000,,-1.5e3,\n",
-	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"name\":\"w\",\"tags\":{\"loc\":\"a,b=c "
+	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"measurement\":\"w\",\"tags\":{\"loc\":"
+	    "\"a,b=c "
 	    "d\"},"
 	    "\"fields\":{\"b\":true,\"i\":5.0,\"s\":\"q\\\"uo,te\"}}\n"
-	    "{\"time\":\"2026-11-20T07:23:54.125000000Z\",\"name\":\"w\",\"tags\":{\"loc\":\"x\"},"
+	    "{\"time\":\"2026-11-20T07:23:54.125000000Z\",\"measurement\":\"w\",\"tags\":{\"loc\":"
+	    "\"x\"},"
 	    "\"fields\":{\"b\":null,\"i\":-1500.0,\"s\":null}}\n",
 	    "CSV of InfluxDB 1");
 	answers(&a, QUERY_V1, "error\n\"error parsing query\"\n", "the server reports an error",
@@ -106,7 +108,8 @@ static void v1(void)
 	    &a, QUERY_V1, "<html>\n", "<html>: not a row that InfluxDB writes", "a proxy's page");
 	a.mean = true;
 	answers(&a, QUERY_V1, "name,tags,time,mean_v\nw,,0,2.5\n",
-	    "{\"time\":\"2026-11-20T07:23:53.000000000Z\",\"name\":\"w\",\"tags\":{},\"fields\":{"
+	    "{\"time\":\"2026-11-20T07:23:53.000000000Z\",\"measurement\":\"w\",\"tags\":{},"
+	    "\"fields\":{"
 	    "\"v\":2.5}}\n",
 	    "a mean has the time of the range's start");
 }
@@ -122,10 +125,12 @@ static void v2(void)
 	    "temperature,gas,hut\r\n\r\n"
 	    ",result,table,_start,_stop,_value,_field,_measurement,location\r\n"
 	    ",_result,0,2026-11-20T07:00:00Z,2026-11-20T08:00:00Z,51234,voc,gas,hut\r\n\r\n",
-	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"hut\"},"
 	    "\"fields\":{\"temperature\":295.42}}\n"
-	    "{\"time\":\"2026-11-20T07:00:00.000000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:00:00.000000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"hut\"},"
 	    "\"fields\":{\"voc\":51234.0}}\n",
 	    "CSV of InfluxDB 2");
@@ -142,28 +147,34 @@ static void victoria(void)
 	    "[295.5,296,null],\"timestamps\":[1795159433125,1795159493125,1795159494125]}\n";
 
 	answers(&a, QUERY_VICTORIA, answer,
-	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":295.5}}\n"
-	    "{\"time\":\"2026-11-20T07:24:53.125000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:24:53.125000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":296.0}}\n"
-	    "{\"time\":\"2026-11-20T07:24:54.125000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:24:54.125000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":null}}\n",
 	    "lines of VictoriaMetrics");
 	a.mean = true;
 	answers(&a, QUERY_VICTORIA, answer,
-	    "{\"time\":\"2026-11-20T07:23:53.000000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:23:53.000000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":295.75}}\n",
 	    "their mean");
 	a.every = INT64_C(60000000000);
 	answers(&a, QUERY_VICTORIA, answer,
-	    "{\"time\":\"2026-11-20T07:23:00.000000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:23:00.000000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":295.5}}\n"
-	    "{\"time\":\"2026-11-20T07:24:00.000000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:24:00.000000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"Picosec "
 	    "\\\"gas\\\"\"},\"fields\":{\"temperature\":296.0}}\n",
 	    "minute by minute");

@@ -132,14 +132,15 @@ static void writing(void)
 	    "stat=-3i,on=1i,note=\"say \\\"hi\\\" \\\\o/\" 1795159433125000000\n",
 	    "a line: tags sorted, points in reals, no NaN, an empty tag left out");
 	is_int(rec_head(&r, buf, sizeof buf) > 0, 1, "a table's head");
-	ok(strncmp(buf, "# time\tname\tlocation\tboard\tempty\ttemperature [K]\t", 48) == 0,
+	ok(strncmp(buf, "# time\tmeasurement\tlocation\tboard\tempty\ttemperature [K]\t", 55) == 0,
 	    "names and units");
 	is_str(as(&r, REC_TSV),
 	    "2026-11-20T07:23:53.125Z\tgas\thut\ta b,c=d\t-\t295.42\t96731.0\t1500.0\tnan\t-3\t1\t"
 	    "say \"hi\" \\o/\n",
 	    "a row");
 	is_str(as(&r, REC_JSON),
-	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"name\":\"gas\",\"tags\":{\"location\":"
+	    "{\"time\":\"2026-11-20T07:23:53.125000000Z\",\"measurement\":\"gas\",\"tags\":{"
+	    "\"location\":"
 	    "\"hut\","
 	    "\"board\":\"a "
 	    "b,c=d\",\"empty\":\"\"},\"fields\":{\"temperature\":295.42,\"pressure\":96731.0,"
@@ -206,8 +207,8 @@ static void out(void)
 	ssize_t n = read(p[0], text, sizeof text - 1);
 	text[n < 0 ? 0 : n] = '\0';
 	is_str(text,
-	    "# time\tname\tv [V]\n1970-01-01T00:00:00.000Z\ta\t0.0\n"
-	    "# time\tname\tv "
+	    "# time\tmeasurement\tv [V]\n1970-01-01T00:00:00.000Z\ta\t0.0\n"
+	    "# time\tmeasurement\tv "
 	    "[V]\n1970-01-01T00:00:00.000Z\tb\t1.0\n1970-01-01T00:00:00.000Z\ta\t2.0\n",
 	    "each table's head once");
 	close(p[0]);

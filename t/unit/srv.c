@@ -395,7 +395,7 @@ static void dialling(void)
 	srv = NULL;
 	struct dial *d = dial_new(&to, 20, TIM_S);
 	ok(happens(d, DIAL_LOST), "nobody listens: it says so");
-	is_str(dial_why(d), "No such file or directory", "with the reason");
+	is_str(dial_why(d), "No such file or directory: nothing listens there", "with the reason");
 	int64_t first = tim_mono();
 	ok(happens(d, DIAL_LOST), "it tries again");
 	ok(tim_mono() - first >= 90 * TIM_MS, "after 0.1 s");

@@ -58,7 +58,8 @@ static void test_waiting(void)
 	to = (struct net_spec){.kind = NET_UNIX, .host = "/nonexistent/sock"};
 	is_int(
 	    tcp_connect(&to, tim_mono() + TIM_S, NULL, why), -1, "a Unix socket that is not there");
-	is_str(why, "unix:/nonexistent/sock: No such file or directory", "with its path");
+	is_str(why, "unix:/nonexistent/sock: No such file or directory: nothing listens there",
+	    "with its path");
 	to = spec_of("no.such.host.invalid", 1);
 	is_int(tcp_connect(&to, tim_mono() + TIM_S, NULL, why), -1, "a name of nobody");
 	ok(strncmp(why, "no.such.host.invalid: ", 22) == 0, "is named");
