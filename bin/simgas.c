@@ -28,13 +28,14 @@ enum fault { CUT, GARBLE, FAIL, SILENT, HALF, UNPLUG, FAULTS };
 static const char *const fault_name[FAULTS] = {"cut", "garble", "fail", "silent", "half", "unplug"};
 static const char *fault_text[FAULTS];
 static const char *link_path;
-static int64_t count, seed = 1, reset = 2 * TIM_S, delay = 250 * TIM_MS, gone = TIM_S;
+static int64_t count, seed = 1, reset = 1800 * TIM_MS, delay = 250 * TIM_MS, gone = TIM_S;
 static bool no_sensor, stale;
 
 static const struct cli_option options[] = {
     {"link", 'l', CLI_STR, &link_path, "PATH", "make PATH a symbolic link to the port", 0, 0},
     {"count", 'n', CLI_INT, &count, "N", "end after N answers", 0, 0},
-    {"reset", 0, CLI_TIME, &reset, "TIME", "deaf for so long after each opening (2s)", 0, TIM_MIN},
+    {"reset", 0, CLI_TIME, &reset, "TIME", "deaf for so long after each opening (1.8s)", 0,
+	TIM_MIN},
     {"delay", 0, CLI_TIME, &delay, "TIME", "a measurement takes so long (250ms)", 0, TIM_MIN},
     {"seed", 0, CLI_INT, &seed, "N", "everything random follows from it (1)", 0, 0},
     {"stale", 0, CLI_FLAG, &stale, NULL, "the end of an old line comes first after opening", 0, 0},

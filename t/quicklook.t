@@ -96,6 +96,8 @@ mkdir bare; merge -ff 4 -cs bare.cal -r raw -h hdr -nend 0519 --out=bare --wait=
 ok "an hour without bolometers, pointing and housekeeping" -- quicklook bare/20050621_08.nc
 
 exits 2 "no file" -- quicklook
+ok "--help" -- quicklook --help
+like out "without -o: FILE.png" "says what it writes"
 exits 3 "a file that is not there" -- quicklook nothing.nc
 exits 1 "no netCDF" -- quicklook run.pcapng
 printf 'netcdf other {\ndimensions: x = 2 ;\nvariables: int v(x) ;\n}\n' | ncgen -o other.nc

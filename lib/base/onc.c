@@ -305,6 +305,7 @@ int onc_port(struct onc *o, const struct net_spec *mapper, const struct onc_prog
 	close(fd);
 	errno = error;
 	if (got < 0 && udp && error != EINTR)
-		return onc_fail(o, error, "the portmapper does not answer: %s", strerror(error));
+		return onc_fail(o, error,
+		    "the portmapper does not answer: %s (HOST:PORT asks none)", strerror(error));
 	return got;
 }

@@ -148,8 +148,9 @@ static enum rot_end silent(struct rot *r)
 	if (rottalk_gear(r, MOVING_GEAR) != ROT_DONE) {
 		rotsay_state(r, ROT_UNKNOWN, "neither motor nor encoder answers");
 		return rotsay_fail(r, ROT_LOST,
-		    "neither the motor nor the gear encoder answers: are they on, and is the fibre "
-		    "plugged in?");
+		    "neither the motor nor the gear encoder answers: are they on, is the fibre "
+		    "plugged "
+		    "in, and are the two ports not swapped?");
 	}
 	if (r->keep.homed)
 		at = rot_gear_angle(&r->o.setup, r->st.gear_count, r->keep.gear_zero);
