@@ -32,7 +32,7 @@
 
 static struct cli_list listeners, networks;
 static int64_t count, duration, rotate, cpu = -1;
-static int64_t rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 2 * TIM_MS;
+static int64_t rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 5 * TIM_MS;
 static const char *output, *dir, *until_text;
 static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
@@ -49,7 +49,7 @@ static const struct cli_option options[] = {
 	{CLI_MIN_FREE(space)},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
 	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (2ms)", 0, TIM_S},
+	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (5ms)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 /* clang-format on */
