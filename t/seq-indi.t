@@ -63,23 +63,22 @@ is "$? $(value NAXIS1 "$(cat c.out)") $(value SHUTTER "$(cat c.out)")" "0 100 op
 ok "then it is the other one's turn" -- seqcmd -s "$two" dark 0.1
 # What is no seqd does not ask.
 iset() { indi_setprop -p "$iport" "CCD Simulator.$1" 2>>indi.err; }
+meddle() { # meddle PROPERTY=VALUE: during an exposure; its status
+	seqcmd expose 3 >c.out 2>c.err &
+	c=$!
+	until_true 10 says state=integrating
+	iset "$1"
+	wait $c
+}
 ok "the whole detector" -- seqcmd resetxy
-seqcmd expose 3 >c.out 2>c.err &
-c=$!
-until_true 10 says state=integrating
-iset 'CCD_BINNING.HOR_BIN=4;VER_BIN=4'
-wait $c
+meddle 'CCD_BINNING.HOR_BIN=4;VER_BIN=4'
 is $? 0 "another client changes an exposure: the image is kept"
 like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 4x4, full frame, 1280x1024 -> 320x256' "with a WARNING"
 f=$(cat c.out)
 is "$(value NAXIS1 "$f") $(value NAXIS2 "$f") $(value XBINNING "$f") $(value DETWIN1 "$f")" "320 256 4 [1:1280,1:1024]" "and a header that tells what it is"
 ok "and is good FITS" -- fitsverify -q "$f"
 ok "a window" -- sh -c 'seqcmd xsize 200 && seqcmd ysize 100 && seqcmd xbeg 101 && seqcmd ybeg 51'
-seqcmd expose 3 >c.out 2>c.err &
-c=$!
-until_true 10 says state=integrating
-iset 'CCD_FRAME.X=0;Y=0;WIDTH=1280;HEIGHT=1024'
-wait $c
+meddle 'CCD_FRAME.X=0;Y=0;WIDTH=1280;HEIGHT=1024'
 is $? 0 "and where it makes the image larger than was asked for"
 like c.err '^\[WARNING\]: .*the image came otherwise than was asked for: 1x1, full frame, 1280x1024 -> 1280x1024' "it is kept whole"
 is "$(value NAXIS1 "$(cat c.out)") $(value NAXIS2 "$(cat c.out)")" "1280 1024" "as what it is"
