@@ -470,14 +470,15 @@ static bool book_sequence(struct build *b, struct event *ev, const struct record
 }
 
 /* The record goes into the free slot of open event i. */
-static void store(struct build *b, uint64_t i, const struct record *r)
+static inline void store(struct build *b, uint64_t i, const struct record *r)
 {
-	struct source *src = &b->src[r->s];
-	struct event *ev = b->ring[i & b->ring_mask].ev;
+	struct source *src = r->src;
+	struct open at = b->ring[i & b->ring_mask];
+	struct event *ev = at.ev;
 	u64le *word = &mask(ev)[r->s / 64];
 
 	wire_put(word, wire_get(*word) | UINT64_C(1) << (r->s % 64));
-	wire_put(&offsets(b, ev)[r->s], (int32_t)(r->time - clock_of(b, i)));
+	wire_put(&offsets(b, ev)[r->s], (int32_t)(r->time - at.clock));
 	memcpy(slot(b, ev, r->s), r->bytes, b->record);
 	ev->nrec++;
 	ev->last = most(ev->last, r->now);
@@ -629,8 +630,9 @@ static int put_into(struct build *b, uint64_t i, const struct record *r)
 	return release(b);
 }
 
-/* Not simply into the next event: into the nearest one with room, or wherever it belongs. */
-static int put_somewhere(struct build *b, const struct record *r)
+/* Not simply into the next event: into the nearest one with room, or wherever it belongs. Apart, so
+ * that the usual way saves no registers for this one. */
+static __attribute__((noinline)) int put_somewhere(struct build *b, const struct record *r)
 {
 	uint64_t above, at[2];
 	int n = neighbours(b, r, &above, at);
@@ -651,7 +653,7 @@ static int put_somewhere(struct build *b, const struct record *r)
 /* A record of a known source; bytes, source and arrival are set. */
 int build_put(struct build *b, struct record *r)
 {
-	const struct source *src = &b->src[r->s];
+	const struct source *src = r->src;
 	uint64_t i = src->hint;
 	int64_t t = read_clock(b, r);
 
@@ -719,6 +721,7 @@ int build_add(struct build *b, const struct pkt *p)
 			continue;
 		}
 		r.s = (unsigned)s;
+		r.src = &b->src[s];
 		if (build_put(b, &r) < 0)
 			return -1;
 	}

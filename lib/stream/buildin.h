@@ -92,7 +92,8 @@ struct source {
 
 /* The record in hand. */
 struct record {
-	unsigned s; /* its source */
+	unsigned s; /* its source, */
+	struct source *src;
 	const uint8_t *bytes;
 	int64_t raw, time; /* device clock, as sent and unwrapped */
 	uint64_t seq;

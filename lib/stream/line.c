@@ -306,6 +306,7 @@ static int feed_shelves(struct build *b)
 			f->n--;
 			b->n.held--;
 			struct record r = {.s = next,
+			    .src = &b->src[next],
 			    .bytes = bytes,
 			    .now = a->now,
 			    .stamp = a->stamp,
