@@ -67,6 +67,8 @@ static void choose(struct cdf_field *f, const struct card_field *cf, bool absent
 	f->bytes = f->count * cdf_size(f->type);
 	f->has_fill = absent || cf->has_fill || f->spare > 0;
 	f->fill = cf->fill_bits;
+	f->fill_in_file = cf->fill_bits;
+	cdf_swap(&f->fill_in_file, 1, card_size(cf->type));
 }
 
 /* The fill value, as it stands in the file, as an attribute. */
@@ -192,7 +194,8 @@ void cdf_field_fill(const struct cdf_field *f, uint8_t *to, size_t n)
 
 /* ---- values ---- */
 
-/* How many of n values equal one; in steps that a vector's counters do not overflow. */
+/* How many of n values equal one, as they stand in memory; in steps that a vector's counters do not
+ * overflow. */
 #define COUNT(name, type)                                                                          \
 	WIRE_VECTOR static size_t name(const void *values, size_t n, type x)                       \
 	{                                                                                          \
@@ -215,6 +218,7 @@ COUNT(count2, uint16_t)
 COUNT(count4, uint32_t)
 COUNT(count8, uint64_t)
 
+/* values: in file order, before the shift. */
 static size_t count_fill(const struct cdf_field *f, const void *values)
 {
 	if (!f->has_fill || is_real(f->from))
@@ -222,16 +226,16 @@ static size_t count_fill(const struct cdf_field *f, const void *values)
 	size_t n = 0;
 	switch (card_size(f->from)) {
 	case 1:
-		n = count1(values, f->count, (uint8_t)f->fill);
+		n = count1(values, f->count, (uint8_t)f->fill_in_file);
 		break;
 	case 2:
-		n = count2(values, f->count, (uint16_t)f->fill);
+		n = count2(values, f->count, (uint16_t)f->fill_in_file);
 		break;
 	case 4:
-		n = count4(values, f->count, (uint32_t)f->fill);
+		n = count4(values, f->count, (uint32_t)f->fill_in_file);
 		break;
 	default:
-		n = count8(values, f->count, f->fill);
+		n = count8(values, f->count, f->fill_in_file);
 		break;
 	}
 	return n - f->spare;
@@ -269,9 +273,8 @@ size_t cdf_field_put(
 {
 	if (cdf_size(f->type) != card_size(f->from) || (f->type == CDF_F64 && !is_real(f->from)))
 		return put_doubles(f, c, rec, to);
-	card_extract(c, f->field, rec, to);
+	card_extract_big(c, f->field, rec, to);
 	size_t same = count_fill(f, to);
-	cdf_swap(to, f->count, card_size(f->from));
 	if (f->shift)
 		shift_down(to, f->count, card_size(f->from));
 	return same;

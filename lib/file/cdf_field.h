@@ -22,7 +22,8 @@ struct cdf_field {
 	size_t spare;        /* of these, how many no piece of the card covers: always fill */
 	bool shift;          /* stored less half the range */
 	bool has_fill;
-	uint64_t fill; /* the bits of the card's type, in its low bytes */
+	uint64_t fill;         /* the bits of the card's type, in its low bytes, */
+	uint64_t fill_in_file; /* and turned to file order */
 };
 
 /* Where a variable of an integer kind goes in classic types: I64 and U64 become F64, and so on. */

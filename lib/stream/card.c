@@ -123,8 +123,8 @@ typedef uint8_t loose8;
 #define SWAP32   __builtin_bswap32
 #define SWAP64   __builtin_bswap64
 
-/* The loops of one element size: n values from `from`, or from `even` and `odd`, to `to`, in the
- * host's order. The compiler makes two loops of each, with and without the swap. */
+/* The loops of one element size: n values from `from`, or from `even` and `odd`, to `to`. The
+ * compiler makes two loops of each, with and without the swap. */
 #define LOOPS(bits)                                                                                \
 	static inline uint##bits##_t turn##bits(uint##bits##_t v, bool swap)                       \
 	{                                                                                          \
@@ -175,87 +175,103 @@ LOOPS(64)
 		}                                                                                  \
 	} while (0)
 
-static inline void store(uint8_t *to, uint64_t v, size_t size)
+/* A field on its way out of a record: turn, when not in the host's byte order. */
+struct extract {
+	const struct card_field *f;
+	const uint8_t *rec;
+	uint8_t *to;
+	size_t size;   /* of an element */
+	uint64_t xor ; /* the field's, in the order that goes out */
+	bool turn;
+};
+
+static inline void store(const struct extract *x, uint32_t k, uint64_t v)
 {
-#define STORE(bits, p, x) *(loose##bits *)(p) = (uint##bits##_t)(x)
-	BY_SIZE(size, STORE, to, v);
+#define STORE(bits, p) *(loose##bits *)(p) = turn##bits((uint##bits##_t)v, x->turn)
+	BY_SIZE(x->size, STORE, x->to + k * x->size);
 }
 
-static void each(const struct card_field *f, const struct card_piece *p, uint32_t from,
-    const uint8_t *rec, uint8_t *to)
+static void each(const struct extract *x, const struct card_piece *p, uint32_t from)
 {
-	size_t size = type_size[f->type];
+	const struct card_field *f = x->f;
 
 	for (uint32_t k = from; k < p->count; k++) {
-		uint64_t v = load(rec + p->offset + (size_t)p->stride * k, size, p->swap);
-		v = (v ^ f->xor) >> f->shift & f->mask;
-		store(to + (p->first + (size_t)p->step * k) * size, v, size);
+		uint64_t v = load(x->rec + p->offset + (size_t)p->stride * k, x->size, p->swap);
+		store(x, p->first + p->step * k, (v ^ f->xor) >> f->shift & f->mask);
 	}
 }
 
 /* The piece and the next one hold the even and the odd elements; one may be longer. */
-static void zip(
-    const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
+static void zip(const struct extract *x, const struct card_piece *p)
 {
-	size_t size = type_size[f->type];
 	uint32_t n = p[0].count < p[1].count ? p[0].count : p[1].count;
 
 #define ZIP(bits, t, a, b)                                                                         \
 	zip##bits((loose##bits *)(t), (const loose##bits *)(a), (const loose##bits *)(b), n,       \
-	    p->swap, (uint##bits##_t)f->xor)
-	BY_SIZE(size, ZIP, to + p->first * size, rec + p[0].offset, rec + p[1].offset);
-	each(f, p, n, rec, to);
-	each(f, p + 1, n, rec, to);
+	    p->swap != x->turn, (uint##bits##_t)x->xor)
+	BY_SIZE(
+	    x->size, ZIP, x->to + p->first * x->size, x->rec + p[0].offset, x->rec + p[1].offset);
+	each(x, p, n);
+	each(x, p + 1, n);
 }
 
-static void move(
-    const struct card_field *f, const struct card_piece *p, const uint8_t *rec, uint8_t *to)
+static void move(const struct extract *x, const struct card_piece *p)
 {
-	size_t size = type_size[f->type];
-	uint8_t *start = to + p->first * size;
+	const uint8_t *from = x->rec + p->offset;
+	uint8_t *to = x->to + p->first * x->size;
+	bool swap = p->swap != x->turn;
 
 	switch (p->move) {
 	case CARD_COPY:
-		if (f->xor == 0 && (!p->swap || size == 1)) {
-			memcpy(start, rec + p->offset, size * p->count);
+		if (x->xor == 0 && (!swap || x->size == 1)) {
+			memcpy(to, from, x->size * p->count);
 			break;
 		}
 #define COPY(bits, t, s)                                                                           \
-	copy##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap,                \
-	    (uint##bits##_t)f->xor)
-		BY_SIZE(size, COPY, start, rec + p->offset);
+	copy##bits(                                                                                \
+	    (loose##bits *)(t), (const loose##bits *)(s), p->count, swap, (uint##bits##_t)x->xor)
+		BY_SIZE(x->size, COPY, to, from);
 		break;
 	case CARD_PICK:
 #define PICK(bits, t, s)                                                                           \
-	pick##bits((loose##bits *)(t), (const loose##bits *)(s), p->count, p->swap,                \
-	    (uint##bits##_t)f->xor)
-		BY_SIZE(size, PICK, start, rec + p->offset);
+	pick##bits(                                                                                \
+	    (loose##bits *)(t), (const loose##bits *)(s), p->count, swap, (uint##bits##_t)x->xor)
+		BY_SIZE(x->size, PICK, to, from);
 		break;
 	case CARD_ZIP:
-		zip(f, p, rec, to);
+		zip(x, p);
 		break;
 	case CARD_EACH:
-		each(f, p, 0, rec, to);
+		each(x, p, 0);
 		break;
 	case CARD_DONE:
 		break;
 	}
 }
 
-static void fill(const struct card_field *f, uint8_t *to)
+static void extract(const struct card_field *f, const uint8_t *rec, uint8_t *to, bool turn)
 {
 	size_t size = type_size[f->type];
+	struct extract x = {
+	    .f = f, .rec = rec, .to = to, .size = size, .xor = f->xor, .turn = turn};
+
+	if (turn)
+		x.xor = __builtin_bswap64(f->xor) >> (64 - 8 * size);
+	/* the gaps, and what lies between them: the pieces write that again */
 	for (uint32_t k = f->gap_first; k < f->gap_first + f->gap_count; k++)
-		store(to + k * size, f->fill_bits, size);
+		store(&x, k, f->fill_bits);
+	for (int i = 0; i < f->npieces; i++)
+		move(&x, &f->piece[i]);
 }
 
 void card_extract(const struct card *c, int field, const uint8_t *rec, void *to)
 {
-	const struct card_field *f = &c->field[field];
+	extract(&c->field[field], rec, to, false);
+}
 
-	fill(f, to); /* the gaps, and what lies between them: the pieces write that again */
-	for (int i = 0; i < f->npieces; i++)
-		move(f, &f->piece[i], rec, to);
+void card_extract_big(const struct card *c, int field, const uint8_t *rec, void *to)
+{
+	extract(&c->field[field], rec, to, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 }
 
 /* ---- finding cards ---- */

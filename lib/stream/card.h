@@ -4,8 +4,9 @@
  * A card says how long a record is, who sent it (source number), when (device clock), which one
  * in a row (sequence), and which values it holds. Nothing else in fyke knows an instrument.
  *
- * cardtext.c, cardvalue.c and cardcheck.c read and check the text: whatever a struct card says about
- * offsets, counts and strides stays inside the record. card.c finds cards and takes records apart.
+ * cardtext.c, cardvalue.c and cardcheck.c read and check the text: whatever a struct card says
+ * about offsets, counts and strides stays inside the record. card.c finds cards and takes records
+ * apart.
  */
 #ifndef FYKE_CARD_H
 #define FYKE_CARD_H
@@ -144,9 +145,11 @@ int64_t card_value(const struct card *c, int field, const uint8_t *rec);
 uint64_t card_clock(const struct card *c, const uint8_t *rec);
 uint64_t card_clock_wrap(const struct card *c);
 
-/* Copies a field out of a record in host order, xor, shift and mask applied, elements in their
- * order, uncovered ones set to fill: count elements of card_size(type) bytes at to. Vectorised. */
+/* Copies a field out of a record, xor, shift and mask applied, elements in their order, uncovered
+ * ones set to fill: count elements of card_size(type) bytes at to, in the host's byte order or
+ * big-endian. Vectorised. */
 void card_extract(const struct card *c, int field, const uint8_t *rec, void *to);
+void card_extract_big(const struct card *c, int field, const uint8_t *rec, void *to);
 size_t card_size(enum card_type t);
 
 #endif
