@@ -14,6 +14,8 @@
 #define BUFFER_MIN 256            /* datagrams that a buffer must hold to let some gather in it */
 #define RATE_READ  1000           /* datagrams a second: the next one is due before anything else */
 #define NAP_GAIN   3              /* datagrams that a nap must gather to be worth it */
+#define LINK_BYTE  0.8            /* ns a byte: a link of 10 Gb/s */
+#define SOCKET_MAX 1000.0         /* ns a datagram: as many as a socket takes at all */
 
 int idle_begin(struct idle *p, const struct net_sockets *s, int64_t nap)
 {
@@ -65,7 +67,10 @@ int64_t idle_nap(const struct idle *p, size_t size)
 
 	if (p->nap == 0 || p->rate <= 0 || holds < BUFFER_MIN)
 		return 0;
-	double fits = (double)holds / 16 / p->rate * 1e9;
+	double expected = (double)holds / 16 / p->rate * 1e9;
+	double burst = (double)size * LINK_BYTE;
+	double worst = 0.75 * (double)holds * (burst > SOCKET_MAX ? burst : SOCKET_MAX);
+	double fits = expected < worst ? expected : worst;
 	int64_t t = fits < (double)p->nap ? (int64_t)fits : p->nap;
 	return t < NAP_MIN || p->rate * (double)t < NAP_GAIN * 1e9 ? 0 : t;
 }

@@ -4,7 +4,8 @@
  * At detector rates the wake-up for each datagram is what costs, so a receiver that has emptied
  * its sockets may sleep for a moment and let datagrams gather in the kernel's buffer. It does so
  * only when the rate is high enough to gain, and when what comes meanwhile fits a 16th of the
- * buffer; else it waits in poll. A signal ends either wait.
+ * buffer, and three quarters of it should a burst begin with all that a link of 10 Gb/s carries;
+ * else it waits in poll. A signal ends either wait.
  */
 #ifndef FYKE_IDLE_H
 #define FYKE_IDLE_H
