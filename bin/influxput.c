@@ -261,7 +261,7 @@ static void open_all(const char *input)
 	if (!(influx = influx_new(&target, why)))
 		cli_die(EXIT_USAGE, "--url: %s", why);
 	if (!(carry.spool = spool_open(spool_dir, spool_dir ? spool_max : MEMORY, why)))
-		cli_die(EXIT_SYSTEM, "--spool: %s", why);
+		cli_die(errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "--spool: %s", why);
 	if (refused_path) {
 		refused_fd = open(
 		    refused_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -137,7 +137,7 @@ influxput -u "$url" --db t --spool=taken <pipe >live.out 2>live.err &
 live=$!; tap_pids="$tap_pids $live"
 exec 3>pipe
 until_true 5 test -e taken/lock
-exits 3 "a spool that another program has" -- influxput -u "$url" --db t --spool=taken one
+exits 4 "a spool that another program has" -- influxput -u "$url" --db t --spool=taken one
 like err 'give each its own' "says so"
 exec 3>&-
 finish "$live"

@@ -137,8 +137,11 @@ static void drop_first(struct spool *s)
 
 static void *fail(struct spool *s, char why[SPOOL_WHY], const char *dir, const char *what)
 {
+	int error = errno;
+
 	snprintf(why, SPOOL_WHY, "%s: %s", dir, what);
 	spool_close(s);
+	errno = error;
 	return NULL;
 }
 
@@ -210,8 +213,10 @@ struct spool *spool_open(const char *dir, int64_t max, char why[SPOOL_WHY])
 	s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock < 0)
 		return fail(s, why, dir, strerror(errno));
-	if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
+	if (flock(s->lock, LOCK_EX | LOCK_NB) < 0) {
+		errno = EBUSY;
 		return fail(s, why, dir, "another program uses this spool: give each its own");
+	}
 	if (take_stock(s) < 0)
 		return fail(s, why, dir, strerror(errno));
 	return s;

@@ -20,20 +20,22 @@
 
 struct spool;
 
-/* dir NULL: in memory. max: bytes it may hold; a folder that is full drops its oldest file (counted),
- * memory takes no more. The folder is made when it is not there. NULL with why. */
+/* dir NULL: in memory. max: bytes it may hold; a folder that is full drops its oldest file
+ * (counted), memory takes no more. The folder is made when it is not there. NULL with why,
+ * and errno (EBUSY: another program has it). */
 struct spool *spool_open(const char *dir, int64_t max, char why[SPOOL_WHY]);
 
-/* Puts n bytes of whole lines (count of them). All or nothing: 0, or -1 with errno (EAGAIN memory is
- * full; ENOSPC and others of the disk). */
+/* Puts n bytes of whole lines (count of them). All or nothing: 0, or -1 with errno (EAGAIN memory
+ * is full; ENOSPC and others of the disk). */
 int spool_put(struct spool *s, const char *lines, size_t n, size_t count);
 
-/* Copies the oldest lines to buf, as many as fit in size and most, without taking them away. Returns
- * the bytes (0: none waits) and *count; -1 with errno. A longer line than size is dropped as cut. */
+/* Copies the oldest lines to buf, as many as fit in size and most, without taking them away.
+ * Returns the bytes (0: none waits) and *count; -1 with errno. A longer line than size is dropped
+ * as cut. */
 long spool_get(struct spool *s, char *buf, size_t size, size_t most, size_t *count);
 
-/* The first n bytes, lines of them, of what was got last are done with; the rest stays got. 0, or -1
- * with errno: it may come again after a restart. */
+/* The first n bytes, lines of them, of what was got last are done with; the rest stays got. 0, or
+ * -1 with errno: it may come again after a restart. */
 int spool_ack(struct spool *s, size_t n, size_t lines);
 
 struct spool_state {
