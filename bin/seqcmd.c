@@ -114,8 +114,8 @@ static void abort_exposure(void)
 		    cli_safe(safe, sizeof safe, said, strlen(said)));
 }
 
-/* After a signal. What is no exposure is not waited for; and a terminal that goes, or a time-out of the
- * caller's, is no reason to throw one away. */
+/* After a signal. What is no exposure is not waited for; and a terminal that goes, or a time-out of
+ * the caller's, is no reason to throw one away. */
 static bool go_on(void *ctx)
 {
 	const struct verb *v = ctx;

@@ -1,8 +1,8 @@
 /*
  * writelog.c - writes the housekeeping log: a row for each second of UTC, whatever the sources do
  *
- * Sources are read in threads of their own (sky/encsrc.h). Here a clock says which rows are due, each
- * takes what the sources said in its second, and one write brings it to its minute's file.
+ * Sources are read in threads of their own (sky/encsrc.h). Here a clock says which rows are due,
+ * each takes what the sources said in its second, and one write brings it to its minute's file.
  */
 #include <errno.h>
 #include <string.h>

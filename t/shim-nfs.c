@@ -6,7 +6,8 @@
  *            (no copying inside the kernel)
  * NFS_TIMES  so many times for each kind of call, then all is well; "hand" and "noise" always
  * NFS_MARK   a file to be made when that happens
- * NFS_NAME   only files whose path has this in it, and by the calls that merge makes: stale (open says
+ * NFS_NAME only files whose path has this in it, and by the calls that merge makes: stale (open
+ * says
  *            ESTALE), gone (open says EIO), size (stat tells half of the size), short (read ends
  *            half-way)
  *

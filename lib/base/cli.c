@@ -236,8 +236,8 @@ int cli_end(enum cli_exit code)
 			code = EXIT_SYSTEM;
 		}
 	}
-	/* A full network disk may say so at close only; a descriptor closed already is the program's
-	 * own doing, and it checked. */
+	/* A full network disk may say so at close only; a descriptor closed already is the
+	 * program's own doing, and it checked. */
 	if (close(STDOUT_FILENO) < 0 && errno != EBADF && !pipe_gone) {
 		cli_error("standard output: %s", strerror(errno));
 		code = EXIT_SYSTEM;

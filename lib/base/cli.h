@@ -123,8 +123,9 @@ enum cli_exit cli_status_of(int error);
 /* "program: ready ADDRESS" on stderr, even with --quiet: a server's or simulator's listener. */
 void cli_ready(const char *address);
 
-/* The audit of --audit=FILE: lines "TIME TEXT: WHY" (why may be "") appended there. Where there is no
- * file (NULL), or it cannot be written, TEXT goes to the log as a warning. Opening and closing die. */
+/* The audit of --audit=FILE: lines "TIME TEXT: WHY" (why may be "") appended there. Where there is
+ * no file (NULL), or it cannot be written, TEXT goes to the log as a warning. Opening and closing
+ * die. */
 #define CLI_AUDIT 2048 /* longest line */
 void cli_audit_open(const char *file);
 void cli_audit(const char *text, const char *why);

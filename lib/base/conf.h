@@ -1,8 +1,8 @@
 /*
  * conf.h - INI files: sections of key = value, by inih
  *
- * Limits (those of Debian's inih): 199 bytes a line, 49 a key or section name. Used for configuration
- * files and for cards.
+ * Limits (those of Debian's inih): 199 bytes a line, 49 a key or section name. Used for
+ * configuration files and for cards.
  */
 #ifndef FYKE_CONF_H
 #define FYKE_CONF_H

@@ -40,8 +40,8 @@ int64_t dial_due(const struct dial *d);
 /* Dials, reads, writes. Call after each poll. */
 enum dial_event dial_step(struct dial *d, short revents);
 
-/* Waits until something happens, or until (tim_mono), or a signal (-1 with EINTR); 0. *event is what
- * happened. */
+/* Waits until something happens, or until (tim_mono), or a signal (-1 with EINTR); 0. *event is
+ * what happened. */
 int dial_wait(struct dial *d, int64_t until, enum dial_event *event);
 
 bool dial_is_up(const struct dial *d);

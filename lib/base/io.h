@@ -29,8 +29,8 @@ int io_writeall(int fd, const void *buf, size_t n);
 /* The same from *done on, which also a write that fails leaves at what is written. */
 int io_writefrom(int fd, const void *buf, size_t n, size_t *done);
 
-/* Writes all n bytes at a place in the file, which is not where it stands then. *done (or NULL): how
- * many, also where it fails. */
+/* Writes all n bytes at a place in the file, which is not where it stands then. *done (or NULL):
+ * how many, also where it fails. */
 int io_writeat(int fd, const void *buf, size_t n, int64_t at, size_t *done);
 
 /* Writes all of iov[0..n); changes iov. n may exceed IOV_MAX. */

@@ -1,5 +1,5 @@
 /*
- * log.h - where messages go: stderr, syslog, a file or a log server (RFC 5424 by TCP or unix socket)
+ * log.h - where messages go: stderr, syslog, a file or a log server (RFC 5424, TCP or unix)
  *
  * An absent or slow log server never delays data: records wait in 64 KiB of memory; what does
  * not fit is counted, and the count is sent when the server is back. One line on stderr says that
@@ -10,8 +10,8 @@
 
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_NOTE = 6, LOG_LEVEL_DEBUG = 7 };
 
-/* dest: "stderr", "syslog", "file:PATH", "tcp:HOST:PORT" or "unix:PATH". 0, or -1 with errno (EINVAL: not a
- * destination). program and instance are kept, not copied. */
+/* dest: "stderr", "syslog", "file:PATH", "tcp:HOST:PORT" or "unix:PATH". 0, or -1 with errno
+ * (EINVAL: not a destination). program and instance are kept, not copied. */
 int log_open(const char *dest, const char *program, const char *instance);
 
 /* Sends one line (no newline in it). Never blocks on a server. Returns 0, or -1 when the record

@@ -419,7 +419,8 @@ int64_t net_rcvbuf(int fd, int64_t bytes)
 int64_t net_charge(size_t len)
 {
 	/* The buffer that holds the datagram, its headers and the kernel's own, is a power of two
-	 * (or a small one of 576 bytes), and 256 bytes describe it; beyond 16 KiB it is of pages. */
+	 * (or a small one of 576 bytes), and 256 bytes describe it; beyond 16 KiB it is of
+	 * pages. */
 	size_t need = len + 400, buffer = 1024;
 
 	if (need <= 576)

@@ -51,8 +51,8 @@ void onc_free(struct onc *o);
 /* The head of a call; its arguments are to follow on x. */
 bool onc_begin(struct onc *o, XDR *x, u_long program, u_long version, u_long procedure);
 
-/* Sends what was put on x since onc_begin() (encoded: all of it fitted), and reads the reply's head:
- * its result is left on x. */
+/* Sends what was put on x since onc_begin() (encoded: all of it fitted), and reads the reply's
+ * head: its result is left on x. */
 int onc_exchange(struct onc *o, int fd, XDR *x, bool encoded, int64_t until);
 
 /* Only the reply, to the call whose number is xid. */

@@ -7,9 +7,10 @@
  *		srv_wait(s, extra, nextra, timeout);	-> calls.line(ctx, client, "text", 4)
  *
  * One thread, poll(2). A client that sends too long lines or half ones, reads too slowly, is idle
- * for too long or comes when all places are taken costs only itself. Unix sockets are made with mode 0660 and
- * know who calls (SO_PEERCRED); a TCP listener that is not on loopback takes only the networks of
- * an allow-list. Descriptors of other kinds (pseudo-terminals) may be adopted as clients.
+ * for too long or comes when all places are taken costs only itself. Unix sockets are made with
+ * mode 0660 and know who calls (SO_PEERCRED); a TCP listener that is not on loopback takes only the
+ * networks of an allow-list. Descriptors of other kinds (pseudo-terminals) may be adopted as
+ * clients.
  */
 #ifndef FYKE_SRV_H
 #define FYKE_SRV_H
@@ -52,17 +53,18 @@ struct srv_calls {
 	/* n bytes and a NUL, without LF and a CR before it. cut: the line was longer; the rest is
 	 * skipped up to its LF. */
 	enum srv_take (*line)(void *ctx, struct srv_client *c, char *line, size_t n, bool cut);
-	/* The client will send nothing more. true keeps it: call srv_finish() some time. NULL or false:
-	 * that is done here. What came after the last LF is srv_waiting() now, and then forgotten. */
+	/* The client will send nothing more. true keeps it: call srv_finish() some time. NULL or
+	 * false: that is done here. What came after the last LF is srv_waiting() now, and then
+	 * forgotten. */
 	bool (*ended)(void *ctx, struct srv_client *c);
 	/* It is gone; the handle is valid for the last time. Told between the others, never from
 	 * inside one, nor from srv_send() or srv_close(). May be NULL. */
 	void (*closed)(void *ctx, struct srv_client *c, const char *why);
 	/* Somebody was not let in. May be NULL. */
 	void (*refused)(void *ctx, const char *peer, const char *why);
-	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says how
-	 * much; 0: it needs more. When n is options.line, it must take something. What is left at the
-	 * end is srv_waiting() in ended(). */
+	/* Instead of line, for protocols with other frames: takes what it can of n bytes and says
+	 * how much; 0: it needs more. When n is options.line, it must take something. What is left
+	 * at the end is srv_waiting() in ended(). */
 	size_t (*bytes)(void *ctx, struct srv_client *c, const char *data, size_t n);
 	/* Whether the client still awaits answers: then it is not idle, and is not closed by
 	 * srv_finish() before it has them. May be NULL: never. */

@@ -390,8 +390,8 @@ enum bus_verdict bus_follow(struct bus_follow *f, const struct bus_msg *m, uint6
 	if (m->kind == BUS_HEADER) {
 		if (ours)
 			return BUS_AGAIN;
-		/* Who came while a stream was running is owed what follows; who was there before the
-		 * stream began is owed all of it. */
+		/* Who came while a stream was running is owed what follows; who was there before
+		 * the stream began is owed all of it. */
 		*missed = f->joined ? m->records : 0;
 		*f = (struct bus_follow){.joined = true,
 		    .open = true,

@@ -110,8 +110,8 @@ static int64_t time_of(const char *line, size_t n)
 	return n > 0 && line[n - 1] == '-' ? -(int64_t)v : (int64_t)v;
 }
 
-/* Cuts the next piece off n bytes: at most `most` lines. It ends where the time changes, so that the
- * next piece may go beside it. */
+/* Cuts the next piece off n bytes: at most `most` lines. It ends where the time changes, so that
+ * the next piece may go beside it. */
 static struct piece cut(const char *batch, size_t at, size_t n, size_t most)
 {
 	struct piece p = {.at = at, .first = INT64_MAX, .last = INT64_MIN}, whole = p;

@@ -4,8 +4,8 @@
  * A batch is FEED_LINES lines, or what came within a second. A batch that the server refuses is
  * split until the refused lines are alone: the good ones are stored, each bad one is counted and
  * told with the server's reason. Sending a line twice is harmless, because every line carries its
- * time. No answer, 429 and 5xx: wait (0.1 s doubling to 30 s, or what the server asks for) and send the
- * same again. 401, 403 and 404 stop the feed until feed_resume().
+ * time. No answer, 429 and 5xx: wait (0.1 s doubling to 30 s, or what the server asks for) and send
+ * the same again. 401, 403 and 404 stop the feed until feed_resume().
  *
  * Batches go in the order of the spool. While all is well a second one is under way beside the
  * first, where its times are all later: then it is no matter which of the two the server stores

@@ -1,9 +1,9 @@
 /*
  * lane.h - records on their way to a slower thread, without a lock
  *
- * One thread puts, another one takes. Neither ever waits for the other inside these functions, so the
- * taker may run at the lowest priority: where a lock was held by a thread that gets no CPU, the one
- * that puts would stand still. What does not fit is the putting thread's to drop.
+ * One thread puts, another one takes. Neither ever waits for the other inside these functions, so
+ * the taker may run at the lowest priority: where a lock was held by a thread that gets no CPU, the
+ * one that puts would stand still. What does not fit is the putting thread's to drop.
  */
 #ifndef FYKE_LANE_H
 #define FYKE_LANE_H
@@ -20,8 +20,8 @@ void lane_free(struct lane *l);
 
 /* ---- by the thread that puts ---- */
 
-/* Room for a record of n bytes, 8-byte aligned, such that reserve bytes stay free after it. NULL: it
- * does not fit. */
+/* Room for a record of n bytes, 8-byte aligned, such that reserve bytes stay free after it. NULL:
+ * it does not fit. */
 void *lane_room(struct lane *l, size_t n, size_t reserve);
 void lane_put(struct lane *l, size_t n); /* n as given to lane_room() */
 

@@ -2,10 +2,10 @@
  * nats.h - NATS JetStream: a publisher that knows what is stored, a subscriber that takes up again
  *
  * A run is stored under a subject of its own, SUBJECT.RUN.ID, where ID comes from the run's first
- * record: the same run has the same ID whenever it is published, and the broker can be asked for the
- * last message of it. Each message names the one before it as expected, so the broker stores a run
- * in order and without holes, or refuses; then everything from the first missing one is sent again.
- * That also lets one acknowledgement speak for all messages before it.
+ * record: the same run has the same ID whenever it is published, and the broker can be asked for
+ * the last message of it. Each message names the one before it as expected, so the broker stores a
+ * run in order and without holes, or refuses; then everything from the first missing one is sent
+ * again. That also lets one acknowledgement speak for all messages before it.
  *
  * libnats runs threads of its own; they only take notes under a lock.
  */

@@ -172,8 +172,8 @@ static void shut(struct nats_conn *c)
 		return;
 	natsConnection_Close(c->nc);
 	await_quiet(c);
-	/* While a connection lives, libnats 3.4 may be handing a message to the subscription that we
-	 * free (its issue 637). The library is not unloaded while there is one. */
+	/* While a connection lives, libnats 3.4 may be handing a message to the subscription that
+	 * we free (its issue 637). The library is not unloaded while there is one. */
 	natsSubscription_Destroy(c->sub);
 	jsCtx_Destroy(c->js);
 	natsConnection_Destroy(c->nc);

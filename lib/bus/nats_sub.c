@@ -1,14 +1,14 @@
 /*
  * nats_sub.c - NATS JetStream: a subscriber that takes up again
  *
- * The broker keeps the position of a durable subscriber, but would deliver what was not acknowledged
- * late and out of order. So each connection makes a new consumer that begins after the last
- * acknowledged message, in order; NAME-a and NAME-b take turns, and the old one goes only when the
- * new one is there: whenever we die, one of them knows the position.
+ * The broker keeps the position of a durable subscriber, but would deliver what was not
+ * acknowledged late and out of order. So each connection makes a new consumer that begins after the
+ * last acknowledged message, in order; NAME-a and NAME-b take turns, and the old one goes only when
+ * the new one is there: whenever we die, one of them knows the position.
  *
  * Messages are asked for as the protocol has it, and read from a subscription of our own: libnats's
- * natsSubscription_Fetch() writes beyond its list (3.4.1: where more than half of what it is asked for is
- * there already, it takes as much as comes).
+ * natsSubscription_Fetch() writes beyond its list (3.4.1: where more than half of what it is asked
+ * for is there already, it takes as much as comes).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -238,8 +238,8 @@ static natsMsg *next_message(struct nsub *s)
 	return NULL;
 }
 
-/* Whether the broker keeps back what it has. A consumer of Debian's 2.9 that comes to lead on a node
- * which has just begun to catch up delivers what that node had then, and nothing more. */
+/* Whether the broker keeps back what it has. A consumer of Debian's 2.9 that comes to lead on a
+ * node which has just begun to catch up delivers what that node had then, and nothing more. */
 static bool kept_back(struct nsub *s)
 {
 	int64_t now = tim_mono();

@@ -1,5 +1,5 @@
 /*
- * query.h - asks a time-series database for rows or means, in its own language, and reads the answer
+ * query.h - asks a time-series database for rows or means in its own language, reads the answer
  *
  *	InfluxDB 1	InfluxQL, answered as CSV; one row for each time and series
  *	InfluxDB 2	Flux, answered as annotated CSV; one row for each time, series and field

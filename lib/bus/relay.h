@@ -1,10 +1,10 @@
 /*
  * relay.h - a capture stream to a bus, for a program in whose hands the stream passes by
  *
- * The caller reads the stream and calls in its order. Where the bus may make the stream wait (it was
- * asked for, or there is nothing downstream), each call sends before it returns. Beside a data path
- * that must not wait, records are copied to a thread that publishes with what CPU is left; what it
- * cannot keep up with is not published, and subscribers see a gap in the numbers.
+ * The caller reads the stream and calls in its order. Where the bus may make the stream wait (it
+ * was asked for, or there is nothing downstream), each call sends before it returns. Beside a data
+ * path that must not wait, records are copied to a thread that publishes with what CPU is left;
+ * what it cannot keep up with is not published, and subscribers see a gap in the numbers.
  *
  * An error of the bus is kept, and what comes after it is not published: the caller decides whether
  * the stream goes on.

@@ -29,9 +29,9 @@ struct slog_stream {
 	bool skip_line;
 };
 
-/* Takes the next record off n bytes. Returns the bytes that are done with (0: it needs more; f->text
- * NULL: there was no record in them). last: nothing follows, so that a line without its end is a
- * record too. */
+/* Takes the next record off n bytes. Returns the bytes that are done with (0: it needs more;
+ * f->text NULL: there was no record in them). last: nothing follows, so that a line without its end
+ * is a record too. */
 size_t slog_frame(struct slog_stream *s, const char *p, size_t n, bool last, struct slog_frame *f);
 
 /* ---- records ---- */

@@ -21,9 +21,9 @@ struct statfile {
 /* 0, or what is wrong. Takes any JSON object; members that it does not know are passed over. */
 const char *statfile_parse(const char *text, size_t n, struct statfile *s);
 
-/* A table for people, a row a program: its heading, and the row of the file at path, or why there is
- * none. A program that runs and has not written for 5 s before now is SILENT. json: the file as it
- * is, on one line. Return the length, less than size. */
+/* A table for people, a row a program: its heading, and the row of the file at path, or why there
+ * is none. A program that runs and has not written for 5 s before now is SILENT. json: the file as
+ * it is, on one line. Return the length, less than size. */
 size_t statfile_heading(char *to, size_t size);
 size_t statfile_row(const char *path, bool json, int64_t now, char *to, size_t size);
 

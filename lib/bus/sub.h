@@ -2,9 +2,9 @@
  * sub.h - messages of a bus back into a capture stream, with everything counted
  *
  * Each stream of the bus becomes a section of its own, with the publisher's header and an end mark
- * whose counts sum: what is missing is in ifdrop, and for packets also in the drop count of the next
- * block. The section header says which stream it is and from where, so that a file can be taken up
- * again (sub_resume()).
+ * whose counts sum: what is missing is in ifdrop, and for packets also in the drop count of the
+ * next block. The section header says which stream it is and from where, so that a file can be
+ * taken up again (sub_resume()).
  */
 #ifndef FYKE_SUB_H
 #define FYKE_SUB_H

@@ -537,8 +537,8 @@ static int look_at_monitor(struct zsub *z)
 	return 0;
 }
 
-/* After a message that breaks the rules, such as one that is too long, ZeroMQ does not connect again:
- * we do. */
+/* After a message that breaks the rules, such as one that is too long, ZeroMQ does not connect
+ * again: we do. */
 static void connect_again(struct zsub *z)
 {
 	if (z->lost_at == 0 || !z->address[0] || tim_mono() - z->lost_at < GIVEN_UP)

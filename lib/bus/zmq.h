@@ -22,8 +22,8 @@ struct zpub *zpub_open(const struct bus_url *u, const struct bus_secrets *keys, 
 
 /* Sends head and block as one message. With wait false it is lost for subscribers whose queue is
  * full; else it waits for them: -1 with EAGAIN after timeout_ms, EINTR after a signal; then it was
- * sent to nobody. Nobody waits for those whose queue was full before: ZeroMQ leaves them aside until
- * they have read half of it, and does not say when that is (zpub_owes()). */
+ * sent to nobody. Nobody waits for those whose queue was full before: ZeroMQ leaves them aside
+ * until they have read half of it, and does not say when that is (zpub_owes()). */
 int zpub_send(struct zpub *z, const void *head, size_t nhead, const void *block, size_t n,
     bool wait, int timeout_ms);
 
@@ -50,8 +50,8 @@ struct zsub *zsub_open(const struct bus_url *u, const struct bus_secrets *keys, 
     char address[ZMQ_ADDRESS], char why[BUS_WHY]);
 
 /* The next message, in *message until the next call. 1, 0 (time is up), or -1 with errno: EINTR a
- * signal, EACCES the publisher refuses us, or is not the one whose key we have. A message in several
- * parts, which is nobody's of ours, comes with length 0. */
+ * signal, EACCES the publisher refuses us, or is not the one whose key we have. A message in
+ * several parts, which is nobody's of ours, comes with length 0. */
 int zsub_next(struct zsub *z, const uint8_t **message, size_t *n, int64_t timeout_ns);
 
 /* Asks for the header once more. */

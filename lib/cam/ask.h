@@ -32,8 +32,8 @@ struct ask {
 	size_t n, taken;
 };
 
-/* Connects: to o->server, else to $FYKE_SEQD, else to the usual socket, else to 127.0.0.1:7011. 0, or
- * -1 with errno (EINVAL: no address). */
+/* Connects: to o->server, else to $FYKE_SEQD, else to the usual socket, else to 127.0.0.1:7011. 0,
+ * or -1 with errno (EINVAL: no address). */
 int ask_open(struct ask *a, const struct ask_options *o);
 void ask_close(struct ask *a);
 

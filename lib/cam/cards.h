@@ -28,8 +28,8 @@ struct cards {
 /* Reads text. How many lines were left out; why tells of the first. */
 int cards_parse(const char *text, size_t n, struct cards *c, char why[CARDS_WHY]);
 
-/* Reads a file that is not older than age ns (0: any age) at the time now. 0 good, 1 read, but it is
- * stale or has lines that were left out, -1 not read: why. */
+/* Reads a file that is not older than age ns (0: any age) at the time now. 0 good, 1 read, but it
+ * is stale or has lines that were left out, -1 not read: why. */
 int cards_read(const char *path, int64_t age, int64_t now, struct cards *c, char why[CARDS_WHY]);
 
 #endif

@@ -239,8 +239,8 @@ static uint32_t fold(uint64_t s)
 	return (uint32_t)s;
 }
 
-/* Ones' complement sum of big-endian 32-bit words: what FITS calls a checksum. n is a multiple of 4,
- * and less than 2^33. */
+/* Ones' complement sum of big-endian 32-bit words: what FITS calls a checksum. n is a multiple of
+ * 4, and less than 2^33. */
 WIRE_VECTOR static uint32_t add_sum(uint32_t sum, const void *data, size_t n)
 {
 	const uint32_t *w = data;

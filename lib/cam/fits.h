@@ -34,9 +34,9 @@ struct image {
 };
 
 /* Writes the image as dir/STEMnnnn.fits, nnnn being the first free number from *number on, which
- * is left there. stem is the prefix and the date code. 0 with path; 1: it is there, but its name may
- * not have reached the disk (why); -1 with errno and why (ERANGE: 9999 was reached; EILSEQ: what
- * was read back differs). */
+ * is left there. stem is the prefix and the date code. 0 with path; 1: it is there, but its name
+ * may not have reached the disk (why); -1 with errno and why (ERANGE: 9999 was reached; EILSEQ:
+ * what was read back differs). */
 int fits_out(const struct image *im, const char *dir, const char *stem, int *number,
     char path[PUB_PATH], char why[PUB_WHY]);
 

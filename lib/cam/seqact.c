@@ -89,8 +89,8 @@ static int turn(struct seq *q, struct seq_conn *c, const char *call)
 	return 1;
 }
 
-/* The same, with the camera on. Where it is off it is started with these settings, and the line comes
- * again. */
+/* The same, with the camera on. Where it is off it is started with these settings, and the line
+ * comes again. */
 static int turn_on_with(
     struct seq *q, struct seq_conn *c, const struct settings *set, const char *call, bool debug)
 {

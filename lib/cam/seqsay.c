@@ -82,8 +82,8 @@ void seq_talk(struct seq *q, enum code_tag tag, const char *format, ...)
 
 /* ---- the state file ---- */
 
-/* In place, in one write of a constant length: a kill leaves either the old or the new settings, and
- * no command waits for a disk. */
+/* In place, in one write of a constant length: a kill leaves either the old or the new settings,
+ * and no command waits for a disk. */
 static int save_state(struct seq *q)
 {
 	char text[STATE_SIZE];

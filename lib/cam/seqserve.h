@@ -25,8 +25,8 @@ struct seqserve_calls {
 
 struct seqserve;
 
-/* cam, and what options and calls point to, stay the caller's. NULL with errno (EBUSY: another server
- * uses this state) and why. */
+/* cam, and what options and calls point to, stay the caller's. NULL with errno (EBUSY: another
+ * server uses this state) and why. */
 struct seqserve *seqserve_new(struct cam *cam, const struct seqserve_options *options,
     const struct seqserve_calls *calls, char why[SEQ_WHY]);
 void seqserve_free(struct seqserve *v);
@@ -39,8 +39,8 @@ int seqserve_listen(
  * silent for as long as it likes. 0, or -1 with errno. */
 int seqserve_console(struct seqserve *v, int in, int out);
 
-/* Waits for something to do, at most a second or until a signal, and does it. 0, or -1 with errno (EIO:
- * the console is lost, which was told). */
+/* Waits for something to do, at most a second or until a signal, and does it. 0, or -1 with errno
+ * (EIO: the console is lost, which was told). */
 int seqserve_turn(struct seqserve *v);
 
 /* Begins the end: no more exposures, warm-up, camera off. Then seqserve_ended() is true. */

@@ -51,8 +51,8 @@ char *settings_geometry(
 /* All settings as lines of requests. Returns buf. */
 char *settings_lines(const struct settings *s, char buf[SETTINGS_TEXT]);
 
-/* Reads such lines into s, on top of the defaults. Lines that are no settings are left out. How many
- * were left out; why tells of the first. */
+/* Reads such lines into s, on top of the defaults. Lines that are no settings are left out. How
+ * many were left out; why tells of the first. */
 int settings_read(struct settings *s, const char *text, size_t n, char why[VERB_WHY]);
 
 #endif

@@ -114,8 +114,8 @@ static int plan(struct shoot *s, const struct cam_timing *t, const struct cam_fr
 	return 0;
 }
 
-/* Room for the whole detector, whatever was asked for: another client may enlarge the image under way.
- * Memory that no image fills costs nothing. */
+/* Room for the whole detector, whatever was asked for: another client may enlarge the image under
+ * way. Memory that no image fills costs nothing. */
 static int make_room(struct shoot *s)
 {
 	size_t need = (size_t)s->cam->info.width * (size_t)s->cam->info.height;
@@ -247,8 +247,8 @@ static int64_t clock_offset(void)
 	return now - before;
 }
 
-/* The clock may be set during an exposure: its length is not measured by it, and its start stays what
- * the clock said then. Which of the two was right only a person can know. */
+/* The clock may be set during an exposure: its length is not measured by it, and its start stays
+ * what the clock said then. Which of the two was right only a person can know. */
 static void note_clock(struct shoot *s, int64_t step)
 {
 	s->image.clock_step = 0;

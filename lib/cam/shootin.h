@@ -2,8 +2,8 @@
  * shootin.h - what the parts of the camera's own thread share, and nobody else
  *
  * shoot.c is the thread and its jobs, shootsay.c the events, shootpower.c the camera on and off and
- * its temperature, shootimage.c one image after the other, shootfile.c what becomes of them on disk.
- * A job ends with one SHOOT_DONE.
+ * its temperature, shootimage.c one image after the other, shootfile.c what becomes of them on
+ * disk. A job ends with one SHOOT_DONE.
  */
 #ifndef FYKE_SHOOTIN_H
 #define FYKE_SHOOTIN_H

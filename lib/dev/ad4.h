@@ -7,9 +7,9 @@
  *	22 mode preset[4]		1 byte		sets up the counter; mode 0, 1, 2 or 4
  *	55				1 byte		status of the LS7166 counter
  *
- * 9600 8N1, no terminator, no checksum that is published. The counter has 24 bits: the fourth byte of
- * a position is ignored, bit 23 is the sign. There is no absolute position: what it counted is lost
- * with its power.
+ * 9600 8N1, no terminator, no checksum that is published. The counter has 24 bits: the fourth byte
+ * of a position is ignored, bit 23 is the sign. There is no absolute position: what it counted is
+ * lost with its power.
  *
  * Source: US Digital's page on the AD4-B; EPICS module ip, Encoder_AD4.proto. Works on a descriptor
  * that does not block, whatever is behind it.

@@ -9,8 +9,8 @@
 #include "hvmuxin.h"
 
 #define STARVED (2 * TIM_S) /* a reading that has waited so long goes before a setting */
-/* After an answer the line is left alone for a moment, a small part of what the answer took: a second
- * answer to the same question would be seen, not taken for the next one's. */
+/* After an answer the line is left alone for a moment, a small part of what the answer took: a
+ * second answer to the same question would be seen, not taken for the next one's. */
 #define SETTLE      (60 * TIM_US)
 #define SETTLE_PART 50
 /* The same answer again, to another question, in a small part of the time that the supply ever

@@ -217,8 +217,8 @@ static bool own_answer(struct hvmux_client *c, struct slot *s)
 	    : s->q.par == HV_MUXIMAX         ? l.microamps
 					     : l.ramp;
 
-	/* How many channels there are is known while the supply is away, and whoever wants OFF of all
-	 * must know it then. */
+	/* How many channels there are is known while the supply is away, and whoever wants OFF of
+	 * all must know it then. */
 	const struct board *b = &c->m->board[s->q.board];
 	bool channels = s->q.par == HV_BDNCH && b->nch > 0 && b->state != STRANGER;
 	if (s->q.par < HV_MUXBDS && !channels)

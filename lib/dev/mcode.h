@@ -12,8 +12,9 @@
  * Source: IMS's MCode manuals; EPICS module motor, motorIms. Works on a descriptor that does not
  * block, whatever is behind it.
  *
- * Noise on the line must not move the motor: settings are read back, answers that decide over a move
- * are asked twice, and a target goes through a register that is read back before the move names it.
+ * Noise on the line must not move the motor: settings are read back, answers that decide over a
+ * move are asked twice, and a target goes through a register that is read back before the move
+ * names it.
  */
 #ifndef FYKE_MCODE_H
 #define FYKE_MCODE_H
@@ -99,8 +100,8 @@ enum mcode_answer mcode_set(struct mcode *m, const char *name, int64_t value, in
 enum mcode_answer mcode_io(
     struct mcode *m, int number, enum mcode_io type, bool active_high, int64_t deadline);
 
-/* Sends a command, and asks whether it was taken; one that noise has spoilt is sent again, so it must
- * be one that may be said twice. Clears ER before. */
+/* Sends a command, and asks whether it was taken; one that noise has spoilt is sent again, so it
+ * must be one that may be said twice. Clears ER before. */
 enum mcode_answer mcode_do(struct mcode *m, const char *command, int64_t deadline);
 
 /* An absolute move in counts, by way of register R2. */

@@ -1,11 +1,11 @@
 /*
  * rot.h - the rotator's geometry, its states, and how they are written down: pure functions
  *
- * Angles are degrees of the dewar, counter-clockwise (seen from above) positive, 0 at home, where the
- * e-box points about 24 degrees clockwise of due right. Source: Bolocam's own pages; the signs are
- * inferred. The counts per degree are an example's: a motor encoder of 2048 counts a turn and 100
- * turns of the motor to one of the dewar; a disk of 1024 lines, read four times, on the small wheel
- * of a 512:64 gear.
+ * Angles are degrees of the dewar, counter-clockwise (seen from above) positive, 0 at home, where
+ * the e-box points about 24 degrees clockwise of due right. Source: Bolocam's own pages; the signs
+ * are inferred. The counts per degree are an example's: a motor encoder of 2048 counts a turn and
+ * 100 turns of the motor to one of the dewar; a disk of 1024 lines, read four times, on the small
+ * wheel of a 512:64 gear.
  */
 #ifndef FYKE_ROT_H
 #define FYKE_ROT_H

@@ -38,8 +38,8 @@ static enum rot_end set_up(struct rot *r)
 	return end == ROT_DONE ? rottalk_set_up_gear(r) : end;
 }
 
-/* The tab was not met: back to where it was looked for, or the next search would begin nearer to the
- * limit. why and end stay those of the search. */
+/* The tab was not met: back to where it was looked for, or the next search would begin nearer to
+ * the limit. why and end stay those of the search. */
 static enum rot_end turn_back(struct rot *r, const struct bounds *b, enum rot_end end)
 {
 	char why[ROT_WHY];
@@ -104,8 +104,8 @@ static enum rot_end zero(struct rot *r)
 	return rottalk_write_keep(r);
 }
 
-/* The motor turned back at the tab so soon that the gears' play is not taken up: once more from deep
- * behind the edge, so that home is met as every angle is. */
+/* The motor turned back at the tab so soon that the gears' play is not taken up: once more from
+ * deep behind the edge, so that home is met as every angle is. */
 static enum rot_end meet_edge(struct rot *r)
 {
 	int64_t seen = 0;
@@ -137,8 +137,8 @@ static enum rot_end find_home(struct rot *r, double first)
 	return end == ROT_DONE ? zero(r) : end;
 }
 
-/* The tab is looked for clockwise, so from below home it would never be met. Where motor and encoder
- * contradict each other, one of them is right. */
+/* The tab is looked for clockwise, so from below home it would never be met. Where motor and
+ * encoder contradict each other, one of them is right. */
 static double way_back(const struct rot *r)
 {
 	double low = fmin(r->st.gear_angle, r->st.motor_angle);

@@ -115,8 +115,8 @@ enum rot_end rotlook_may_move(struct rot *r);
 
 enum rot_end rotturn_stop(struct rot *r);
 
-/* Before any turn: its speed (degree/s) is set, where both encoders stand is known, and nobody wants
- * a stop. */
+/* Before any turn: its speed (degree/s) is set, where both encoders stand is known, and nobody
+ * wants a stop. */
 enum rot_end rotturn_ready(struct rot *r, double speed);
 
 /* The bounds of a motion from here by at most so many degrees down and up. */

@@ -2,10 +2,10 @@
  * rotmove.h - the rotator at work: looked at, homed, moved, stopped
  *
  * A coarse move on the motor's own encoder, then corrections by the gear encoder until it agrees,
- * always from the clockwise side, so that belt slack and gear play are taken up as they were at home.
- * The motor controller's lines: input 1 the home sensor (active low), input 2 READY_TO_ROTATE,
- * output 3 ROTATING, both active high. ROTATING drops whatever happens, as long as the motor can be
- * spoken to.
+ * always from the clockwise side, so that belt slack and gear play are taken up as they were at
+ * home. The motor controller's lines: input 1 the home sensor (active low), input 2
+ * READY_TO_ROTATE, output 3 ROTATING, both active high. ROTATING drops whatever happens, as long as
+ * the motor can be spoken to.
  *
  * Every function may take seconds; while it waits, it calls wait(). Nothing here homes unasked.
  */
@@ -40,8 +40,8 @@ enum rot_end {
 };
 
 struct rot_calls {
-	/* Serves others until tim_mono() == until. false: a stop is asked (from then on it waits its
-	 * time out, and says so again). */
+	/* Serves others until tim_mono() == until. false: a stop is asked (from then on it waits
+	 * its time out, and says so again). */
 	bool (*wait)(void *ctx, int64_t until);
 	void (*changed)(void *ctx); /* rot_status() has */
 	/* Who did what, old -> new; why it failed, or "". */
@@ -60,8 +60,8 @@ void rot_free(struct rot *r);
 /* Takes the lock and reads the state file; ROT_REFUSED: another program has it. */
 enum rot_end rot_take(struct rot *r);
 
-/* Opens the two ports, where they are not open, and looks. ROT_DONE also when what it saw is no good
- * state. ROTATING is lowered where nothing turns. */
+/* Opens the two ports, where they are not open, and looks. ROT_DONE also when what it saw is no
+ * good state. ROTATING is lowered where nothing turns. */
 enum rot_end rot_look(struct rot *r);
 
 enum rot_end rot_goto(struct rot *r, const char *who, double target);

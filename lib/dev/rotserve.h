@@ -7,9 +7,9 @@
  *	status line|tsv|json|plain	stop	home FIRST	goto DEG	scan PA PARALLACTIC
  *
  * and reads lines until the final one: "> TEXT" is output, "# TEXT" a note, "* TEXT" how far it is
- * (each second), "= HOW STATE TEXT" the end, where HOW is done, device, lost, refused or stopped, and
- * STATE the number of the rotator's state. While one command turns the rotator, status and stop are
- * served, others are refused.
+ * (each second), "= HOW STATE TEXT" the end, where HOW is done, device, lost, refused or stopped,
+ * and STATE the number of the rotator's state. While one command turns the rotator, status and stop
+ * are served, others are refused.
  *
  * rotserve.c is the side that has the rotator, rotask.c the one that asks it.
  */

@@ -1,5 +1,5 @@
 /*
- * simhv.h - a simulated CAEN R1470ET: channels that ramp, load, trip, and everything that goes wrong
+ * simhv.h - a simulated CAEN R1470ET: channels that ramp, load, trip, and all that can go wrong
  *
  * Takes request lines, gives reply bytes with the times at which they leave. Reads the protocol
  * with a decoder of its own, so that it shares no mistake with lib/dev/hv.c. now is tim_mono().

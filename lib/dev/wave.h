@@ -32,8 +32,8 @@ struct wave_set {
  * with ENAMETOOLONG. */
 int wave_trc_path(const char *name, const char *trace, int64_t number, char path[PUB_PATH]);
 
-/* Whether the files of a trace could be made, of one acquisition or of many (the first 1000 are looked
- * at): 0, or -1 with errno (EEXIST: there is one) and why. */
+/* Whether the files of a trace could be made, of one acquisition or of many (the first 1000 are
+ * looked at): 0, or -1 with errno (EEXIST: there is one) and why. */
 int wave_trc_free(const char *name, const char *trace, int64_t count, char why[WAVE_WHY]);
 
 /* Writes all traces, and only then gives them their names. number: as for wave_trc_path(). 0, or

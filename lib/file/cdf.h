@@ -133,9 +133,9 @@ struct cdf;
 
 /* Has libnetcdf make the header of h, writes it into the empty file that fd (read, write) has open,
  * and syncs it; path is for messages. h is the file's from now on, also after a failure; fd stays
- * the caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least one
- * record). marker: index of an I64 or I32 variable without
- * dimensions, or -1. NULL with a sentence. */
+ * the caller's, and must stay open. block: bytes gathered for one write (at most 16 MiB; at least
+ * one record). marker: index of an I64 or I32 variable without dimensions, or -1. NULL with a
+ * sentence. */
 struct cdf *cdf_create(
     struct cdf_head *h, const char *path, int fd, size_t block, int marker, char why[CDF_WHY]);
 
@@ -152,7 +152,8 @@ size_t cdf_offset(const struct cdf *f, int var);
 void *cdf_fixed(struct cdf *f, int var);
 
 /* Changes a global text attribute to another text of the same length, which goes into the file with
- * the next commit (one such attribute a file). Nothing happens when there is none of that length. */
+ * the next commit (one such attribute a file). Nothing happens when there is none of that
+ * length. */
 void cdf_retext(struct cdf *f, const char *name, const char *text);
 
 /* Writes n bytes at `at` in a variable without the record dimension. 0, or -1 with errno. */

@@ -1,6 +1,6 @@
 /*
- * cdf_classic.c - a netCDF-4 file as netCDF classic: read by libnetcdf in a child process, because it
- * can crash on a damaged file, and written in slabs
+ * cdf_classic.c - a netCDF-4 file as netCDF classic: read by libnetcdf in a child process, because
+ * it can crash on a damaged file, and written in slabs
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  * A source folder, which may be a network mount, is scanned; what its twin below the target folder
  * does not hold yet (told by size and modification time, as the copies keep those) is copied once
  * it is complete: no lock file beside it, and still, that is unchanged for a while. On a disk of
- * this machine the kernel's change time proves that; elsewhere clocks and caches may lie, and a file
- * is looked at, freshly opened, until that long nothing has changed.
+ * this machine the kernel's change time proves that; elsewhere clocks and caches may lie, and a
+ * file is looked at, freshly opened, until that long nothing has changed.
  *
  * A copy is written under a temporary name (pub.h), compared byte for byte with the source, opened
  * anew, and published only if the source is unchanged then. Nothing in the target is ever removed,

@@ -71,8 +71,8 @@ static void precess(double equinox, double lon, double lat, double *ra, double *
 	*ra = eraAnp(*ra);
 }
 
-/* Rigorous: topocentric, with diurnal aberration and polar motion. No air: its pressure is 0, and its
- * temperature, humidity and the wavelength (1000 um) count for nothing. */
+/* Rigorous: topocentric, with diurnal aberration and polar motion. No air: its pressure is 0, and
+ * its temperature, humidity and the wavelength (1000 um) count for nothing. */
 static int from_horizon(const struct coord_moment *m, const struct coord_site *s, double az,
     double el, double *ri, double *di)
 {

@@ -1,9 +1,10 @@
 /*
  * coord.h - positions in any usual frame to the apparent place of the current epoch, by ERFA
  *
- * Angles are radians, utc is in ns, dut1 (UT1-UTC) in s. "Apparent" is geocentric, true equator and equinox of date, what the
- * telescope calls requested RA and Dec; refraction and the pointing model are not in it. Source: the
- * CSO's pages on its pointing log (www.cso.caltech.edu/docs/hiro/ant); ERFA's, that is SOFA's, recipes.
+ * Angles are radians, utc is in ns, dut1 (UT1-UTC) in s. "Apparent" is geocentric, true equator and
+ * equinox of date, what the telescope calls requested RA and Dec; refraction and the pointing model
+ * are not in it. Source: the CSO's pages on its pointing log (www.cso.caltech.edu/docs/hiro/ant);
+ * ERFA's, that is SOFA's, recipes.
  */
 #ifndef FYKE_COORD_H
 #define FYKE_COORD_H

@@ -1,5 +1,6 @@
 /*
- * encfile.h - writes the housekeeping's minute files (fyke-enc(5)): DIR/YYYYMMDD/enc_YYMMDD_MMMM.tsv
+ * encfile.h - writes the housekeeping's minute files (fyke-enc(5)):
+ * DIR/YYYYMMDD/enc_YYMMDD_MMMM.tsv
  *
  * A row is one write to a file opened with O_APPEND. What a file has already is neither written
  * again nor overtaken: a row that is not after its last one is passed over. A row that an earlier

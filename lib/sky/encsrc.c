@@ -27,8 +27,8 @@
 #define BACK_AFTER 3           /* rows with values after which a silent source counts as back */
 #define GRACE      2           /* rows that a source may miss at the start */
 
-/* The question goes out when the second is well begun, on both clocks, and the answer is here before
- * it is over. */
+/* The question goes out when the second is well begun, on both clocks, and the answer is here
+ * before it is over. */
 #define ASK_INTO (200 * TIM_MS)
 #define PATIENCE (700 * TIM_MS)
 

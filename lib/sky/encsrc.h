@@ -52,7 +52,8 @@ void encsrc_wait(int64_t ns);
 /* ---- for the rows ---- */
 
 /* Lays what belongs to the second over row's values. A value belongs to second k when it came
- * between half a second before k (a rotator's: a second) and the end of k. False: there was none. */
+ * between half a second before k (a rotator's: a second) and the end of k. False: there was
+ * none. */
 bool encsrc_take(struct encsrc *s, struct row_second k, struct hk_row *row);
 
 /* A source that falls silent is told once, and once when it has spoken for some seconds again. */
@@ -80,8 +81,8 @@ encsrc_run encsrc_rotator;
 /* A file of lines NAME VALUE, read once a second; names are those of fyke-enc(5). */
 encsrc_run encsrc_file; /* ctx: its path */
 
-/* One of them as a user writes it: rpc:ADDRESS (telinfo.h), rotator, rotator:ADDRESS, file:PATH. text
- * and the spec stay the caller's. 1; 0: it is of another kind; -1 with why. */
+/* One of them as a user writes it: rpc:ADDRESS (telinfo.h), rotator, rotator:ADDRESS, file:PATH.
+ * text and the spec stay the caller's. 1; 0: it is of another kind; -1 with why. */
 struct encsrc_spec {
 	encsrc_run *run;
 	const void *ctx;
@@ -92,8 +93,8 @@ struct encsrc_spec {
 };
 int encsrc_parse(const char *text, int64_t skew, struct encsrc_spec *spec, char why[NET_WHY]);
 
-/* A line of rotctl's, which ends in a NUL: motor_count, gear_count, motor_angle, gear_angle, state, and
- * a time. 0, or -1 with why. */
+/* A line of rotctl's, which ends in a NUL: motor_count, gear_count, motor_angle, gear_angle, state,
+ * and a time. 0, or -1 with why. */
 int encsrc_rotator_line(const char *line, size_t n, struct hk_row *row, char why[ENCSRC_WHY]);
 
 /* The text of such a file. 0, or -1 with why. */

@@ -1,8 +1,8 @@
 /*
  * hk.h - housekeeping: fyke's minute files enc_YYMMDD_MMMM.tsv, and the telescope's RPC record
  *
- * A minute file (fyke-enc(5)) is tab-separated text, a line of names with units, then one row per UTC
- * second. Columns are found by name; an empty field is no value. The RPC record has 768 bytes,
+ * A minute file (fyke-enc(5)) is tab-separated text, a line of names with units, then one row per
+ * UTC second. Columns are found by name; an empty field is no value. The RPC record has 768 bytes,
  * little-endian and unpadded. Source: bgpspipeline, support/rpc/rpc_def.txt and read_rpc.pro.
  */
 #ifndef FYKE_HK_H

@@ -60,8 +60,8 @@ struct mergeday {
 bool mergewait_present(
     struct mergeday *d, enum stream_kind kind, int minute, int64_t *size, int64_t *mtime);
 
-/* The same of a raw file by the last look into the folders: a network disk would not bear a question
- * for each minute. */
+/* The same of a raw file by the last look into the folders: a network disk would not bear a
+ * question for each minute. */
 bool mergewait_has_raw(const struct mergeday *d, int minute);
 
 /* The last minute of the night from `minute` on that has a raw file; -1: none. */

@@ -35,8 +35,8 @@ const struct hk_row *mergehk_any(const struct hk_row row[60], const bool have[60
 	return NULL;
 }
 
-/* The telescope's own UT1-UTC, in the hour's housekeeping, is better than the calspec's constant; it
- * changes by 1 ms a day, so that the first one will do. */
+/* The telescope's own UT1-UTC, in the hour's housekeeping, is better than the calspec's constant;
+ * it changes by 1 ms a day, so that the first one will do. */
 void mergehk_find_dut1(const struct merge_setup *m, int64_t hour, struct merge_hour *r)
 {
 	int column = hk_find("ut1_minus_utc");
@@ -63,8 +63,8 @@ double mergehk_dut1(const struct merge_hour *r, const struct hk_row *row)
 
 /* ---- the source ---- */
 
-/* The SHARC-2 codes of coordinate_type (fyke-enc(5)); the last two are fyke's own, with the ecliptic
- * longitude and latitude as source_ra and source_dec. */
+/* The SHARC-2 codes of coordinate_type (fyke-enc(5)); the last two are fyke's own, with the
+ * ecliptic longitude and latitude as source_ra and source_dec. */
 enum {
 	TYPE_HORIZON,
 	TYPE_FK5,

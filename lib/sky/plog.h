@@ -3,7 +3,8 @@
  *
  * Three record lengths, all big-endian: 52 bytes since July 2002, 44 before, and a packed 30 in
  * December 2001. Values stay in the log's units: times in 0.01 s, angles in 0.1". Source: the CSO's
- * pages plog, plog2, plog3_3 and plog4_2 (www.cso.caltech.edu/docs/hiro/ant), and plog2_read.c there.
+ * pages plog, plog2, plog3_3 and plog4_2 (www.cso.caltech.edu/docs/hiro/ant), and plog2_read.c
+ * there.
  */
 #ifndef FYKE_PLOG_H
 #define FYKE_PLOG_H

@@ -3,8 +3,8 @@
  *
  * A second is due when it is over. A program that was stopped gets the seconds that it missed; a
  * leap second is one of its own, also where it passed meanwhile. A clock that is set back makes
- * seconds due again, which is for the writer to see (encfile.h); one that is set forward by more than
- * `fill` makes a hole.
+ * seconds due again, which is for the writer to see (encfile.h); one that is set forward by more
+ * than `fill` makes a hole.
  */
 #ifndef FYKE_ROWCLOCK_H
 #define FYKE_ROWCLOCK_H
@@ -50,9 +50,9 @@ struct rowclock {
 void rowclock_start(struct rowclock *c, int64_t fill, const struct rowclock_now *now,
     const struct row_second *last);
 
-/* Looks at the clock. ROWCLOCK_BACK: it was set back by *seconds; they are due again. ROWCLOCK_HOLE:
- * there are *seconds from *from on that will not be due. Steps back of less than 2 s need no word:
- * no second is due until the clock has come to it again. */
+/* Looks at the clock. ROWCLOCK_BACK: it was set back by *seconds; they are due again.
+ * ROWCLOCK_HOLE: there are *seconds from *from on that will not be due. Steps back of less than 2 s
+ * need no word: no second is due until the clock has come to it again. */
 enum rowclock_news { ROWCLOCK_NO_NEWS, ROWCLOCK_BACK, ROWCLOCK_HOLE };
 enum rowclock_news rowclock_turn(
     struct rowclock *c, const struct rowclock_now *now, int64_t *seconds, int64_t *from);

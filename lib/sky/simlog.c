@@ -1,6 +1,6 @@
 /*
- * simlog.c - what the simulated telescope writes, byte by byte from the documents that plog.h and hk.h
- * name: it shares nothing with the readers that it tests
+ * simlog.c - what the simulated telescope writes, byte by byte from the documents that plog.h and
+ * hk.h name: it shares nothing with the readers that it tests
  */
 #include "sky/simlog.h"
 

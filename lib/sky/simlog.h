@@ -1,5 +1,6 @@
 /*
- * simlog.h - what the simulated telescope writes of a night: pointing log, housekeeping, RPC records
+ * simlog.h - what the simulated telescope writes of a night: pointing log, housekeeping, RPC
+ * records
  *
  * start is the night's begin (UTC ns, a whole minute), m a minute since then, ff merge's file
  * format.

@@ -104,9 +104,9 @@ int night_frames(const struct night *n, int64_t m, int rate);
 /* Edges of the TTL lines, in order of time. */
 int night_edges(const struct night *n, const struct night_line **e);
 
-/* The night's first minute as --utc says it: a whole minute, or "now", the minute that is now; with that
- * the night's time is the real one, and *speed is 1 where it was 0. *begun is when that minute began
- * (tim_mono). 0, or -1: it is neither. */
+/* The night's first minute as --utc says it: a whole minute, or "now", the minute that is now; with
+ * that the night's time is the real one, and *speed is 1 where it was 0. *begun is when that minute
+ * began (tim_mono). 0, or -1: it is neither. */
 int night_start(const char *text, int64_t *start, int64_t *begun, double *speed);
 
 /* Whether a list of minutes of the day, "480,483-485", is well made, and holds one. */

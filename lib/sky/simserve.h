@@ -1,6 +1,6 @@
 /*
- * simserve.h - what the simulated telescope serves while time passes: its pointing records on TCP, 100,
- * 10 or 1 of each second, and its RPC record (simrpc.h)
+ * simserve.h - what the simulated telescope serves while time passes: its pointing records on TCP,
+ * 100, 10 or 1 of each second, and its RPC record (simrpc.h)
  */
 #ifndef FYKE_SIMSERVE_H
 #define FYKE_SIMSERVE_H

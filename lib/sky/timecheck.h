@@ -1,6 +1,6 @@
 /*
- * timecheck.h - can the clocks be trusted? this machine's by its kernel and chrony, the DAS's by the
- * TTL edges that it and the telescope saw
+ * timecheck.h - can the clocks be trusted? this machine's by its kernel and chrony, the DAS's by
+ * the TTL edges that it and the telescope saw
  */
 #ifndef FYKE_TIMECHECK_H
 #define FYKE_TIMECHECK_H

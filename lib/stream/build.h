@@ -59,8 +59,8 @@ struct build_count {
 	uint64_t restarts;      /* segments begun after the first */
 	uint64_t alone;         /* sources that were restarted while the others went on */
 	uint64_t dropped;       /* sum of the packets' drop counts, or what build_dropped() said */
-	/* Not counted as in: other traffic, which is no UDP, and records of sources that are not among
-	 * the expected. */
+	/* Not counted as in: other traffic, which is no UDP, and records of sources that are not
+	 * among the expected. */
 	uint64_t foreign, left_out;
 };
 

@@ -178,7 +178,8 @@ static size_t have(const struct cap_reader *r)
 }
 
 /* Room for n bytes from r->at and another read: what is left moves to the front, which keeps the
- * working set in the cache; a long block makes the buffer grow, to BLOCK_MAX + READ_STEP at most. */
+ * working set in the cache; a long block makes the buffer grow, to BLOCK_MAX + READ_STEP at
+ * most. */
 static int make_room(struct cap_reader *r, size_t n)
 {
 	size_t left = have(r), want = (n > left ? n : left) + READ_STEP;
@@ -280,9 +281,9 @@ static bool next_option(const struct cap_reader *r, const uint8_t **p, const uin
 	return true;
 }
 
-/* Units of 10^-n or 2^-n seconds since tsoffset, as nanoseconds. What no clock can have shown, before
- * 1970 or in the last year that fits, is brought to the nearest that can be, so that who takes
- * differences of times need not fear. */
+/* Units of 10^-n or 2^-n seconds since tsoffset, as nanoseconds. What no clock can have shown,
+ * before 1970 or in the last year that fits, is brought to the nearest that can be, so that who
+ * takes differences of times need not fear. */
 static int64_t block_time(const struct iface *f, uint32_t high, uint32_t low)
 {
 	uint64_t v = (uint64_t)high << 32 | low;

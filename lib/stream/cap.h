@@ -4,7 +4,8 @@
  * Format: draft-ietf-opsawg-pcapng, and man5/fyke-streams.5 for what fyke asks of it: one
  * interface a section, nanoseconds, epb_dropcount, epb_hash type 2 (CRC32 over the captured
  * bytes), and an Interface Statistics Block with isb_usrdeliv as the end mark, in which comments
- * may name the losses. An ISB without counts is a heartbeat: "no block with an earlier time follows".
+ * may name the losses. An ISB without counts is a heartbeat: "no block with an earlier time
+ * follows".
  *
  * A block that fails its hash or its lengths is damage: the reader looks at each 4 bytes for the
  * next good one, counts what it skipped, and goes on. No length from the stream is trusted, and

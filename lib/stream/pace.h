@@ -39,8 +39,8 @@ static inline int64_t pace_due(int64_t began, int64_t after, double speed)
 	return speed > 0 ? began + (int64_t)((double)after / speed) : 0;
 }
 
-/* A socket for datagrams to HOST:PORT. NULL with the reason in why, and errno: EINVAL when that is no
- * address of datagrams. */
+/* A socket for datagrams to HOST:PORT. NULL with the reason in why, and errno: EINVAL when that is
+ * no address of datagrams. */
 struct pace *pace_new(const char *to, char why[PACE_WHY]);
 unsigned pace_port(const struct pace *p); /* where they go: 0 when each message says it */
 

@@ -514,7 +514,8 @@ enum { COMMA = 1, SPACE = 2, EQUALS = 4 };
 static const uint8_t ends[256] = {[','] = COMMA, [' '] = SPACE, ['='] = EQUALS};
 
 /* Up to the first byte of the kinds in `stop` that has no backslash before it; *p moves there.
- * InfluxDB looks at the one byte before only: in two backslashes and a comma the comma is escaped. */
+ * InfluxDB looks at the one byte before only: in two backslashes and a comma the comma is
+ * escaped. */
 static struct span take(const char **p, const char *end, unsigned stop)
 {
 	struct span s = {*p, 0};

@@ -147,8 +147,8 @@ struct rec_seen {
  * mangles: of v="a"b it stores a". */
 enum rec_bad rec_check(const char *line, size_t n, struct rec_seen *seen);
 
-/* The number in field key (a plain name) of a line that rec_check() took; false leaves v alone: there
- * is no such field, or it is no number. */
+/* The number in field key (a plain name) of a line that rec_check() took; false leaves v alone:
+ * there is no such field, or it is no number. */
 bool rec_number(const char *line, const struct rec_seen *seen, const char *key, double *v);
 
 #endif

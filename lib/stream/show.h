@@ -21,8 +21,8 @@ enum show_form { SHOW_TEXT, SHOW_JSON, SHOW_TSV };
 
 struct show;
 
-/* fields: names with commas between, whose values are shown; NULL: the least, mean and largest value of
- * each field that has several elements. raw: counts as they came. NULL with errno. */
+/* fields: names with commas between, whose values are shown; NULL: the least, mean and largest
+ * value of each field that has several elements. raw: counts as they came. NULL with errno. */
 struct show *show_new(int fd, enum show_form form, const char *fields, bool raw);
 
 /* The card of what follows (NULL: none), kept by the caller until the next call; columns get a new

@@ -3,7 +3,8 @@
  *
  *	bare-nats nats://127.0.0.1:PORT STREAM FILE
  *
- * js_PublishAsync as libnats's own benchmark uses it: file storage, window of 4,096, no message ids.
+ * js_PublishAsync as libnats's own benchmark uses it: file storage, window of 4,096, no message
+ * ids.
  */
 #include <fcntl.h>
 #include <nats/nats.h>

@@ -2,10 +2,11 @@
  * bare-nc.c - the bound for raw2nc: a bare libnetcdf loop that writes the same variables
  *
  * bare-nc lib|lib-iq|cdf5 OUT PACKETS: the record variables that raw2nc makes of ROACH2 packets, as
- * CDF-5, 4,096 packets a call: 16 MiB of I, 16 MiB of Q, and the rest. "lib" goes through libnetcdf;
- * "lib-iq" too, with I and Q alone, which is much less work for it: short variables between long ones
- * cost it a read and a write of every record. "cdf5" is by hand (header from libnetcdf, then byte swap
- * and write), which is what a writer without the library could reach. Data come from memory.
+ * CDF-5, 4,096 packets a call: 16 MiB of I, 16 MiB of Q, and the rest. "lib" goes through
+ * libnetcdf; "lib-iq" too, with I and Q alone, which is much less work for it: short variables
+ * between long ones cost it a read and a write of every record. "cdf5" is by hand (header from
+ * libnetcdf, then byte swap and write), which is what a writer without the library could reach.
+ * Data come from memory.
  */
 #include <fcntl.h>
 #include <netcdf.h>

@@ -65,7 +65,8 @@ int main(void)
 	}
 	is_int(end, RPC_SIZE, "without a gap, to the 768th byte");
 
-	/* 34 s, 12 min, 8 h, 21 June (5) 105, gmtoff 0; dut1 -0.5 = bfe0...; apparent ra 12.5 = 4029... */
+	/* 34 s, 12 min, 8 h, 21 June (5) 105, gmtoff 0; dut1 -0.5 = bfe0...; apparent ra 12.5 =
+	 * 4029... */
 	static const uint8_t tm[] = {
 	    34, 0, 0, 0, 12, 0, 0, 0, 8, 0, 0, 0, 21, 0, 0, 0, 5, 0, 0, 0, 105};
 	static const uint8_t dut1[] = {0, 0, 0, 0, 0, 0, 0xe0, 0xbf},

@@ -95,8 +95,8 @@ static size_t header64(const char *const *cards, size_t n, char *code)
 
 static void images(void)
 {
-	/* 2 x 2 pixels -32768, -32767, 0, 32767, all typed; base64 by hand of 80 00 80 01 00 00 7f ff,
-	 * and of 00 01 80 ff. */
+	/* 2 x 2 pixels -32768, -32767, 0, 32767, all typed; base64 by hand of 80 00 80 01 00 00 7f
+	 * ff, and of 00 01 80 ff. */
 	static const char pixels64[] = "gACAAQAAf/8=", bytes64[] = "AAGA/w==";
 	static const char *cards[] = {"SIMPLE  =                    T",
 	    "BITPIX  =                   16", "NAXIS   =                    2",

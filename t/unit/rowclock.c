@@ -87,8 +87,8 @@ static void test_restart(int64_t t)
 	is_str(due(), "35", "a last row that lies ahead is for the file to see");
 }
 
-/* The kernel's clock around 2016-12-31T23:59:60 (adjtimex(2)): 59 with TIME_INS, 59 with TIME_OOP, 00
- * with TIME_WAIT. */
+/* The kernel's clock around 2016-12-31T23:59:60 (adjtimex(2)): 59 with TIME_INS, 59 with TIME_OOP,
+ * 00 with TIME_WAIT. */
 static void test_leap(void)
 {
 	int64_t midnight = tim_join(2017, 1, 1, 0, 0, 0, 0), seconds;

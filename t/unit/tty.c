@@ -1,9 +1,10 @@
 /*
  * tty.c - serial ports without hardware: libserialport on a pseudo-terminal, by a linked shim
  *
- * libserialport 0.1.1 looks a name up in /sys/class/tty, and asks for modem lines; a pseudo-terminal
- * has neither (slow-control reference 5.1, 5.2). The functions below answer for it. They also list
- * USB ports that are not there. shim_real makes the pseudo-terminal look like a real port to tty.
+ * libserialport 0.1.1 looks a name up in /sys/class/tty, and asks for modem lines; a
+ * pseudo-terminal has neither (slow-control reference 5.1, 5.2). The functions below answer for it.
+ * They also list USB ports that are not there. shim_real makes the pseudo-terminal look like a real
+ * port to tty.
  */
 #include "base/tty.h"
 
