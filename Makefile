@@ -161,7 +161,7 @@ SAN_TESTS := $(notdir $(shell grep -l '^\# san: yes' t/*.t))
 UNITBIN := $(addprefix $(B)/t/,$(UNITS))
 FUZZERS := $(addprefix $(B)/t/fuzz-,$(filter-out replay,$(call usable,t/fuzz/*.c)))
 SHIMS   := $(patsubst t/%.c,$(B)/t/%.so,$(wildcard t/shim-*.c t/fake-*.c))
-FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)'
+FYKE_ENV = FYKE_BUILD='$(abspath $(B))' FYKE_SAN='$(SAN)' PYTHONDONTWRITEBYTECODE=1
 
 testbuild: all $(UNITBIN) $(FUZZERS) $(SHIMS)
 
