@@ -246,25 +246,27 @@ static int run(void)
 
 /* ---- after ---- */
 
-/* What is in the sockets now still belongs to the capture. */
+/* What is in the sockets now still belongs to the capture; where the output is slow, what fits them. */
 static void last_drain(void)
 {
-	int64_t until = tim_mono() + DRAIN_TIME;
+	int64_t until = tim_mono() + DRAIN_TIME, came = 0;
+	int64_t most = sockets.n * idle_holds(&idle, rcv_size(rcv));
 	struct rcv_round t;
 
 	do {
 		t = rcv_drain(rcv, false);
+		came += t.got;
 		if (t.full && !rcv_wait_room(rcv, FINISH_TIME))
 			return;
-	} while (!t.empty && !t.limit && !t.error && (t.full || tim_mono() < until));
+	} while (!t.empty && !t.limit && !t.error && (t.full ? came < most : tim_mono() < until));
 }
 
 static enum cli_exit finish(int error)
 {
 	if (!error)
 		last_drain();
-	(void)rcv_finish(rcv, FINISH_TIME);
-	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : 0;
+	int cut = rcv_finish(rcv, FINISH_TIME) < 0 ? errno : 0;
+	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : cut;
 	(void)take_stock();
 	report_rate(tim_mono(), 100 * TIM_MS); /* a short run has not told yet */
 	tally.lost[RCV_NOT_WRITTEN].n += tally.held;
@@ -272,7 +274,7 @@ static enum cli_exit finish(int error)
 	if (failed == EPIPE)
 		cli_pipe_gone();
 	else if (failed == EAGAIN)
-		cli_error("the output took nothing for 10 s: what waited for it is lost");
+		cli_error("the output took nothing for 10 s: what waited for it, and the end mark, is lost");
 	else if (failed)
 		cli_error(raw.gone ? "%s; %" PRIu64 " datagrams went out, those in it are lost"
 				   : "%s: the %" PRIu64 " datagrams written before are kept",

@@ -334,6 +334,29 @@ for got in numbers.values():
 assert os.readlink("rot/current") == os.path.basename(files[-1])
 assert not glob.glob("rot/.*"), os.listdir("rot")
 P
+# Around a change two files are open; more than a chunk comes for the new one before the old one is closed.
+mkdir fast; echo mine >fast/current
+start fast udp2raw -l 127.0.0.1:0 -l 127.0.0.2:0 --rotate=1s --dir=fast --status=fast.json; cap=$pid
+py - "$(port_of fast)" >fast.n <<'P'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+n, end = 0, time.monotonic() + 1.3
+while time.monotonic() < end:
+    n += s.sendto(bytes(60000), ("127.0.0.1", int(sys.argv[1]))) == 60000
+    time.sleep(0.0002)
+print(n)
+P
+finish "$cap" TERM; case $status in 0 | 5) tap 0 "120 MB/s into files of a second" ;; *) tap 1 "120 MB/s, status $status" ;; esac
+like fast.err 'fast/current: .*ordinary file.*the recording goes on' "a file in the way of the link does not end it"
+is "$(cat fast/current)" mine "and is left alone"
+holds "every file is whole, and all that came is in one" <<'P'
+files = sorted(glob.glob("fast/udp2raw_*.pcapng"))
+assert len(files) >= 2 and not glob.glob("fast/.*"), os.listdir("fast")
+marks = [isb(f) for f in files]
+assert all(m["deliv"] == len(packets(f)) for m, f in zip(marks, files))
+assert sum(m["recv"] for m in marks) == int(open("fast.n").read()), marks
+P
+rm -r fast
 start dead udp2raw -l 127.0.0.1:0 --rotate=1h --dir=rot --name=cam; cap=$pid
 send 127.0.0.1 "$(port_of dead)" 100 1440
 until_true 5 sh -c '[ "$(cat rot/.cam_*.part | wc -c)" -gt 140000 ]'

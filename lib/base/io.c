@@ -213,6 +213,13 @@ int io_sync_dir(int dirfd)
 	return 0;
 }
 
+bool io_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int io_beside(const char *rel, char *path, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", path, size - 1);

@@ -64,6 +64,9 @@ bool io_in_memory(int fd);
 /* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
 int64_t io_free_bytes(int fd);
 
+/* Whether this is an ordinary file. */
+bool io_regular(int fd);
+
 /* The place at `rel` from the folder that holds the running program, so that an installation may be
  * moved, and the tree is tried as it was built. 0, or -1 where that cannot be told. */
 int io_beside(const char *rel, char *path, size_t size);

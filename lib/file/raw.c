@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/io.h"
 #include "base/tim.h"
 #include "file/raw.h"
@@ -49,11 +50,9 @@ static int still_named(struct raw *f)
 
 static void use(struct raw *f, int fd, bool own)
 {
-	struct stat st;
-
 	f->fd = fd;
 	f->own = own;
-	f->disk = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	f->disk = io_regular(fd);
 	f->size = f->disk ? lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR) : 0;
 	f->ahead = f->flushed = f->size;
 	f->prepare = f->disk && !io_in_memory(fd);
@@ -189,7 +188,11 @@ static int end_in_folder(struct raw *f, bool whole)
 	if (bad)
 		return fail_pub(f);
 	f->files++;
-	return whole ? pub_current(f->path, "current", false, f->why) : 0;
+	if (whole && !f->no_link && pub_current(f->path, "current", false, f->why) < 0) {
+		cli_warn("%s; the recording goes on without this link", f->why);
+		f->no_link = true;
+	}
+	return 0;
 }
 
 int raw_end(void *raw, bool whole)

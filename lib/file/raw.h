@@ -6,7 +6,7 @@
  * - one file: made under its final name (O_EXCL), so that it can be looked at while it grows; the
  *   end mark inside tells whether it is whole;
  * - a folder of files named by UT: each written as .NAME.part and published when it is whole, with
- *   the link `current` to the newest one.
+ *   the link `current` to the newest one; where that cannot be made, it is said once.
  * On disk, space is asked for 8 MiB ahead (and given back at the end), the write-back is begun
  * every 8 MiB, and fdatasync runs on a timer, so that no sync has much to do. Functions return 0,
  * or -1 with errno and a sentence in why.
@@ -26,6 +26,7 @@ struct raw {
 	bool prepare;    /* it gains by asking for space, and by writing back, ahead */
 	bool own;        /* we opened it */
 	bool gone;       /* somebody removed it meanwhile, and what it held */
+	bool no_link;    /* `current` could not be made, which was said */
 	const char *dir; /* folder of files, or NULL */
 	const char *prefix, *suffix;
 	char

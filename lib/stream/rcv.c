@@ -317,8 +317,17 @@ static void seal(struct rcv *r, struct sock *s, struct file *f, const struct gra
 static int copy(struct rcv *r, struct sock *s, size_t expect, const struct gram *g)
 {
 	struct file *f = file_of(r, g->time);
-	uint8_t *p = f ? room(r, f, CAP_HEAD + s->head + g->len + CAP_TAIL) : NULL;
+	size_t need = CAP_HEAD + s->head + g->len + CAP_TAIL;
 
+	if (!f)
+		return -1;
+	if (f == &r->next && RING_CHUNK - f->chunk->used < need) {
+		/* The writer takes chunks in their order: the present file's last one goes first. */
+		if (change(r) < 0)
+			return -1;
+		f = &r->cur;
+	}
+	uint8_t *p = room(r, f, need);
 	if (!p)
 		return -1;
 	size_t first = g->len < expect ? g->len : expect;
