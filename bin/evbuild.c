@@ -13,6 +13,7 @@
 
 #include "base/cli.h"
 #include "base/conf.h"
+#include "base/io.h"
 #include "base/tim.h"
 #include "stream/build.h"
 #include "stream/cap.h"
@@ -128,10 +129,12 @@ static void open_output(void)
 
 /* ---- the stream ---- */
 
-static void begin_section(void)
+/* Whether there are packets in it. */
+static bool begin_section(void)
 {
 	if (cap_link(in) == CAP_LINK_USER0)
-		cli_die(EXIT_DATA, "%s: these are events already, for raw2nc or evdump", input);
+		cli_error("%s: these are events already, for raw2nc or evdump", input);
+	return cap_link(in) != CAP_LINK_USER0;
 }
 
 /* How long to wait for input; without heartbeats the wall clock says when an event has waited long
@@ -173,10 +176,10 @@ static int take_beat(int64_t time)
 	return cap_put_beat(out, oldest != TIM_NONE && oldest < time ? oldest : time);
 }
 
-/* Until the end of the input; its status. */
+/* Until the end of the input; its status. CAP_NEW: what follows is no input. */
 static enum cap_next run(void)
 {
-	enum cap_next what = CAP_NEW;
+	enum cap_next what = CAP_WAIT;
 	bool waited = true;
 	int64_t wait = 0;
 	unsigned n = 0;
@@ -192,8 +195,8 @@ static enum cap_next run(void)
 			check(take_packet(&r));
 		} else if (what == CAP_BEAT) {
 			check(take_beat(r.time));
-		} else if (what == CAP_NEW) {
-			begin_section();
+		} else if (what == CAP_NEW && !begin_section()) {
+			return what;
 		} else if (what == CAP_WAIT) {
 			waited = true;
 			wait = idle();
@@ -224,7 +227,7 @@ static enum cli_exit output_failed(void)
 
 static enum cli_exit finish(enum cap_next what)
 {
-	enum cli_exit code = EXIT_DONE;
+	enum cli_exit code = what == CAP_NEW ? EXIT_DATA : EXIT_DONE;
 	const struct build_count *n = build_count(build);
 	const struct cap_state *state = cap_state(in);
 
@@ -235,7 +238,7 @@ static enum cli_exit finish(enum cap_next what)
 	if (!out_error)
 		check(build_flush(build));
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bool broken = what == CAP_ERROR || state->cut;
+	bool broken = code != EXIT_DONE || state->cut;
 	build_dropped(build, state->osdrop); /* those after its last packet too */
 	build_tally(build, &tally);
 	uint64_t ifdrop = state->ifdrop + tally_lost(&tally); /* lost before it, and by it */
@@ -243,9 +246,9 @@ static enum cli_exit finish(enum cap_next what)
 		check(broken ? cap_flush(out)
 			     : cap_finish(out, last_stamp, n->events + ifdrop + n->dropped, ifdrop,
 				   n->dropped, n->events, tally.lost));
-	check(cli_close_output(out_fd));
-	if (code == EXIT_DATA && n->events == 0 && out_fd != STDOUT_FILENO)
+	if (code == EXIT_DATA && n->events == 0 && out_fd != STDOUT_FILENO && io_regular(out_fd))
 		unlink(output); /* nothing is in it but a header, and it would be in the way */
+	check(cli_close_output(out_fd));
 	if (out_error)
 		return output_failed();
 	if (code == EXIT_DONE && (state->damaged || state->cut || state->skipped)) {

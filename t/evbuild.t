@@ -110,6 +110,9 @@ else
 	skip "raw2nc is not built"
 fi
 
+ok "one module, some of its datagrams cut" -- simdet -c chec -m 1-1 -n 200 --runt=0.3 -o cut.pcapng
+ok "which are no loss where it is left out" -- evbuild -c chec --sources=0 -o out.events cut.pcapng
+
 # ---- usage ----
 ok "--list" -- evbuild --list
 like out '^chec +CHEC-S' "shows the cards"
@@ -125,6 +128,7 @@ for bad in '' ',' 1- 1-0 x 0,127.0.0.1 127.0.0.1,0 300.1.1.1 127.0.0.1,127.0.0.2
 	exits 2 "--sources='$bad'" -- evbuild -c ./tiny.card "--sources=$bad" run.pcapng
 done
 exits 2 "a bad run number" -- evbuild -c ./tiny.card --run=-1 run.pcapng
+exits 2 "a hold as long as the clock's round" -- evbuild -c roach2c --hold=20s run.pcapng
 exits 2 "a window that no offset holds" -- evbuild -c ./tiny.card -w 3s run.pcapng
 sed 's/count = 2/count = 100/; s/record = 12/record = 9000/' tiny.card >huge.card
 exits 2 "a card whose events would be too long" -- evbuild -c ./huge.card run.pcapng
@@ -135,6 +139,11 @@ exits 1 "what is no capture" -- evbuild -c ./tiny.card tiny.card
 exits 1 "nothing at all" -- evbuild -c ./tiny.card /dev/null
 exits 1 "events instead of packets" -- evbuild -c ./tiny.card run.events
 like err 'these are events already' "are told from packets"
+exits 1 "and do not stand in the way of a file" -- evbuild -c ./tiny.card -o again run.events
+ok "that is made when it is right" -- evbuild -c ./tiny.card -o again run.pcapng
+mkfifo pipe; cat pipe >/dev/null & reader=$!
+exits 1 "garbage, to a pipe with a name" -- evbuild -c ./tiny.card -o pipe tiny.card
+wait "$reader"; ok "which stays" -- test -p pipe
 cat >cuts.py <<'P'
 import subprocess, sys
 from pcapng import *

@@ -118,6 +118,11 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	if (o->window > INT32_MAX)
 		return refuse(
 		    EINVAL, why, "%s: a window of more than 2 s is not possible", c->name);
+	uint64_t wrap = card_clock_wrap(c);
+	if (wrap && most(o->window, o->hold) >= (int64_t)(wrap / 2))
+		return refuse(EINVAL, why,
+		    "%s: its clock wraps after %.1f s: window and hold must be less than half of it",
+		    c->name, (double)wrap / 1e9);
 	struct build *b = calloc(1, sizeof *b);
 	if (!b)
 		return refuse(ENOMEM, why, "no memory for events");
@@ -133,9 +138,7 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	b->size = size;
 	for (unsigned s = 0; s < c->nsrc; s++)
 		b->nexpected += !o->expected || o->expected[s];
-	b->wrap = card_clock_wrap(c);
-	if (b->wrap > INT64_MAX / 4)
-		b->wrap = 0;
+	b->wrap = wrap > INT64_MAX / 4 ? 0 : wrap;
 	b->reach = add(o->hold, o->window);
 	b->agree = b->wrap ? least(AGREE, (int64_t)(b->wrap / 16)) : AGREE;
 	if (c->clock_field >= 0 && c->clock_seconds < 0 && !b->wrap) {

@@ -93,9 +93,14 @@ void sender_refuse(struct build *b, const struct pkt *p)
 	char from[PKT_TEXT];
 	uint64_t *counter = p->len ? &b->n.malformed : &b->n.empty;
 
+	int s = c->by == CARD_BY_FIELD && !b->o.naddress ? SENDER_UNKNOWN
+							 : sender_source(b, p, NULL);
+	if (s == SENDER_LEFT_OUT) {
+		b->n.left_out++;
+		return;
+	}
 	b->n.in++;
 	++*counter;
-	int s = c->by == CARD_BY_FIELD && !b->o.naddress ? -1 : sender_source(b, p, NULL);
 	if (s >= 0)
 		b->src[s].lost++;
 	bool *said = s < 0 ? NULL : p->len ? &b->src[s].said_runt : &b->src[s].said_empty;
