@@ -67,6 +67,16 @@ static void use_card(const struct card *c)
 		cli_die(EXIT_USAGE, "-f: %s", show_why(show));
 }
 
+static void flush(void)
+{
+	if (show_flush(show) == 0)
+		return;
+	if (errno != EPIPE)
+		cli_die(EXIT_SYSTEM, "standard output: %s", strerror(errno));
+	cli_pipe_gone();
+	exit(cli_end(EXIT_SYSTEM));
+}
+
 /* A new section: events bring their card along. */
 static void begin_section(void)
 {
@@ -80,6 +90,7 @@ static void begin_section(void)
 		use_card(given);
 		return;
 	}
+	flush(); /* what follows may be the end */
 	if (strcmp(cap_name(in), CAP_EVENTS_NAME) != 0)
 		cli_die(EXIT_DATA,
 		    "%s: events of another version ('%s', and this program reads %s)", input,
@@ -126,16 +137,6 @@ static void one_packet(const struct cap_record *r)
 		show_packet(show, r, &p, v);
 }
 
-static void flush(void)
-{
-	if (show_flush(show) == 0)
-		return;
-	if (errno != EPIPE)
-		cli_die(EXIT_SYSTEM, "standard output: %s", strerror(errno));
-	cli_pipe_gone();
-	exit(cli_end(EXIT_SYSTEM));
-}
-
 static void read_all(void)
 {
 	struct cap_record r;
@@ -144,9 +145,11 @@ static void read_all(void)
 
 	while (what != CAP_END && !cli_stopping() && packets + events < (uint64_t)count) {
 		what = cap_read(in, &r, LOOK_UP);
-		if (what == CAP_ERROR)
-			cli_die(errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", input,
-			    cap_why(in));
+		if (what == CAP_ERROR) {
+			enum cli_exit code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
+			flush();
+			cli_die(code, "%s: %s", input, cap_why(in));
+		}
 		if (what == CAP_NEW)
 			begin_section();
 		if (what == CAP_RECORD) {

@@ -24,7 +24,7 @@
 #include "base/net.h"
 
 #define PACE_BATCH 128
-#define PACE_ROOM  65507 /* the longest datagram */
+#define PACE_ROOM  65535 /* the longest datagram; over IPv4 it has 65,507 bytes */
 #define PACE_WHY   NET_WHY
 
 struct pace;
