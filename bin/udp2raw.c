@@ -274,8 +274,7 @@ static enum cli_exit finish(int error)
 	if (failed == EPIPE)
 		cli_pipe_gone();
 	else if (failed == EAGAIN)
-		cli_error(
-		    "the output took nothing for 10 s: what waited, and the end mark, is lost");
+		cli_error("the output took nothing for 10 s: what waited or the end mark is lost");
 	else if (failed)
 		cli_error(raw.gone ? "%s; %" PRIu64 " datagrams went out, those in it are lost"
 				   : "%s: the %" PRIu64 " datagrams written before are kept",

@@ -20,16 +20,22 @@
 #include <libdeflate.h>
 #endif
 
+#if defined(FYKE_ISAL) && defined(__x86_64__)
+#include <immintrin.h>
+
+__attribute__((target("avx"))) static inline void crc_clear_upper(void)
+{
+	_mm256_zeroupper();
+}
+#endif
+
 static inline uint32_t crc_32(const void *bytes, size_t n)
 {
 #ifdef FYKE_ISAL
 	uint32_t crc = crc32_gzip_refl(0, bytes, n);
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("avx"))
-		__asm__ volatile("vzeroupper" ::
-				     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-				 "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-				 "xmm14", "xmm15");
+		crc_clear_upper();
 #endif
 	return crc;
 #else
