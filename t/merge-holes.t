@@ -88,6 +88,16 @@ is $? 3 "no room on the disk: exit 3"
 is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum())')" 30 "and the old file stays"
 is "$(find hours -name '*.part' | wc -l)" 0 "with nothing beside it"
 
+# What is asked for by number and is not there is lost; without -nstart the first file is the first.
+exits 5 "a range that begins before the first raw file" -- merge_all -nstart 0470 -nend 0509
+like err '40 minutes in, 30 out, 10 lost .no raw file 10' "lacks what it asks for"
+
+# A raw file whose time lies ahead: another machine's clock, or a mount that takes local time for UT.
+rm enc/20050621/enc_050621_0509.tsv
+touch -d '1 day' raw/20050621/raw_050621_0509.bin
+exits 5 "a raw file of tomorrow" -- timeout 20 merge -ff 4 -cs small.cal -r raw -h hdr -e enc --out=hours --wait=0.2s -nend 0509
+like err 'minute 0509: no housekeeping in time: it is merged without' "waits for its companions no longer than others"
+
 # A DAS clock minutes off.
 folders
 simdas -o raw --truth=tru --seed=5 -n 40 --offset=-185.5 --no-drift --quiet

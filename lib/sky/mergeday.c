@@ -506,6 +506,7 @@ static void end_with_day(struct mergeday *d)
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
 	stream_list(d->stream, d->raw);
+	mergewait_mark(d);
 	end_with_day(d);
 	if (compress(d, false) < 0)
 		return MERGEDAY_ERROR;

@@ -187,7 +187,7 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 	if (d->o.end >= 0) {
 		for (int m = d->from; m <= d->to && first < 0; m++)
 			first = mergewait_has_raw(d, m) ? m : -1;
-		first = first < 0 ? d->from : first;
+		first = first < 0 || d->o.start >= 0 ? d->from : first;
 		last = d->o.end;
 	}
 	for (int m = first; m >= 0 && m <= last; m++) {
