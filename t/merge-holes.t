@@ -70,6 +70,16 @@ is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum(), v["frames_writt
 ok "then 495 to 509" -- merge_all -nstart 0495 -nend 0509 --quiet
 is "$(py hours/20050621_08.nc 'print("".join(map(str, v["minute_state"][:])), v["frames_written"][:])')" "111111111100000111111111111111000000000000000000000000000000 90000" "are added to them"
 cp hours/20050621_08.nc whole.nc
+
+# A folder that has few of the hour's raw files.
+mkdir -p few/20050621
+cp raw/20050621/raw_050621_0500.bin few/20050621
+few() { merge -ff 4 -cs small.cal -r few -h hdr -e enc --out=hours --wait=0 --utc=20050621 "$@"; }
+exits 4 "one minute again, when the others' raw files are elsewhere" -- few -nstart 0500 -nend 0500
+like err 'hours/20050621_08.nc: holds 24 minutes whose raw files are not in few, 0480 the first: they would be lost' "is refused"
+exits 4 "also without -nstart" -- few -nend 0509
+like err 'holds 15 minutes whose raw files' "for the minutes that are not asked for"
+same hours/20050621_08.nc whole.nc "and nothing is lost"
 for how in noise cut flipped; do
 	case $how in
 	noise) head -c 100000 /dev/urandom >hours/20050621_08.nc ;;

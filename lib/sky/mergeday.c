@@ -225,19 +225,68 @@ void mergeday_free(struct mergeday *d)
 
 /* The hour's minutes to be merged: those in range that have a raw file, and those that an earlier
  * run merged. */
-static uint64_t wanted(struct mergeday *d, int hour)
+static uint64_t wanted(struct mergeday *d, int hour, const char *path)
 {
-	char path[PUB_PATH], name[32];
-	uint64_t have = 0, old = d->h[hour].minutes;
+	uint64_t have = 0, old = d->h[hour].minutes | hour_minutes(path);
 
-	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
-	old |= hour_minutes(path);
 	for (int k = 0; k < 60; k++) {
 		int m = hour * 60 + k;
 		if (((m >= d->from && m <= d->to) || old >> k & 1) && mergewait_has_raw(d, m))
 			have |= UINT64_C(1) << k;
 	}
 	return have;
+}
+
+/* Whether a minute lies in the range that was given by its ends; without -nstart that begins at the
+ * first raw file there is. What such a range has no raw file for is a hole. */
+static bool asked_for(const struct mergeday *d, int minute)
+{
+	if (d->o.end < 0 || minute < d->from || minute > d->o.end)
+		return false;
+	bool any = d->o.start >= 0;
+	for (int m = 0; m <= minute && !any; m++)
+		any = mergewait_has_raw(d, m);
+	return any;
+}
+
+/* The hour's minutes that its file holds, and would no more if it were written with `minutes`. */
+static uint64_t would_lose(struct mergeday *d, int hour, const char *path, uint64_t minutes)
+{
+	const struct hour_state *h = &d->h[hour];
+	uint64_t held = hour_minutes(path);
+
+	if (h->built)
+		return h->result.minutes & ~minutes;
+	if (held == UINT64_MAX) /* netCDF-4 does not tell */
+		return 0;
+	for (int k = 0; k < 60; k++)
+		if (asked_for(d, hour * 60 + k))
+			held &= ~(UINT64_C(1) << k);
+	return held & ~minutes;
+}
+
+/* An hour that would lose minutes is not written. One of this run stays as it is (0: the night goes
+ * on); that of an earlier run is an error. */
+static int keep_hour(struct mergeday *d, int hour, const char *path, uint64_t lost)
+{
+	struct hour_state *h = &d->h[hour];
+	int n = __builtin_popcountll(lost), first = hour * 60 + __builtin_ctzll(lost);
+	char why[MERGEDAY_WHY];
+
+	if (h->built) {
+		mergeday_say(d, MERGEDAY_WARN,
+		    "%.200s: holds %d minutes whose raw files have gone, %04d the first: it "
+		    "stays as it is",
+		    path, n, first);
+		h->closed = true;
+		return 0;
+	}
+	snprintf(why, sizeof why,
+	    "%.150s: holds %d minutes whose raw files are not in %.150s, %04d the first: "
+	    "they would be lost: give the folder that has them, or move this hour away",
+	    path, n, d->o.raw, first);
+	errno = EEXIST;
+	return mergeday_failed(d, why);
 }
 
 /* Files that changed since they were read are read again. */
@@ -309,15 +358,18 @@ static int build(struct mergeday *d, int hour, bool provisional)
 
 	if (compress(d, true) < 0) /* it may be this hour that is in work */
 		return -1;
+	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	hour_close(h->file);
 	h->file = NULL;
-	h->minutes = wanted(d, hour);
+	h->minutes = wanted(d, hour, path);
 	h->dirty = false;
 	h->closed = !provisional;
 	if (!h->minutes)
 		return 0;
+	uint64_t lost = would_lose(d, hour, path, h->minutes);
+	if (lost)
+		return keep_hour(d, hour, path, lost);
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
-	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
 		&h->result, provisional ? &h->file : NULL, why) < 0)
 		return mergeday_failed(d, why);
