@@ -429,28 +429,56 @@ static int look_ahead(struct mergeday *d)
 	return n;
 }
 
+enum late { LATE_NOTHING, LATE_CHANGED, LATE_GONE };
+
+/* What has become of a merged minute's files. */
+static enum late look_at(struct mergeday *d, int m)
+{
+	const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+	enum late late = LATE_NOTHING;
+
+	for (int k = 0; k < STREAM_KINDS; k++) {
+		int64_t size = 0, mtime = 0;
+		const struct stream_file *f = &s->file[k];
+		bool was = f->present && f->read;
+		if (k != STREAM_RAW && !f->read)
+			continue;
+		if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
+			continue; /* old and good: only others are looked at again */
+		bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
+		if (was && !here)
+			return LATE_GONE;
+		if (here != was || (here && (size != f->size || mtime != f->mtime)))
+			late = LATE_CHANGED;
+	}
+	return late;
+}
+
+/* Files go with their mount, or into an archive: what was merged of them stays. */
+static void tell_gone(struct mergeday *d, int n, int first)
+{
+	if (n > 0 && !d->gone)
+		mergeday_say(d, MERGEDAY_WARN,
+		    "files of %d merged minutes have gone, %04d the first: what was merged of "
+		    "them stays",
+		    n, first);
+	if (n == 0 && d->gone)
+		mergeday_say(d, MERGEDAY_NOTE, "files that had gone are there again");
+	d->gone = n > 0;
+}
+
 /* Files that turned up after their minute was merged, or changed: the minute is merged again in
  * its place, and the hours whose clock it bears on are written anew. */
 static int look_for_late(struct mergeday *d)
 {
-	int back = 0;
+	int back = 0, gone = 0, first = 0;
 
 	for (int m = d->from; m < d->next; m++) {
 		struct hour_state *h = &d->h[m / 60];
-		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
-		bool changed = false;
-		for (int k = 0; k < STREAM_KINDS; k++) {
-			int64_t size = 0, mtime = 0;
-			const struct stream_file *f = &s->file[k];
-			bool was = f->present && f->read;
-			if (k != STREAM_RAW && !f->read)
-				continue;
-			if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
-				continue; /* old and good: only others are looked at again */
-			bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
-			changed |= here != was || (here && (size != f->size || mtime != f->mtime));
-		}
-		if (!changed || !mergewait_ready(d, m))
+		enum late late = look_at(d, m);
+		if (late == LATE_GONE && gone++ == 0)
+			first = m;
+		if (late != LATE_CHANGED || !mergewait_ready(d, m))
 			continue;
 		mergeday_say(d, MERGEDAY_NOTE,
 		    "minute %04d: a file came late or changed: merging it again", m);
@@ -460,6 +488,7 @@ static int look_for_late(struct mergeday *d)
 		bears_on(d, m);
 		back++;
 	}
+	tell_gone(d, gone, first);
 	back += look_ahead(d);
 	for (int i = 0; i < HOURS; i++)
 		if (d->h[i].dirty && build(d, i, false) < 0)
@@ -555,11 +584,33 @@ static void end_with_day(struct mergeday *d)
 	d->over = true;
 }
 
+/* The raw files' folder cannot be read: with its mount it comes back, and a night waits for that. */
+static enum mergeday_state stay_away(struct mergeday *d)
+{
+	const char *why = stream_why(d->stream);
+
+	if (mergewait_no_more(d)) {
+		mergeday_failed(d, why);
+		return MERGEDAY_ERROR;
+	}
+	if (!d->away)
+		mergeday_say(d, MERGEDAY_WARN, "%s: waiting until that is over", why);
+	d->away = true;
+	return MERGEDAY_WAIT;
+}
+
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
-	stream_list(d->stream, d->raw);
-	mergewait_mark(d);
+	int listed = stream_list(d->stream, d->raw), error = errno;
+
 	end_with_day(d);
+	errno = error;
+	if (listed < 0)
+		return stay_away(d);
+	if (d->away)
+		mergeday_say(d, MERGEDAY_NOTE, "%s is there again: going on", d->o.raw);
+	d->away = false;
+	mergewait_mark(d);
 	if (compress(d, false) < 0)
 		return MERGEDAY_ERROR;
 	enum mergeday_state s = close_one(d);
@@ -581,7 +632,8 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 
 int mergeday_finish(struct mergeday *d)
 {
-	stream_list(d->stream, d->raw);
+	if (stream_list(d->stream, d->raw) < 0)
+		return mergeday_failed(d, stream_why(d->stream));
 	for (int i = d->from / 60; i <= d->to / 60; i++)
 		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || mergewait_any(d, i)) &&
 		    build(d, i, false) < 0)

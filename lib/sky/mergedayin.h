@@ -51,6 +51,8 @@ struct mergeday {
 	int64_t looked;                         /* tim_mono() */
 	int asked;                              /* minute whose companions were missed aloud */
 	bool given_up;                          /* and it was told that they did not come */
+	bool away;                              /* the raw files' folder cannot be read, */
+	bool gone; /* files of merged minutes have gone: and that was told */
 	char why[MERGEDAY_WHY];
 	int error;
 };
