@@ -144,7 +144,9 @@ static void count(const struct mergeday *d)
 static enum cli_exit explain(const char *why, int error)
 {
 	cli_error("%s", why);
-	return error == EINVAL ? EXIT_USAGE : error == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM;
+	return error == EINVAL                  ? EXIT_USAGE
+	    : error == EBUSY || error == EEXIST ? EXIT_REFUSED
+						: EXIT_SYSTEM;
 }
 
 /* Until the range is merged, or a signal comes; then every hour is settled with what there is. */

@@ -147,10 +147,10 @@ static struct rowclock clock_;
 static enum cli_exit end = EXIT_DONE;
 
 /* A file that cannot be written ends the program. */
-static void fail(void)
+static void fail(int error)
 {
 	cli_error("%s", encfile_why(file));
-	end = errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM;
+	end = error == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM;
 }
 
 /* lately: the second is over just now, so that a source's silence means something. */
@@ -168,14 +168,14 @@ static void write_row(struct row_second second, bool lately)
 		if (lately)
 			report(running[i], spoke);
 	}
-	int got = encfile_put(file, &row);
+	int got = encfile_put(file, &row), error = errno;
 	const char *news = encfile_news(file);
 	if (news)
 		cli_warn("%s", news);
 	if (got == 0)
 		tally.also[ALSO_THERE].n++;
 	if (got < 0)
-		fail();
+		fail(error);
 	if (got <= 0)
 		return;
 	tally.in++;

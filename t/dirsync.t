@@ -124,6 +124,16 @@ head -c 100 /dev/urandom >>v/f; ok "a longer one" -- once v v2; same v2/f v/f "t
 cp v/f long; head -c 50 /dev/urandom >v/f
 exits 5 "a shorter one" -- once v v2
 same v2/f long "does not"; like err 'f: is shorter than its copy' "and that is said"
+on shorter --poll --every=0.02 --still=0.02 --max-loss=1 v v2
+for i in 1 2 3; do echo $i >v/$i; until_true 30 there v/$i v2/$i; done; tap $? "running, other files come"
+is "$(grep -c 'is shorter' shorter.err)" 1 "it is said once, not in each pass"
+cp long v/f; echo more >>v/f; until_true 30 there v/f v2/f; tap $? "it comes when it has grown"
+off "and is counted once"
+head -c 50 /dev/urandom >v/f
+on removed --poll --every=0.02 --still=0.02 --max-loss=1 v v2
+until_true 30 grep -q 'is shorter' removed.err; rm v2/f
+until_true 30 there v/f v2/f; tap $? "or when the copy is removed"
+off "which is a loss still"
 
 # ---- folders by day ----
 mkdir d d2 d3; echo x >d/f; touch -d 2005-06-20T23:59:59.9Z d/f; echo y >d/g; touch -d 2005-06-21T00:00:00Z d/g

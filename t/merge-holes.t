@@ -70,6 +70,16 @@ is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum(), v["frames_writt
 ok "then 495 to 509" -- merge_all -nstart 0495 -nend 0509 --quiet
 is "$(py hours/20050621_08.nc 'print("".join(map(str, v["minute_state"][:])), v["frames_written"][:])')" "111111111100000111111111111111000000000000000000000000000000 90000" "are added to them"
 cp hours/20050621_08.nc whole.nc
+
+# A folder that has few of the hour's raw files.
+mkdir -p few/20050621
+cp raw/20050621/raw_050621_0500.bin few/20050621
+few() { merge -ff 4 -cs small.cal -r few -h hdr -e enc --out=hours --wait=0 --utc=20050621 "$@"; }
+exits 4 "one minute again, when the others' raw files are elsewhere" -- few -nstart 0500 -nend 0500
+like err 'hours/20050621_08.nc: holds 24 minutes whose raw files are not in few, 0480 the first: they would be lost' "is refused"
+exits 4 "also without -nstart" -- few -nend 0509
+like err 'holds 15 minutes whose raw files' "for the minutes that are not asked for"
+same hours/20050621_08.nc whole.nc "and nothing is lost"
 for how in noise cut flipped; do
 	case $how in
 	noise) head -c 100000 /dev/urandom >hours/20050621_08.nc ;;
@@ -87,6 +97,16 @@ done
 is $? 3 "no room on the disk: exit 3"
 is "$(py hours/20050621_08.nc 'print(v["minute_state"][:].sum())')" 30 "and the old file stays"
 is "$(find hours -name '*.part' | wc -l)" 0 "with nothing beside it"
+
+# What is asked for by number and is not there is lost; without -nstart the first file is the first.
+exits 5 "a range that begins before the first raw file" -- merge_all -nstart 0470 -nend 0509
+like err '40 minutes in, 30 out, 10 lost .no raw file 10' "lacks what it asks for"
+
+# A raw file whose time lies ahead: another machine's clock, or a mount that takes local time for UT.
+rm enc/20050621/enc_050621_0509.tsv
+touch -d '1 day' raw/20050621/raw_050621_0509.bin
+exits 5 "a raw file of tomorrow" -- timeout 20 merge -ff 4 -cs small.cal -r raw -h hdr -e enc --out=hours --wait=0.2s -nend 0509
+like err 'minute 0509: no housekeeping in time: it is merged without' "waits for its companions no longer than others"
 
 # A DAS clock minutes off.
 folders

@@ -20,6 +20,7 @@ state_of() { values "$1" minute_state | cut -d, -f$(($2 + 1)); }
 quality_of() { values "$1" minute_quality | cut -d, -f$(($2 + 1)); }
 state_is() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 quality_is() { [ "$(quality_of "$1" "$2")" = "$3" ]; }
+count() { [ "$(grep -c "$1" live.err)" -eq "$2" ]; }
 live() { merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=4s --out=hours "$@"; }
 
 merge -ff 4 -cs small.cal -r raw -h hdr -e enc --utc=20050621 --wait=4s --out=hours >live.out 2>live.err &
@@ -58,8 +59,29 @@ is "$(readlink hours/merge_current.nc)" 20050621_09.nc "a link names the file th
 for m in 541 542 543 544 545 546 547 548 549; do bring hdr $m; bring enc $m; bring raw $m; done
 until_true 12 state_is $f9 9 1
 is "$(quality_of $f8 50)" 8192 "the hour before is provisional still"
+# Mounts come and go; what was merged stays.
+mv hdr/20050621 hdr/away
+until_true 12 grep -q 'files of [0-9]* merged minutes have gone, 0530 the first: what was merged of them stays' live.err
+tap $? "the pointing log's folder is away: it is told"
+mv hdr/away hdr/20050621
+until_true 12 grep -q 'files that had gone are there again' live.err; tap $? "and so is its return"
+is "$(quality_of $f9 5)" 8192 "meanwhile no minute was rewritten"
+mv raw/20050621 raw/away
+until_true 12 count 'have gone' 2; tap $? "the raw files' folder is away"
+is "$(quality_of $f9 5) $(values $f9 frames_written)" "8192 30000" "no minute is blanked"
+mv raw/away raw/20050621
+until_true 12 count 'are there again' 2
+mv raw away
+until_true 12 grep -q 'raw: No such file or directory: waiting until that is over' live.err; tap $? "all of it is away"
+mv away raw
 bring hdr 550; bring enc 550; bring raw 550
 until_true 12 quality_is $f8 50 0; tap $? "ten minutes after its end it is final"
+mv raw/20050621/raw_050621_0531.bin kept.bin
+touch hdr/20050621/0533
+until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose raw files have gone, 0531 the first: it stays as it is' live.err
+tap $? "a final hour is not written anew when one of its raw files has gone"
+is "$(state_of $f8 51)" 1 "its minute stays"
+mv kept.bin raw/20050621/raw_050621_0531.bin
 for m in 551 552 553 554 555; do bring hdr $m; bring enc $m; bring raw $m; done
 until_true 12 state_is $f9 15 1
 finish "$pid" TERM

@@ -97,6 +97,13 @@ printf '2026-01-01T00:00:0' >>"$(ls e/*/*.tsv | tail -n 1)"
 exits 3 "a disk that is full" -- sh -c "ulimit -f 1; exec writelog -o h -n 2"
 like err 'h/.*/enc_.*\.tsv: File too large' "and says so"
 is "$(cat h/*/*.tsv | wc -c)" 0 "no half row stays"
+mkdir l
+for min in -1 0 1; do
+	odd=$(date -u -d "$min min" '+%Y%m%d/enc_%y%m%d_')$(date -u -d "$min min" '+%H %M' | awk '{ printf "%04d", 60 * $1 + $2 }')
+	mkdir -p "l/${odd%/*}"; echo "#time	rain" >"l/$odd.tsv"
+done
+exits 4 "a minute file with other columns" -- writelog -o l -n 1
+like err 'has other columns than these: move it away' "is no failure that a new start mends"
 ok "little space" -- writelog -o i -n 2 --min-free=100000T
 like err 'i: only [0-9]* MiB are free \(--min-free\)' "is told"
 like err 'no --source: the rows hold nothing but their time' "and so are rows without sources"

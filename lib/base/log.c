@@ -243,9 +243,12 @@ void log_tick(void)
 
 int log_send(enum log_level level, const char *text)
 {
+	int error = errno;
+
 	pthread_mutex_lock(&lock);
 	int rc = deliver(level, text);
 	pthread_mutex_unlock(&lock);
+	errno = error;
 	return rc;
 }
 

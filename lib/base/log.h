@@ -15,7 +15,7 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_NOTE = 6, LO
 int log_open(const char *dest, const char *program, const char *instance);
 
 /* Sends one line (no newline in it). Never blocks on a server. Returns 0, or -1 when the record
- * could not be delivered or kept. */
+ * could not be delivered or kept; errno stays what it was. */
 int log_send(enum log_level level, const char *text);
 
 /* Sends what waits, when the server is back. Call once a second. */

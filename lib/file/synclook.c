@@ -261,14 +261,19 @@ static int begin_follow(
 	return 0;
 }
 
+/* Told and counted once a version. It is not known: with its copy removed, or grown, it is to come. */
 static int refuse_shorter(struct sync *s, struct entry *e, const struct look *now)
 {
-	sync_want(s, e);
+	bool again = !e->wanted && unchanged(now, &e->copied);
+
+	if (!again)
+		sync_want(s, e);
 	sync_drop(s, e, SYNC_LOST_SHORTER);
+	e->known = false;
 	e->copied = *now;
 	e->until = s->now - 1;
 	sync_settle(s, e);
-	if (s->said++ < SAY_MAX)
+	if (!again && s->said++ < SAY_MAX)
 		s->o.say(e->rel,
 		    "is shorter than its copy, which is kept: remove the copy if it should go",
 		    false);

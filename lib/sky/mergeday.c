@@ -225,19 +225,68 @@ void mergeday_free(struct mergeday *d)
 
 /* The hour's minutes to be merged: those in range that have a raw file, and those that an earlier
  * run merged. */
-static uint64_t wanted(struct mergeday *d, int hour)
+static uint64_t wanted(struct mergeday *d, int hour, const char *path)
 {
-	char path[PUB_PATH], name[32];
-	uint64_t have = 0, old = d->h[hour].minutes;
+	uint64_t have = 0, old = d->h[hour].minutes | hour_minutes(path);
 
-	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
-	old |= hour_minutes(path);
 	for (int k = 0; k < 60; k++) {
 		int m = hour * 60 + k;
 		if (((m >= d->from && m <= d->to) || old >> k & 1) && mergewait_has_raw(d, m))
 			have |= UINT64_C(1) << k;
 	}
 	return have;
+}
+
+/* Whether a minute lies in the range that was given by its ends; without -nstart that begins at the
+ * first raw file there is. What such a range has no raw file for is a hole. */
+static bool asked_for(const struct mergeday *d, int minute)
+{
+	if (d->o.end < 0 || minute < d->from || minute > d->o.end)
+		return false;
+	bool any = d->o.start >= 0;
+	for (int m = 0; m <= minute && !any; m++)
+		any = mergewait_has_raw(d, m);
+	return any;
+}
+
+/* The hour's minutes that its file holds, and would no more if it were written with `minutes`. */
+static uint64_t would_lose(struct mergeday *d, int hour, const char *path, uint64_t minutes)
+{
+	const struct hour_state *h = &d->h[hour];
+	uint64_t held = hour_minutes(path);
+
+	if (h->built)
+		return h->result.minutes & ~minutes;
+	if (held == UINT64_MAX) /* netCDF-4 does not tell */
+		return 0;
+	for (int k = 0; k < 60; k++)
+		if (asked_for(d, hour * 60 + k))
+			held &= ~(UINT64_C(1) << k);
+	return held & ~minutes;
+}
+
+/* An hour that would lose minutes is not written. One of this run stays as it is (0: the night goes
+ * on); that of an earlier run is an error. */
+static int keep_hour(struct mergeday *d, int hour, const char *path, uint64_t lost)
+{
+	struct hour_state *h = &d->h[hour];
+	int n = __builtin_popcountll(lost), first = hour * 60 + __builtin_ctzll(lost);
+	char why[MERGEDAY_WHY];
+
+	if (h->built) {
+		mergeday_say(d, MERGEDAY_WARN,
+		    "%.200s: holds %d minutes whose raw files have gone, %04d the first: it "
+		    "stays as it is",
+		    path, n, first);
+		h->closed = true;
+		return 0;
+	}
+	snprintf(why, sizeof why,
+	    "%.150s: holds %d minutes whose raw files are not in %.150s, %04d the first: "
+	    "they would be lost: give the folder that has them, or move this hour away",
+	    path, n, d->o.raw, first);
+	errno = EEXIST;
+	return mergeday_failed(d, why);
 }
 
 /* Files that changed since they were read are read again. */
@@ -309,15 +358,18 @@ static int build(struct mergeday *d, int hour, bool provisional)
 
 	if (compress(d, true) < 0) /* it may be this hour that is in work */
 		return -1;
+	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	hour_close(h->file);
 	h->file = NULL;
-	h->minutes = wanted(d, hour);
+	h->minutes = wanted(d, hour, path);
 	h->dirty = false;
 	h->closed = !provisional;
 	if (!h->minutes)
 		return 0;
+	uint64_t lost = would_lose(d, hour, path, h->minutes);
+	if (lost)
+		return keep_hour(d, hour, path, lost);
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
-	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
 	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
 		&h->result, provisional ? &h->file : NULL, why) < 0)
 		return mergeday_failed(d, why);
@@ -377,28 +429,56 @@ static int look_ahead(struct mergeday *d)
 	return n;
 }
 
+enum late { LATE_NOTHING, LATE_CHANGED, LATE_GONE };
+
+/* What has become of a merged minute's files. */
+static enum late look_at(struct mergeday *d, int m)
+{
+	const struct stream_minute *s = stream_minute(d->stream, d->first + m);
+	enum late late = LATE_NOTHING;
+
+	for (int k = 0; k < STREAM_KINDS; k++) {
+		int64_t size = 0, mtime = 0;
+		const struct stream_file *f = &s->file[k];
+		bool was = f->present && f->read;
+		if (k != STREAM_RAW && !f->read)
+			continue;
+		if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
+			continue; /* old and good: only others are looked at again */
+		bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
+		if (was && !here)
+			return LATE_GONE;
+		if (here != was || (here && (size != f->size || mtime != f->mtime)))
+			late = LATE_CHANGED;
+	}
+	return late;
+}
+
+/* Files go with their mount, or into an archive: what was merged of them stays. */
+static void tell_gone(struct mergeday *d, int n, int first)
+{
+	if (n > 0 && !d->gone)
+		mergeday_say(d, MERGEDAY_WARN,
+		    "files of %d merged minutes have gone, %04d the first: what was merged of "
+		    "them stays",
+		    n, first);
+	if (n == 0 && d->gone)
+		mergeday_say(d, MERGEDAY_NOTE, "files that had gone are there again");
+	d->gone = n > 0;
+}
+
 /* Files that turned up after their minute was merged, or changed: the minute is merged again in
  * its place, and the hours whose clock it bears on are written anew. */
 static int look_for_late(struct mergeday *d)
 {
-	int back = 0;
+	int back = 0, gone = 0, first = 0;
 
 	for (int m = d->from; m < d->next; m++) {
 		struct hour_state *h = &d->h[m / 60];
-		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
-		bool changed = false;
-		for (int k = 0; k < STREAM_KINDS; k++) {
-			int64_t size = 0, mtime = 0;
-			const struct stream_file *f = &s->file[k];
-			bool was = f->present && f->read;
-			if (k != STREAM_RAW && !f->read)
-				continue;
-			if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
-				continue; /* old and good: only others are looked at again */
-			bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
-			changed |= here != was || (here && (size != f->size || mtime != f->mtime));
-		}
-		if (!changed || !mergewait_ready(d, m))
+		enum late late = look_at(d, m);
+		if (late == LATE_GONE && gone++ == 0)
+			first = m;
+		if (late != LATE_CHANGED || !mergewait_ready(d, m))
 			continue;
 		mergeday_say(d, MERGEDAY_NOTE,
 		    "minute %04d: a file came late or changed: merging it again", m);
@@ -408,6 +488,7 @@ static int look_for_late(struct mergeday *d)
 		bears_on(d, m);
 		back++;
 	}
+	tell_gone(d, gone, first);
 	back += look_ahead(d);
 	for (int i = 0; i < HOURS; i++)
 		if (d->h[i].dirty && build(d, i, false) < 0)
@@ -503,10 +584,33 @@ static void end_with_day(struct mergeday *d)
 	d->over = true;
 }
 
+/* The raw files' folder cannot be read: with its mount it comes back, and a night waits for that. */
+static enum mergeday_state stay_away(struct mergeday *d)
+{
+	const char *why = stream_why(d->stream);
+
+	if (mergewait_no_more(d)) {
+		mergeday_failed(d, why);
+		return MERGEDAY_ERROR;
+	}
+	if (!d->away)
+		mergeday_say(d, MERGEDAY_WARN, "%s: waiting until that is over", why);
+	d->away = true;
+	return MERGEDAY_WAIT;
+}
+
 enum mergeday_state mergeday_step(struct mergeday *d)
 {
-	stream_list(d->stream, d->raw);
+	int listed = stream_list(d->stream, d->raw), error = errno;
+
 	end_with_day(d);
+	errno = error;
+	if (listed < 0)
+		return stay_away(d);
+	if (d->away)
+		mergeday_say(d, MERGEDAY_NOTE, "%s is there again: going on", d->o.raw);
+	d->away = false;
+	mergewait_mark(d);
 	if (compress(d, false) < 0)
 		return MERGEDAY_ERROR;
 	enum mergeday_state s = close_one(d);
@@ -528,7 +632,8 @@ enum mergeday_state mergeday_step(struct mergeday *d)
 
 int mergeday_finish(struct mergeday *d)
 {
-	stream_list(d->stream, d->raw);
+	if (stream_list(d->stream, d->raw) < 0)
+		return mergeday_failed(d, stream_why(d->stream));
 	for (int i = d->from / 60; i <= d->to / 60; i++)
 		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || mergewait_any(d, i)) &&
 		    build(d, i, false) < 0)

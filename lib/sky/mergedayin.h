@@ -46,10 +46,13 @@ struct mergeday {
 	bool over;    /* and it is over: nothing more is waited for */
 	struct hour_state h[HOURS];
 	struct growth growth;
-	bool raw[MINUTE_DAY]; /* minutes with a raw file, as of the last look */
-	int64_t looked;       /* tim_mono() */
-	int asked;            /* minute whose companions were missed aloud */
-	bool given_up;        /* and it was told that they did not come */
+	bool raw[MINUTE_DAY];                   /* minutes with a raw file, as of the last look */
+	int64_t seen[MINUTE_DAY + MERGE_AFTER]; /* tim_mono() when they had one first, 0: never */
+	int64_t looked;                         /* tim_mono() */
+	int asked;                              /* minute whose companions were missed aloud */
+	bool given_up;                          /* and it was told that they did not come */
+	bool away;                              /* the raw files' folder cannot be read, */
+	bool gone; /* files of merged minutes have gone: and that was told */
 	char why[MERGEDAY_WHY];
 	int error;
 };
@@ -66,6 +69,9 @@ bool mergewait_has_raw(const struct mergeday *d, int minute);
 
 /* The last minute of the night from `minute` on that has a raw file; -1: none. */
 int mergewait_last_raw(const struct mergeday *d, int minute);
+
+/* Notes when raw files are seen for the first time. */
+void mergewait_mark(struct mergeday *d);
 
 /* Whether an hour has a raw file in the range that is asked for. */
 bool mergewait_any(const struct mergeday *d, int hour);

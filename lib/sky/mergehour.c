@@ -175,15 +175,23 @@ static void work_end(struct minute_work *w)
 	free(w->at);
 }
 
+static int put_frames(struct minute_work *w, const uint8_t *frames, int n)
+{
+	w->r->frames += n;
+	return hour_das(w->file, (int)(w->minute % 60), frames, n, &w->r->rails);
+}
+
 static int put_raw(struct minute_work *w)
 {
 	const uint8_t *frames = NULL;
 	int n = stream_raw(w->m->stream, w->minute, &frames);
 
-	if (n < 0)
-		return -1;
-	w->r->frames += n;
-	return hour_das(w->file, (int)(w->minute % 60), frames, n, &w->r->rails);
+	return n < 0 ? -1 : put_frames(w, frames, n);
+}
+
+static bool has_no_raw(const struct minute_work *w)
+{
+	return stream_minute(w->m->stream, w->minute)->bits & STREAM_RAW_MISSING;
 }
 
 static int write_all(struct minute_work *w, uint64_t minutes)
@@ -195,7 +203,7 @@ static int write_all(struct minute_work *w, uint64_t minutes)
 		w->minute = w->r->hour * 60 + k;
 		if (minutes >> k & 1)
 			bad = put_raw(w);
-		if (stream_minute(w->m->stream, w->minute)->bits & STREAM_RAW_MISSING)
+		if (has_no_raw(w))
 			minutes &= ~(UINT64_C(1) << k); /* gone meanwhile, or absurd */
 	}
 	w->r->minutes = minutes;
@@ -257,19 +265,24 @@ int mergehour_minute(const struct merge_setup *m, struct hour *file, int minute,
 	struct minute_work w;
 	struct check_sums sums = {0};
 	uint64_t minutes = r->minutes | UINT64_C(1) << minute;
+	const uint8_t *frames = NULL;
 
-	int bad = !work_begin(&w, m, file, r);
+	bool ready = work_begin(&w, m, file, r);
 	w.minute = r->hour * 60 + minute;
 	w.first = minute * w.n;
-	bad = bad || hour_begin(file, minute) || put_raw(&w) ||
-	    mergeclock_fit(m, r->hour, &r->clock) || write_minute(&w, &sums) ||
-	    mergeclock_put(file, m, r) ||
-	    hour_end(file, minute, frames_written(minutes, 60 * m->cal->das.rate));
+	int n = ready ? stream_raw(m->stream, w.minute, &frames) : -1;
+	bool gone = n >= 0 && has_no_raw(&w);
+	bool bad = n < 0 ||
+	    (!gone &&
+		(hour_begin(file, minute) || put_frames(&w, frames, n) ||
+		    mergeclock_fit(m, r->hour, &r->clock) || write_minute(&w, &sums) ||
+		    mergeclock_put(file, m, r) ||
+		    hour_end(file, minute, frames_written(minutes, 60 * m->cal->das.rate))));
 	int error = errno;
 	work_end(&w);
 	if (bad)
 		explain(m, file, why);
-	else
+	else if (!gone)
 		r->minutes = minutes;
 	errno = error;
 	return bad ? -1 : 0;

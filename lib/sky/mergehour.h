@@ -50,7 +50,7 @@ struct merge_hour {
 int mergehour_build(const struct merge_setup *m, int64_t hour, uint64_t minutes, bool provisional,
     const char *path, struct merge_hour *result, struct hour **file, char why[HOUR_WHY]);
 
-/* Writes one minute in place in a published hour. */
+/* Writes one minute in place in a published hour. One whose raw file has gone stays as it is. */
 int mergehour_minute(const struct merge_setup *m, struct hour *file, int minute,
     struct merge_hour *result, char why[HOUR_WHY]);
 

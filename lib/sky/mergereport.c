@@ -106,8 +106,8 @@ static void add_hour(struct text *t, const struct mergeday *d, int hour, bool co
 	add(t,
 	    "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
 	    comma ? "," : "", hour_name(d->first / 60 + hour, name),
-	    d->h[hour].closed ? "true" : "false", verdict[r->verdict], (long long)r->frames,
-	    (long long)r->rails);
+	    d->h[hour].closed && !r->provisional ? "true" : "false", verdict[r->verdict],
+	    (long long)r->frames, (long long)r->rails);
 	add_number(t, "check_lst", r->lst);
 	add_number(t, "check_lst_slope", r->lst_slope);
 	add_number(t, "check_lst_rms", r->lst_rms);
@@ -187,7 +187,7 @@ void mergeday_count(const struct mergeday *d, struct mergeday_count *c)
 	if (d->o.end >= 0) {
 		for (int m = d->from; m <= d->to && first < 0; m++)
 			first = mergewait_has_raw(d, m) ? m : -1;
-		first = first < 0 ? d->from : first;
+		first = first < 0 || d->o.start >= 0 ? d->from : first;
 		last = d->o.end;
 	}
 	for (int m = first; m >= 0 && m <= last; m++) {

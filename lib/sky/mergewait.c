@@ -52,6 +52,24 @@ static bool complete(struct mergeday *d, int minute, int64_t size, int64_t mtime
 	return now - d->growth.since > still;
 }
 
+void mergewait_mark(struct mergeday *d)
+{
+	for (int m = 0; m < MINUTE_DAY; m++)
+		if (d->raw[m] && !d->seen[m])
+			d->seen[m] = tim_mono();
+}
+
+/* Whether a raw file has been there for so long: by its own time, or, as that may lie ahead of this
+ * machine's (another clock, local time on a disk of UT), since it was seen first. */
+static bool older(struct mergeday *d, int minute, int64_t mtime, int64_t limit)
+{
+	int64_t now = tim_mono();
+
+	if (!d->seen[minute])
+		d->seen[minute] = now;
+	return tim_now() - mtime > limit || now - d->seen[minute] > limit;
+}
+
 /* Whether a minute with a raw file can be merged: its companions are there, or have been waited
  * for long enough. */
 bool mergewait_ready(struct mergeday *d, int minute)
@@ -69,7 +87,7 @@ bool mergewait_ready(struct mergeday *d, int minute)
 	const char *what = lacks_log && lacks_enc ? "pointing log and housekeeping"
 	    : lacks_log                           ? "pointing log"
 						  : "housekeeping";
-	if (tim_now() - mtime > d->o.wait) {
+	if (older(d, minute, mtime, d->o.wait)) {
 		if (d->asked == minute && !d->given_up)
 			mergeday_say(d, MERGEDAY_WARN,
 			    "minute %04d: no %s in time: it is merged without", minute, what);
@@ -98,7 +116,7 @@ static bool next_day_settled(struct mergeday *d)
 			return true;
 		}
 	return !mergewait_present(d, STREAM_RAW, MINUTE_DAY - 1, &size, &mtime) ||
-	    tim_now() - mtime > (MERGE_AFTER + 2) * TIM_MIN;
+	    older(d, MINUTE_DAY - 1, mtime, (MERGE_AFTER + 2) * TIM_MIN);
 }
 
 bool mergewait_no_more(const struct mergeday *d)

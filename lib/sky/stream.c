@@ -23,6 +23,7 @@
 #define LOG_MAX   (61 * PLOG_HZ * 52 + 4096)
 #define NOISY     60 /* edges of one line in a minute that are too many */
 #define NFS_TRIES 5
+#define NFS_PAUSE (100 * TIM_MS)
 
 const char *const stream_bit_names[STREAM_NBITS] = {"raw_missing", "raw_short", "raw_long",
     "raw_torn", "raw_duplicate", "pointing_missing", "pointing_short", "pointing_stale",
@@ -195,35 +196,55 @@ int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char pa
 	return 1;
 }
 
-static void list_folder(
-    const struct stream *s, const char *dir, const char *day, bool have[MINUTE_DAY])
+/* A day's folder may be missing: it has not begun. */
+static int list_folder(struct stream *s, const char *dir, const char *day, bool have[MINUTE_DAY])
 {
 	char path[STREAM_PATH];
 
 	if (snprintf(path, sizeof path, "%s%s%s", dir, *day ? "/" : "", day) >= (int)sizeof path)
-		return;
+		return 0;
 	DIR *d = opendir(path);
+	if (!d && *day && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
 	if (!d)
-		return;
-	for (struct dirent *e; (e = readdir(d));) {
+		return fail(s, "%s: %s", path, strerror(errno));
+	errno = 0;
+	for (struct dirent *e; (e = readdir(d)); errno = 0) {
 		int64_t i = das_minute(e->d_name) - s->o.day * MINUTE_DAY;
 		if (i >= 0 && i < MINUTE_DAY && e->d_type != DT_DIR)
 			have[i] = true;
 	}
+	int bad = errno ? fail(s, "%s: %s", path, strerror(errno)) : 0, error = errno;
 	closedir(d);
+	errno = error;
+	return bad;
 }
 
-void stream_list(struct stream *s, bool have[MINUTE_DAY])
+static int list_folders(struct stream *s, bool have[MINUTE_DAY])
 {
 	struct tim_parts p = tim_split(s->o.day * TIM_DAY);
+	const char *raw = s->o.dir[STREAM_RAW], *parent = s->day_parent[STREAM_RAW];
 	char day[32];
 
-	memset(have, 0, MINUTE_DAY * sizeof *have);
 	snprintf(day, sizeof day, "%04d%02d%02d", p.year, p.month, p.day);
-	list_folder(s, s->o.dir[STREAM_RAW], "", have);
-	list_folder(s, s->o.dir[STREAM_RAW], day, have);
-	if (*s->day_parent[STREAM_RAW])
-		list_folder(s, s->day_parent[STREAM_RAW], day, have);
+	return list_folder(s, raw, "", have) < 0 || list_folder(s, raw, day, have) < 0 ||
+		(*parent && list_folder(s, parent, day, have) < 0)
+	    ? -1
+	    : 0;
+}
+
+int stream_list(struct stream *s, bool have[MINUTE_DAY])
+{
+	bool found[MINUTE_DAY] = {false};
+	int bad = list_folders(s, found);
+
+	for (int i = 1; bad && s->o.fixnfs && i < NFS_TRIES; i++) {
+		(void)tim_sleep_until(tim_mono() + NFS_PAUSE);
+		bad = list_folders(s, found);
+	}
+	if (!bad)
+		memcpy(have, found, sizeof found);
+	return bad;
 }
 
 /* ---- reading ---- */
@@ -249,7 +270,7 @@ static ssize_t read_file(struct stream *s, const char *path, uint8_t *to, int64_
 
 	for (int i = 0; i < (s->o.fixnfs ? NFS_TRIES : 1); i++) {
 		if (i > 0)
-			(void)tim_sleep_until(tim_mono() + 100 * TIM_MS);
+			(void)tim_sleep_until(tim_mono() + NFS_PAUSE);
 		n = read_once(path, to, (size_t)size);
 		if (n == size)
 			return n;

@@ -89,8 +89,9 @@ const char *stream_why(const struct stream *s);
 int stream_find(struct stream *s, enum stream_kind kind, int64_t minute, char path[STREAM_PATH],
     int64_t *size, int64_t *mtime);
 
-/* Which minutes of the night's day have a raw file, by one look into the folders: have[0..1439]. */
-void stream_list(struct stream *s, bool have[MINUTE_DAY]);
+/* Which minutes of the night's day have a raw file, by one look into the folders: have[0..1439].
+ * 0, or -1 with errno and have as it was: a folder cannot be read now. */
+int stream_list(struct stream *s, bool have[MINUTE_DAY]);
 
 /* Reads a raw file: frames (valid until the next call) and how many, 0 where there is none.
  * -1 after an error that is not the file's absence. */

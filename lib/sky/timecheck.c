@@ -101,12 +101,13 @@ int timecheck_machine(struct timecheck_machine *m)
 
 /* ---- the DAS ---- */
 
-/* The newest raw file's minute; -1: none. */
+/* The newest raw file's minute; -1: none; -2: the folder cannot be read. */
 static int64_t newest(struct stream *s, int64_t day)
 {
-	bool have[MINUTE_DAY] = {false};
+	bool have[MINUTE_DAY];
 
-	stream_list(s, have);
+	if (stream_list(s, have) < 0)
+		return -2;
 	for (int m = MINUTE_DAY - 1; m >= 0; m--)
 		if (have[m])
 			return day * MINUTE_DAY + m;
@@ -143,7 +144,7 @@ static int check_day(
 		return -1;
 	}
 	int64_t minute = newest(s, day);
-	int got = minute < 0 ? 0 : fit(d, cal, s, day, minute) < 0 ? -1 : 1;
+	int got = minute == -1 ? 0 : minute < 0 || fit(d, cal, s, day, minute) < 0 ? -1 : 1;
 	if (got < 0)
 		snprintf(why, TIMECHECK_WHY, "%s", stream_why(s));
 	stream_free(s);

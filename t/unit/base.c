@@ -1,6 +1,11 @@
-/* base.c - tally, configuration and escaping */
+/* base.c - tally, configuration, escaping and the log */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/cli.h"
 #include "base/conf.h"
+#include "base/log.h"
 #include "base/tally.h"
 
 #include "tap.h"
@@ -74,5 +79,15 @@ int main(void)
 	is_int(conf_real("nan", &d), -1, "no nan");
 	is_int(conf_real("1e400", &d), -1, "no infinity");
 	is_int(conf_real("3.90625", &d), 0, "a decimal number");
+	/* A file as stderr: asking it whether it is a terminal sets errno. */
+	int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+	dup2(null, STDERR_FILENO);
+	errno = EEXIST;
+	is_int(log_open("stderr", "base", ""), 0, "the log");
+	is_int(log_send(LOG_LEVEL_WARN, "a message"), 0, "takes a message");
+	is_int(errno, EEXIST, "and leaves errno alone");
+	dup2(err, STDERR_FILENO);
+	close(err);
+	close(null);
 	return done_testing();
 }
