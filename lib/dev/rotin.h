@@ -128,6 +128,9 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 /* Turns the motor by so many degrees, at so many a second. */
 enum rot_end rotturn(struct rot *r, double by, double speed);
 
+/* What is done and said when the dewar has not followed the motor, by so many degrees. */
+enum rot_end rotturn_does_not_follow(struct rot *r, double by);
+
 /* ---- rotmove.c ---- */
 
 /* A command that moves begins, and ends: whatever happened, the motor rests, ROTATING is down, and

@@ -74,6 +74,17 @@ static enum rot_end go_below(struct rot *r, double target)
 	return rotturn(r, below - r->st.gear_angle, r->o.fast);
 }
 
+/* Up by what is left. A gear encoder that has stopped counting may pass for play that is taken up,
+ * correction by correction, but not over all of them. */
+static enum rot_end correct(struct rot *r, double left)
+{
+	enum rot_end end = rotturn(r, left, r->o.slow);
+
+	if (end == ROT_DONE && rot_slipped(&r->o.setup, r->st.motor_angle, r->st.gear_angle))
+		end = rotturn_does_not_follow(r, r->st.motor_angle - r->st.gear_angle);
+	return end;
+}
+
 static enum rot_end approach(struct rot *r, double target)
 {
 	enum rot_end end = ROT_DONE;
@@ -86,7 +97,7 @@ static enum rot_end approach(struct rot *r, double target)
 		double left = target - r->st.gear_angle;
 		if (fabs(left) <= r->o.tolerance)
 			return ROT_DONE;
-		end = left < 0 ? go_below(r, target) : rotturn(r, left, r->o.slow);
+		end = left < 0 ? go_below(r, target) : correct(r, left);
 	}
 	if (end != ROT_DONE)
 		return end;

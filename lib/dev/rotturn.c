@@ -67,12 +67,12 @@ static bool strays(const struct rot *r, const struct bounds *b)
 	return fabs(behind(r, b)) > r->o.setup.lost + APART + b->speed;
 }
 
-static enum rot_end does_not_follow(struct rot *r, const struct bounds *b)
+enum rot_end rotturn_does_not_follow(struct rot *r, double by)
 {
 	(void)rotsay_fail(r, ROT_DEVICE,
 	    "the gear encoder has not followed the motor, by %.1f degrees: the belt slips, or the "
 	    "encoder's gear or cable is loose; when it is mended: rotctl home",
-	    behind(r, b));
+	    by);
 	char why[ROT_WHY];
 	snprintf(why, sizeof why, "%s", r->why);
 	rottalk_forget_home(r, "the belt slipped, or the gear encoder did");
@@ -106,7 +106,7 @@ static enum rot_end judge_end(struct rot *r, const struct bounds *b)
 		return rotsay_fail(r, ROT_DEVICE, "the motor ended its move with error %lld: %s",
 		    (long long)error, mcode_error_text((int)error));
 	return fabs(behind(r, b)) > r->o.setup.lost + APART + SKEW * b->speed
-	    ? does_not_follow(r, b)
+	    ? rotturn_does_not_follow(r, behind(r, b))
 	    : ROT_DONE;
 }
 
@@ -138,7 +138,7 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 			    (end = rottalk_gear(r, MOVING_GEAR)) != ROT_DONE)
 				return end;
 		if (strays(r, b))
-			return does_not_follow(r, b);
+			return rotturn_does_not_follow(r, behind(r, b));
 		if (tim_mono() > b->deadline)
 			return rotsay_fail(
 			    r, ROT_LOST, "the motor still moves, long after it should rest");
