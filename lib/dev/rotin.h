@@ -115,6 +115,9 @@ enum rot_end rotlook_may_move(struct rot *r);
 
 enum rot_end rotturn_stop(struct rot *r);
 
+/* The speed at which a motion of this speed begins, and meets home's edge. */
+double rotturn_first(const struct rot *r, double speed);
+
 /* Before any turn: its speed (degree/s) is set, where both encoders stand is known, and nobody
  * wants a stop. */
 enum rot_end rotturn_ready(struct rot *r, double speed);

@@ -147,9 +147,20 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 	}
 }
 
+double rotturn_first(const struct rot *r, double speed)
+{
+	return fmin(r->o.slow, speed) / 2;
+}
+
+/* The motor takes no VM that is not above VI, nor the other way round, whatever an earlier command
+ * has left there. */
 static enum rot_end set_speed(struct rot *r, double speed)
 {
-	return rottalk_set(r, "VM", rot_motor_count(&r->o.setup, speed));
+	const struct rot_setup *s = &r->o.setup;
+	const struct setting all[] = {{"VI", 1}, {"VM", rot_motor_count(s, speed)},
+	    {"VI", rot_motor_count(s, rotturn_first(r, speed))}};
+
+	return rottalk_set_all(r, all, sizeof all / sizeof *all);
 }
 
 /* Before any turn: its speed is set, where both encoders stand is known, and nobody wants a stop. */
