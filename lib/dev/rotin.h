@@ -106,6 +106,10 @@ enum rot_end rottalk_command(struct rot *r, const char *text);
 enum rot_end rottalk_move(struct rot *r, int64_t to); /* begins a move to a count */
 enum rot_end rottalk_rotating(struct rot *r, bool up);
 
+/* Tells the motor to stop and waits for no answer: those may be all that is lost. false: it could
+ * not be said. */
+bool rottalk_halt(struct rot *r);
+
 /* ---- rotlook.c ---- */
 
 /* Looks, and says whether it may go to an angle now. */

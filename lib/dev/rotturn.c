@@ -20,6 +20,7 @@ enum rot_end rotturn_stop(struct rot *r)
 	int64_t until = tim_mono() + STOP_TIME, moving = 1;
 	enum rot_end end = ROT_DONE;
 
+	(void)rottalk_halt(r); /* what follows asks before it speaks */
 	while (end == ROT_DONE && tim_mono() < until) {
 		end = rottalk_command(r, "SL 0");
 		/* a command that noise has spoilt is said again */
@@ -31,8 +32,10 @@ enum rot_end rotturn_stop(struct rot *r)
 		if (end == ROT_DONE && !moving)
 			return ROT_DONE;
 	}
-	if (end != ROT_DONE)
+	if (end != ROT_DONE) {
+		(void)rottalk_halt(r); /* the line may be better by now */
 		return end;
+	}
 	(void)io_writeall(r->motor.fd, "\x1b", 1); /* stops motion and program at once */
 	if ((end = rottalk_value(r, "MV", 0, &moving)) == ROT_DONE && moving)
 		end = rotsay_fail(r, ROT_DEVICE, "the motor does not stop: switch its power off");
