@@ -122,8 +122,10 @@ static bool read_request(const char *const *args, struct rot_request *q)
 		cli_die(EXIT_USAGE, "-O %.32s: line, tsv or json", form);
 	if (setup.low >= setup.high || setup.high - setup.low > ROT_SYMMETRY)
 		cli_die(EXIT_USAGE, "--low and --high must be at most 60 degrees apart");
-	if (slow < 0.01 || fast < 2 * slow)
-		cli_die(EXIT_USAGE, "--slow must be at least 0.01, and --fast twice as fast");
+	if (slow < 0.01 || slow * setup.motor_counts < 4 || fast < 2 * slow)
+		cli_die(EXIT_USAGE,
+		    "--slow must be at least 0.01 and 4 counts of the motor a "
+		    "second, and --fast twice as fast");
 	if (watch && !args[1])
 		return true;
 	const char *verb = watch ? "scan" : args[0], *angle = args[1] ? args[1] : "";

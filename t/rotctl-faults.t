@@ -27,6 +27,16 @@ homed
 ok "afterwards" -- rot goto 2
 stands 2 "home has set it right"
 
+# ---- a gear encoder that stands still, near the target ----
+tell stick 4.7
+exits 1 "a counter that sticks 0.3 degrees before the target" -- rot goto 5
+like err 'has not followed the motor, by 0.[5-9] degrees: the belt slips, or the' "says by how much"
+rests "counter that sticks"
+awk -v a="$(truth angle)" 'BEGIN { exit !(a < 6) }'
+tap $? "corrections have not added up ($(truth angle))"
+tell unstick
+homed
+
 # ---- the home tab ----
 tell tab off
 exits 1 "a tab that is never seen" -- rot home --search=5

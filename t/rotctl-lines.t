@@ -28,6 +28,29 @@ tell silent motor 100000
 exits 4 "a motor that says nothing" -- rot goto 1
 like err 'the motor does not answer: is its power on' "too"
 tell silent motor 0
+
+# ---- commands arrive, answers do not ----
+rotctl $rot_options goto -30 --fast=0.2 --slow=0.05 >live.out 2>live.err 4>&- & live=$!
+until_true 10 moving_is 1
+tell silent motor 100000
+finish $live
+is "$status" 1 "a motor that falls silent in a move"
+like live.err 'a limit switch has cut its power, or its line is broken.*told to stop, unheard: if it turns, switch it off$' "says what may be"
+ok "is told to stop, and does" -- until_true 10 moving_is 0
+awk -v a="$(truth angle)" 'BEGIN { exit !(a > -29) }'
+tap $? "on its way ($(truth angle))"
+tell silent motor 0
+ok "with answers" -- rot stop
+rests "answers again"
+rotctl $rot_options goto 20 --fast=0.2 --slow=0.05 >live.out 2>live.err 4>&- & live=$!
+ok "turning" -- until_true 10 moving_is 1
+tell silent motor 100000
+kill -9 $live; finish $live
+exits 3 "stop, said to a motor that does not answer" -- rot stop
+like err 'does not answer.*; it was told to stop, unheard' "says what is not known"
+ok "stops it" -- until_true 10 moving_is 0
+awk -v a="$(truth angle)" 'BEGIN { exit !(a < 10) }'
+tap $? "on its way ($(truth angle))"
 unsim
 sim --start=1 --fault="keep-count on"
 printf '' >out

@@ -8,7 +8,7 @@ homed
 
 # ---- limit ----
 exits 1 "a limit switch cuts the power" -- rot goto 23
-like err 'the motor has fallen silent, and the dewar has swung: a limit switch has cut its power.*off and on, then: rotctl home' \
+like err 'the motor has fallen silent, and the dewar has moved: a limit switch has cut its power.*off and on, then: rotctl home' \
 	"says so, and what to do"
 rests "limit"
 exits 4 "the status" -- rot status

@@ -30,6 +30,44 @@ until_true 10 moving_is 1
 finish $live INT
 is "$status" 130 "Ctrl-C of who asked"
 is "$(truth moving) $(truth busy)" "0 0" "stops it"
+
+# ---- a command that has not begun, since the watch looks for a line ----
+# ask LINE[,LINE] ...: lines, on a connection for each argument, in this order; how each ended. Who
+# says "leave" at last goes away unanswered, which the watch is given time to see.
+cat >ask.py <<'END'
+import socket, sys
+def call(text):
+    s = socket.socket(socket.AF_UNIX); s.connect("control"); s.settimeout(20)
+    s.sendall(text.encode())
+    return s
+def end(s):
+    return next(line.split()[1] for line in s.makefile() if line.startswith("= "))
+waiting = []
+for lines in sys.argv[1:]:
+    text = lines.replace(",", "\n") + "\n"
+    if text.endswith("leave\n"):
+        call(text[:-6]).close()
+        for i in range(3): end(call("status\n"))
+    else:
+        waiting.append(call(text))
+print(*(end(s) for s in waiting))
+END
+ask() { /usr/bin/python3 ask.py "$@"; }
+gone() { grep -c "encoder's serial line is gone" watch.err; }
+more_gone() { [ "$(gone)" -gt "$n" ]; }
+looks() { n=$(gone); tell unplug encoder 1h; until_true 10 more_gone; }
+found() { tell unplug encoder 0s; until_true 20 rot status; }
+looks
+is "$(ask "goto 10" stop stop)" "stopped done done" "stop, before a move has begun"
+found
+looks
+is "$(ask "goto 10,stop")" "stopped" "Ctrl-C of who asked"
+found
+looks
+ask "goto 11,leave" >said
+found
+ok "afterwards" -- rot goto -15
+ok "none of these has begun" -- sh -c '! grep -E "goto 1[01]" watch.err'
 n=$(moves)
 head -c 20000 /dev/urandom >garbage
 /usr/bin/python3 - <<'END'

@@ -46,6 +46,15 @@ stands 0 "finds the tab"
 like audit '^20[0-9-]*T.*Z uid [0-9]+ pid [0-9]+: home: -3.* -> 0.00 degrees, done$' "--audit: with the time"
 is "$(wc -l <audit)" 2 "beginning and end"
 
+# ---- speeds ----
+for speed in --slow=0.05 "--fast=2 --slow=1" "--fast=0.4 --slow=0.2"; do
+	ok "goto with $speed" -- rot goto 2 $speed
+	stands 2 "$speed: there"
+	ok "home with $speed" -- rot home $speed
+	stands 0 "$speed: home"
+done
+exits 2 "slower than the motor can count" -- rot goto 1 --slow=0.02 --motor-counts=100
+
 # ---- the range, and the symmetry of the array ----
 n=$(moves)
 exits 4 "beyond the upper end" -- rot goto 30

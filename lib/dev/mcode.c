@@ -278,6 +278,12 @@ enum mcode_answer mcode_hello(struct mcode *m, int64_t deadline)
 
 /* ---- settings and commands ---- */
 
+/* What is cut short by the deadline would look like silence, and that like a cut of the power. */
+static bool time_for_more(int64_t deadline)
+{
+	return tim_mono() + ONE < deadline;
+}
+
 enum mcode_answer mcode_set(struct mcode *m, const char *name, int64_t value, int64_t deadline)
 {
 	char command[COMMAND];
@@ -294,7 +300,7 @@ enum mcode_answer mcode_set(struct mcode *m, const char *name, int64_t value, in
 		int64_t error = 0;
 		a = mcode_ask(m, "ER", deadline, &error);
 		m->error = (int)error;
-	} while (a == MCODE_OK && tim_mono() < deadline);
+	} while (a == MCODE_OK && time_for_more(deadline));
 	return a == MCODE_OK ? MCODE_REFUSED : a;
 }
 
@@ -314,7 +320,7 @@ enum mcode_answer mcode_io(
 		if (a == MCODE_OK && strncmp(m->words, want, (size_t)n) == 0 &&
 		    (m->words[n] == '\0' || m->words[n] == ','))
 			return MCODE_OK;
-	} while (a == MCODE_OK && tim_mono() < deadline);
+	} while (a == MCODE_OK && time_for_more(deadline));
 	return a == MCODE_OK ? MCODE_REFUSED : a;
 }
 

@@ -10,12 +10,7 @@
 #define ACCEL    2.0 /* degree/s^2 */
 #define HOME_OFF 2.0 /* degrees: a known angle below this is left before seeking the tab */
 
-/* Degrees a second: at the tab's edge, and towards the tab. */
-static double creep(const struct rot *r)
-{
-	return r->o.slow / 2;
-}
-
+/* Degrees a second: towards the tab. */
 static double seek(const struct rot *r)
 {
 	return r->o.fast / 4;
@@ -25,8 +20,7 @@ static enum rot_end set_up(struct rot *r)
 {
 	const struct rot_setup *s = &r->o.setup;
 	const struct setting all[] = {{"EE", 1}, {"SM", 0}, {"DE", 1}, {"ER", 0}, {"ST", 0},
-	    {"A", rot_motor_count(s, ACCEL)}, {"D", rot_motor_count(s, ACCEL)},
-	    {"VM", rot_motor_count(s, r->o.fast)}, {"VI", rot_motor_count(s, creep(r))}};
+	    {"A", rot_motor_count(s, ACCEL)}, {"D", rot_motor_count(s, ACCEL)}};
 	enum rot_end end = rottalk_set_all(r, all, sizeof all / sizeof *all);
 
 	if (end == ROT_DONE)
@@ -70,7 +64,7 @@ static enum rot_end seek_tab(struct rot *r)
 	    r->o.search);
 	rotturn_bound(r, &b, r->o.search, MARGIN, seek(r));
 	/* the creep from the far side of the tab takes its own time */
-	b.deadline += (int64_t)(3 / creep(r) * (double)TIM_S);
+	b.deadline += (int64_t)(3 / rotturn_first(r, seek(r)) * (double)TIM_S);
 	if ((end = rottalk_command(r, "HM 1")) != ROT_DONE && r->m.error == 0)
 		return end;
 	end = rotturn_watch(r, &b, away);

@@ -106,6 +106,10 @@ enum rot_end rottalk_command(struct rot *r, const char *text);
 enum rot_end rottalk_move(struct rot *r, int64_t to); /* begins a move to a count */
 enum rot_end rottalk_rotating(struct rot *r, bool up);
 
+/* Tells the motor to stop and waits for no answer: those may be all that is lost. false: it could
+ * not be said. */
+bool rottalk_halt(struct rot *r);
+
 /* ---- rotlook.c ---- */
 
 /* Looks, and says whether it may go to an angle now. */
@@ -114,6 +118,9 @@ enum rot_end rotlook_may_move(struct rot *r);
 /* ---- rotturn.c ---- */
 
 enum rot_end rotturn_stop(struct rot *r);
+
+/* The speed at which a motion of this speed begins, and meets home's edge. */
+double rotturn_first(const struct rot *r, double speed);
 
 /* Before any turn: its speed (degree/s) is set, where both encoders stand is known, and nobody
  * wants a stop. */
@@ -127,6 +134,9 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 
 /* Turns the motor by so many degrees, at so many a second. */
 enum rot_end rotturn(struct rot *r, double by, double speed);
+
+/* What is done and said when the dewar has not followed the motor, by so many degrees. */
+enum rot_end rotturn_does_not_follow(struct rot *r, double by);
 
 /* ---- rotmove.c ---- */
 

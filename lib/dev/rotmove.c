@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/tim.h"
@@ -22,6 +23,15 @@ enum rot_end rotmove_begin(struct rot *r, double target)
 	return rottalk_write_keep(r);
 }
 
+/* A stop had no answer: whether it rests is for people to see. */
+static void unheard(char why[ROT_WHY])
+{
+	size_t n = strlen(why);
+
+	snprintf(
+	    why + n, ROT_WHY - n, "; it was told to stop, unheard: if it turns, switch it off");
+}
+
 /* Whatever happened: the motor rests, ROTATING is down, the file says where it stands. why and end
  * stay those of the command. */
 enum rot_end rotmove_finish(struct rot *r, enum rot_end end)
@@ -31,8 +41,12 @@ enum rot_end rotmove_finish(struct rot *r, enum rot_end end)
 	bool silent_now = r->st.state == ROT_NO_POWER || r->st.state == ROT_UNKNOWN;
 
 	snprintf(why, sizeof why, "%s", end == ROT_DONE ? "" : r->why);
-	if (end != ROT_DONE && !silent_now)
+	if (end != ROT_DONE && silent_now) {
+		(void)rottalk_halt(r);
+		stopped = ROT_LOST;
+	} else if (end != ROT_DONE) {
 		stopped = rotturn_stop(r);
+	}
 	if (stopped == ROT_DONE && end == ROT_LOST && r->stopping)
 		end = ROT_STOPPED;
 	if (stopped != ROT_DONE && end != ROT_DEVICE) {
@@ -40,6 +54,8 @@ enum rot_end rotmove_finish(struct rot *r, enum rot_end end)
 		snprintf(why, sizeof why, "%s", r->why);
 	}
 	silent_now |= r->st.state == ROT_NO_POWER || r->st.state == ROT_UNKNOWN;
+	if (end != ROT_DONE && (silent_now || stopped == ROT_LOST) && r->motor.fd >= 0)
+		unheard(why);
 	if (!silent_now && rottalk_rotating(r, false) != ROT_DONE && end == ROT_DONE) {
 		end = ROT_DEVICE;
 		snprintf(why, sizeof why, "%s", r->why);
@@ -74,6 +90,17 @@ static enum rot_end go_below(struct rot *r, double target)
 	return rotturn(r, below - r->st.gear_angle, r->o.fast);
 }
 
+/* Up by what is left. A gear encoder that has stopped counting may pass for play that is taken up,
+ * correction by correction, but not over all of them. */
+static enum rot_end correct(struct rot *r, double left)
+{
+	enum rot_end end = rotturn(r, left, r->o.slow);
+
+	if (end == ROT_DONE && rot_slipped(&r->o.setup, r->st.motor_angle, r->st.gear_angle))
+		end = rotturn_does_not_follow(r, r->st.motor_angle - r->st.gear_angle);
+	return end;
+}
+
 static enum rot_end approach(struct rot *r, double target)
 {
 	enum rot_end end = ROT_DONE;
@@ -86,7 +113,7 @@ static enum rot_end approach(struct rot *r, double target)
 		double left = target - r->st.gear_angle;
 		if (fabs(left) <= r->o.tolerance)
 			return ROT_DONE;
-		end = left < 0 ? go_below(r, target) : rotturn(r, left, r->o.slow);
+		end = left < 0 ? go_below(r, target) : correct(r, left);
 	}
 	if (end != ROT_DONE)
 		return end;
@@ -134,12 +161,16 @@ enum rot_end rot_goto(struct rot *r, const char *who, double target)
 
 enum rot_end rot_stop(struct rot *r, const char *who)
 {
+	/* before any answer is waited for */
+	bool told = rottalk_open(r, &r->motor, &r->o.motor) == ROT_DONE && rottalk_halt(r);
 	(void)rottalk_open(r, &r->encoder, &r->o.encoder); /* good to have, not needed */
 	enum rot_end end = rottalk_hello(r);
 
 	r->stopping = false;
 	if (end == ROT_DONE)
 		end = rotturn_stop(r);
+	if (told && (end == ROT_LOST || (end == ROT_DEVICE && r->st.state == ROT_NO_POWER)))
+		unheard(r->why);
 	if (end == ROT_DONE)
 		(void)rottalk_rotating(
 		    r, false); /* before the first homing there is no such output */

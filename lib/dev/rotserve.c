@@ -265,7 +265,37 @@ static void closed(void *ctx, struct srv_client *c, const char *why)
 	forget(h->stoppers, &h->nstoppers, c);
 	if (h->waits == c)
 		h->waits = NULL;
-	if (h->asked == c)
+	if (h->asked != c)
+		return;
+	h->asked = NULL;
+	h->pending &= h->next.verb == ROT_STOP; /* nothing begins to turn for nobody */
+}
+
+static void begin_soon(struct rotserve *h, const struct rot_request *q, struct srv_client *c)
+{
+	h->pending = true;
+	h->next = *q;
+	h->asked = c;
+	snprintf(h->who, sizeof h->who, "%s", srv_peer(c));
+}
+
+/* One stop is for all who ask for it, and comes before what has not begun. */
+static void take_stop(struct rotserve *h, const struct rot_request *q, struct srv_client *c)
+{
+	bool own = h->asked == c;
+
+	h->stop = true; /* also of a search for a lost line */
+	if (h->busy || (h->pending && h->next.verb == ROT_STOP)) {
+		if (h->nstoppers < CLIENTS)
+			h->stoppers[h->nstoppers++] = c;
+		else
+			srv_close(c, "too many");
+		return;
+	}
+	if (h->pending)
+		answer(h, h->asked, ROT_STOPPED, "stopped before it began");
+	begin_soon(h, q, c);
+	if (own) /* and has its answer */
 		h->asked = NULL;
 }
 
@@ -282,19 +312,12 @@ static enum srv_take on_line(void *ctx, struct srv_client *c, char *line, size_t
 	} else if (q.verb == ROT_STATUS) {
 		show(h, q.form, c);
 		answer(h, c, ROT_DONE, "");
-	} else if (q.verb == ROT_STOP && h->busy) {
-		h->stop = true;
-		if (h->nstoppers < CLIENTS)
-			h->stoppers[h->nstoppers++] = c;
-		else
-			srv_close(c, "too many");
+	} else if (q.verb == ROT_STOP) {
+		take_stop(h, &q, c);
 	} else if (h->busy || h->pending) {
 		answer(h, c, ROT_REFUSED, "it is at work for somebody else: wait, or rotctl stop");
 	} else {
-		h->pending = true;
-		h->next = q;
-		h->asked = c;
-		snprintf(h->who, sizeof h->who, "%s", srv_peer(c));
+		begin_soon(h, &q, c);
 	}
 	return SRV_TAKEN;
 }
@@ -428,7 +451,7 @@ enum rot_end rotserve_do(
 		answer(h, c, end == ROT_STOPPED ? ROT_DONE : end, h->why);
 	}
 	h->waits = NULL;
-	h->busy = false;
+	h->busy = h->stop = false;
 	h->look = tim_mono() + TIM_S;
 	return end;
 }
@@ -456,7 +479,10 @@ static void handshake(struct rotserve *h)
 
 	if (state == ROT_UNKNOWN || state == ROT_NO_POWER || rot_ready(h->rot, &ready) != ROT_DONE)
 		return;
-	bool edge = ready && h->seen_ready && !h->was_ready;
+	/* What somebody has asked for meanwhile comes first; a stop holds for this edge, too. */
+	if (h->pending && h->next.verb != ROT_STOP)
+		return;
+	bool edge = ready && h->seen_ready && !h->was_ready && !h->pending;
 	h->was_ready = ready;
 	h->seen_ready = true;
 	if (!edge)

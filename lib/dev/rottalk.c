@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "ad4.h"
+#include "base/io.h"
 #include "base/tim.h"
 
 #define EXCHANGE   (1500 * TIM_MS) /* for a question, all its repetitions included */
@@ -137,12 +138,23 @@ enum rot_end rottalk_set_up_gear(struct rot *r)
 
 /* ---- the motor: what its answers mean ---- */
 
-/* It says nothing. Where the dewar is now tells a cut of its power from a bad line. */
+/* Said twice, since noise may have eaten the first. */
+bool rottalk_halt(struct rot *r)
+{
+	static const char stop[] = "SL 0\rSL 0\r";
+
+	return r->motor.fd >= 0 && io_writeall(r->motor.fd, stop, sizeof stop - 1) == 0;
+}
+
+/* It says nothing. Where the dewar is now tells a cut of its power from a bad line, but for a motor
+ * that turns on unheard: that one is told to stop before anything else. */
 static enum rot_end silent(struct rot *r)
 {
-	bool swung = false;
+	bool swung = false; /* or turned */
 	double at = NAN;
 
+	if (r->turning)
+		(void)rottalk_halt(r);
 	r->st.has_motor = false;
 	r->st.motor_angle = NAN;
 	if (rottalk_gear(r, MOVING_GEAR) != ROT_DONE) {
@@ -159,10 +171,10 @@ static enum rot_end silent(struct rot *r)
 	swung |= at > r->o.setup.high + BEYOND || at < r->o.setup.low - NEAR - MARGIN - BEYOND;
 	if (swung || r->turning) {
 		(void)rotsay_fail(r, ROT_DEVICE,
-		    "the motor has fallen silent%s: a limit switch has cut its power, it seems. "
-		    "Look whether the e-box hangs down and nothing is caught, switch the motor off "
-		    "and on, then: rotctl home",
-		    swung ? ", and the dewar has swung" : "");
+		    "the motor has fallen silent%s: a limit switch has cut its power, or its line "
+		    "is broken. Look whether the e-box hangs down and nothing is caught, switch "
+		    "the motor off and on, then: rotctl home",
+		    swung ? ", and the dewar has moved" : "");
 		rotsay_state(r, ROT_NO_POWER, r->why);
 		return ROT_DEVICE;
 	}

@@ -20,6 +20,7 @@ enum rot_end rotturn_stop(struct rot *r)
 	int64_t until = tim_mono() + STOP_TIME, moving = 1;
 	enum rot_end end = ROT_DONE;
 
+	(void)rottalk_halt(r); /* what follows asks before it speaks */
 	while (end == ROT_DONE && tim_mono() < until) {
 		end = rottalk_command(r, "SL 0");
 		/* a command that noise has spoilt is said again */
@@ -31,8 +32,10 @@ enum rot_end rotturn_stop(struct rot *r)
 		if (end == ROT_DONE && !moving)
 			return ROT_DONE;
 	}
-	if (end != ROT_DONE)
+	if (end != ROT_DONE) {
+		(void)rottalk_halt(r); /* the line may be better by now */
 		return end;
+	}
 	(void)io_writeall(r->motor.fd, "\x1b", 1); /* stops motion and program at once */
 	if ((end = rottalk_value(r, "MV", 0, &moving)) == ROT_DONE && moving)
 		end = rotsay_fail(r, ROT_DEVICE, "the motor does not stop: switch its power off");
@@ -67,12 +70,12 @@ static bool strays(const struct rot *r, const struct bounds *b)
 	return fabs(behind(r, b)) > r->o.setup.lost + APART + b->speed;
 }
 
-static enum rot_end does_not_follow(struct rot *r, const struct bounds *b)
+enum rot_end rotturn_does_not_follow(struct rot *r, double by)
 {
 	(void)rotsay_fail(r, ROT_DEVICE,
 	    "the gear encoder has not followed the motor, by %.1f degrees: the belt slips, or the "
 	    "encoder's gear or cable is loose; when it is mended: rotctl home",
-	    behind(r, b));
+	    by);
 	char why[ROT_WHY];
 	snprintf(why, sizeof why, "%s", r->why);
 	rottalk_forget_home(r, "the belt slipped, or the gear encoder did");
@@ -106,7 +109,7 @@ static enum rot_end judge_end(struct rot *r, const struct bounds *b)
 		return rotsay_fail(r, ROT_DEVICE, "the motor ended its move with error %lld: %s",
 		    (long long)error, mcode_error_text((int)error));
 	return fabs(behind(r, b)) > r->o.setup.lost + APART + SKEW * b->speed
-	    ? does_not_follow(r, b)
+	    ? rotturn_does_not_follow(r, behind(r, b))
 	    : ROT_DONE;
 }
 
@@ -138,7 +141,7 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 			    (end = rottalk_gear(r, MOVING_GEAR)) != ROT_DONE)
 				return end;
 		if (strays(r, b))
-			return does_not_follow(r, b);
+			return rotturn_does_not_follow(r, behind(r, b));
 		if (tim_mono() > b->deadline)
 			return rotsay_fail(
 			    r, ROT_LOST, "the motor still moves, long after it should rest");
@@ -147,9 +150,20 @@ enum rot_end rotturn_watch(struct rot *r, const struct bounds *b, const char *ru
 	}
 }
 
+double rotturn_first(const struct rot *r, double speed)
+{
+	return fmin(r->o.slow, speed) / 2;
+}
+
+/* The motor takes no VM that is not above VI, nor the other way round, whatever an earlier command
+ * has left there. */
 static enum rot_end set_speed(struct rot *r, double speed)
 {
-	return rottalk_set(r, "VM", rot_motor_count(&r->o.setup, speed));
+	const struct rot_setup *s = &r->o.setup;
+	const struct setting all[] = {{"VI", 1}, {"VM", rot_motor_count(s, speed)},
+	    {"VI", rot_motor_count(s, rotturn_first(r, speed))}};
+
+	return rottalk_set_all(r, all, sizeof all / sizeof *all);
 }
 
 /* Before any turn: its speed is set, where both encoders stand is known, and nobody wants a stop. */

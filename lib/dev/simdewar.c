@@ -24,7 +24,7 @@ static void follow(struct simrot *s)
 {
 	s->gear = pushed(s->gear, s->dewar, s->o.play);
 	int64_t tooth = (int64_t)floor(s->gear * s->o.gear_counts);
-	if (tooth != s->tooth)
+	if (tooth != s->tooth && !(s->gear > s->stick))
 		s->counter += (int32_t)((tooth - s->tooth) * s->multiplier / 4);
 	s->tooth = tooth;
 }

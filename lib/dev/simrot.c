@@ -215,6 +215,8 @@ static bool with_number(struct simrot *s, const char *verb, double v)
 		s->slip_next = v;
 	else if (strcmp(verb, "block") == 0)
 		s->block = v;
+	else if (strcmp(verb, "stick") == 0)
+		s->stick = v;
 	else if (strcmp(verb, "stall") == 0 && v >= 0 && v < 1e6)
 		s->stall_next = (int)v;
 	else if (strcmp(verb, "noise") == 0 && v >= 0 && v <= 1)
@@ -253,6 +255,8 @@ int simrot_command(struct simrot *s, const char *text, int64_t now, char why[SIM
 		simmotor_put(s, "DE", on);
 	} else if (strcmp(verb, "unblock") == 0) {
 		s->block = NAN;
+	} else if (strcmp(verb, "unstick") == 0) {
+		s->stick = NAN;
 	} else if (!of_line(s, verb, arg, more) &&
 	    (conf_real(arg, &v) < 0 || !with_number(s, verb, v))) {
 		return bad(why, text);
@@ -294,7 +298,7 @@ struct simrot *simrot_new(const struct simrot_options *o, int64_t now,
 	s->began = s->now = now;
 	s->random = o->seed;
 	s->dewar = s->gear = o->start;
-	s->block = NAN;
+	s->block = s->stick = NAN;
 	s->tab_seen = true;
 	s->tooth = (int64_t)floor(s->gear * o->gear_counts);
 	simmotor_new(s);

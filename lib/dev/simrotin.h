@@ -48,6 +48,7 @@ struct simrot {
 	double dewar, shaft, gear; /* true; the motor's shaft; the encoder's gear */
 	double zero;               /* the shaft's angle where P is 0 */
 	double block;              /* something in the way there; NAN: nothing */
+	double stick;              /* above it the encoder's counter stands still; NAN: nowhere */
 	bool powered, tab_seen, no_home, ready, partial, was_busy;
 	/* the motor */
 	enum motion motion;

@@ -175,6 +175,20 @@ static void commands(void)
 	end("all that was asked, and no more");
 }
 
+static void refusals(void)
+{
+	static const struct row t[] = {{"VM=1138", ""}, {"PR VM", "500\r\n"}, {"PR ER", "23\r\n"},
+	    {"S3=16,1", ""}, {"PR S3", "0,0\r\n"}};
+	struct mcode m = begin(ROWS(t));
+
+	is_int(mcode_set(&m, "VM", 1138, tim_mono() + 100 * TIM_MS), MCODE_REFUSED,
+	    "a refusal is no silence, though the time is over");
+	is_int(m.error, 23, "and told");
+	is_int(mcode_io(&m, 3, MCODE_OUTPUT, true, tim_mono() + 100 * TIM_MS), MCODE_REFUSED,
+	    "nor is one of an output");
+	end("all that was asked, and no more");
+}
+
 static void troubles(void)
 {
 	static const struct row t[] = {
@@ -197,6 +211,7 @@ int main(void)
 	lines();
 	questions();
 	commands();
+	refusals();
 	troubles();
 	return done_testing();
 }
