@@ -79,6 +79,11 @@ P
 until_true 20 has logs 9
 is "$(ls -A logs | tr '\n' ' ')" ".lock _._.._evil.log _hidden.log a_b.log evdump.log other.log simdet.log " "names of files are tamed" ||
 	ls -A logs | diag
+seq 70 | sed 's/.*/<14>1 - - many& - - - one of 70/' >many
+nc -N 127.0.0.1 "$tcp" <many
+many_there() { [ "$(cat logs/*.log | grep -c ' one of 70$')" -eq 70 ]; }
+until_true 20 many_there
+tap $? "more programs at once than there are files lose nothing"
 cat >spam.py <<'P'
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
