@@ -108,6 +108,20 @@ exits 4 "two logd in one folder" -- logd -l tcp:127.0.0.1:0 -o logs
 like err 'another logd writes there' "are refused"
 finish "$logd" TERM
 
+# ---- a network file system that cannot refuse to rename over another file ----
+rm -rf logs
+start logd env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=noreplace FAIL_AT=1 FAIL_HOW=EINVAL FAIL_STICKY=1 \
+	logd -l tcp:127.0.0.1:0 -o logs --by=program --rotate=2000
+logd=$pid tcp=$(port tcp)
+/usr/bin/python3 spam.py "$tcp" 0 100
+until_true 20 there 100
+/usr/bin/python3 spam.py "$tcp" 100 200
+until_true 20 there 200
+tap $? "where that cannot be asked for, a file is rotated all the same"
+[ "$(ls logs/spam*.log | wc -l)" -gt 1 ]
+tap $? "into two or more"
+finish "$logd" TERM
+
 # ---- a full disk ----
 if [ "$(id -u)" -eq 0 ] && mkdir -p small && mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
 	start logd logd -l tcp:127.0.0.1:0 -o small/logs --status=st.json

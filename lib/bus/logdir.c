@@ -155,7 +155,7 @@ static int rotate(struct logdir *d, struct file *f, int64_t now)
 	tim_name(now, when);
 	for (int i = 0; i < 1000 && rc < 0; i++) {
 		snprintf(to, sizeof to, "%s.%s-%03d.log", f->name, when, i);
-		rc = renameat2(d->dir, from, d->dir, to, RENAME_NOREPLACE);
+		rc = io_rename_free(d->dir, from, to);
 		if (rc < 0 && errno != EEXIST)
 			return -1;
 	}
