@@ -119,6 +119,15 @@ for k, b in blocks(open(sys.argv[1], "rb").read()):
 P
 }
 hear() { # hear WHAT STATUS OPTIONS: a feed, and evsub on it
+elif what == "long":             # as long as messages may be: by their data, by their options
+    much = option(1, bytes(60000)) * 5 + bytes(4)
+    long = [block(k, b[:-4] + much) for k, b in raw if k in (0x0A0D0D0A, 6)][:2]
+    sent = [record(1, bytes(1 << 18)), long[1], record(2, bytes((1 << 18) - 40)), ev[1]]
+    s.send(message(HEADER, 1, 0, 0, long[0] + block(*raw[1])))
+    for i, b in enumerate(sent):
+        s.send(message(BLOCK, 1, i, i, b))
+    s.send(message(END, 1, 4, 4, end(1, 4)))
+    open("long.sent", "wb").write(b"".join(sent) + end(1, 4))
 	what=$1 want=$2; shift 2
 	rm -f "$what.events"
 	start "$what" py feed.py "$what"

@@ -17,11 +17,15 @@
 #define MARK        "fyke-bus stream " /* the comment of a section: "... HEX from SEQUENCE" */
 #define MARK_ROOM   80
 #define OPT_COMMENT 1
-#define SHB_FIXED   24 /* bytes of a section header before its options */
-#define EARLIER     64 /* streams that are remembered after the next one began */
+#define SHB_FIXED   24              /* bytes of a section header before its options */
+#define NEVER       (INT64_MIN / 2) /* long before any tim_mono() */
+#define EARLIER     64              /* streams that are remembered after the next one began */
 #define BLOCK_MOST  (BUS_MOST + 4096)
 
 struct sub {
+#define HEADER_MOST (BLOCK_MOST + 4 + MARK_ROOM)
+
+static_assert(HEADER_MOST <= CAP_PASS_MAX, "what is believed can be written");
 	struct sub_options o;
 	struct cap_writer *out;
 	struct bus_follow follow;
@@ -54,7 +58,7 @@ struct sub *sub_new(const struct sub_options *o)
 	s->o = *o;
 	s->asked = INT64_MIN / 2;
 	s->out = cap_writer_bare(o->fd);
-	s->header = malloc(BLOCK_MOST);
+	s->header = malloc(HEADER_MOST);
 	s->plain = malloc(BLOCK_MOST);
 	s->scratch = malloc(CAP_HEAD + CAP_DATA_MAX + CAP_TAIL);
 	bool bad = !s->out || !s->header || !s->plain || !s->scratch;
