@@ -49,6 +49,10 @@ struct sub {
 		uint64_t stream, sequence;
 	} earlier[EARLIER]; /* what was written of the streams before this one */
 	unsigned nearlier;
+	struct {
+		bool told, for_good;
+		uint64_t stream, records; /* counted as missed below this number */
+	} bare;                           /* the last run without a header */
 };
 
 struct sub *sub_new(const struct sub_options *o)
@@ -311,6 +315,30 @@ static bool counts_again(const struct bus_msg *m)
 	return m->kind != BUS_HEADER && m->kind != BUS_END;
 }
 
+/* A message of a run whose header cannot be had: its records are as good as missed. */
+static enum sub_took unreadable(struct sub *s, const struct bus_msg *m)
+{
+	uint64_t upto = m->records + (m->kind == BUS_BLOCK);
+	char text[BUS_WHY];
+
+	if (!s->bare.told || s->bare.stream != m->stream) {
+		s->bare.told = true;
+		s->bare.for_good = false;
+		s->bare.stream = m->stream;
+		s->bare.records = s->follow.joined ? 0 : m->records;
+		snprintf(text, sizeof text,
+		    "run %" PRIu32 ": the broker does not have its header, without which it cannot "
+		    "be read: its records count as missed (does the broker's stream have limits?)",
+		    m->run);
+		s->o.note(text);
+	}
+	if (upto > s->bare.records) {
+		s->count.missed += upto - s->bare.records;
+		s->bare.records = upto;
+	}
+	return m->kind == BUS_END ? SUB_ENDED : SUB_TOOK;
+}
+
 static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 {
 	struct bus_follow before = s->follow;
@@ -333,6 +361,8 @@ static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 		s->count.again += counts_again(m);
 		return SUB_TOOK;
 	case BUS_LOST:
+		if (s->bare.for_good && s->bare.stream == m->stream)
+			return unreadable(s, m);
 		if (tim_mono() - s->asked < s->o.ask_each)
 			return SUB_TOOK;
 		s->asked = tim_mono();
@@ -358,9 +388,14 @@ enum sub_took sub_join(
 {
 	struct bus_msg h, m;
 
-	if (bus_decode(header, nheader, &h) || bus_decode(message, n, &m) || h.kind != BUS_HEADER ||
-	    h.stream != m.stream)
+	if (bus_decode(message, n, &m))
 		return SUB_TOOK;
+	bool same = !bus_decode(header, nheader, &h) && h.stream == m.stream;
+	if (!same || h.kind != BUS_HEADER) {
+		enum sub_took took = unreadable(s, &m);
+		s->bare.for_good = same; /* what comes first is stored first */
+		return took;
+	}
 	h.sequence = m.sequence;
 	h.records = m.records;
 	s->follow.joined = false; /* what came before is not owed to us */

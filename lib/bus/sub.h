@@ -48,7 +48,9 @@ enum sub_took {
 };
 enum sub_took sub_take(struct sub *s, const void *message, size_t n);
 
-/* After SUB_ASK: the header of this message's stream, as if we joined with this message. */
+/* After SUB_ASK: the header of this message's stream, as if we joined with this message. What is
+ * no header (nheader may be 0) says that the stream cannot be read: that is noted once, its records
+ * count as missed, and where it is another message of the stream it is not asked for again. */
 enum sub_took sub_join(
     struct sub *s, const void *header, size_t nheader, const void *message, size_t n);
 
