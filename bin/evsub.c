@@ -5,7 +5,6 @@
  * ends with the first stream. A message counts as received when it is written (--ack-after).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,13 +101,14 @@ static void open_output(void)
 	    .ssdaq = card,
 	    .dropold = url.dropold,
 	    .limit = (uint64_t)limit,
+	    .exact = append,
+	    .ask_each = url.engine == BUS_ZMQ ? TIM_S : 0, /* NATS answers at once */
 	    .note = note};
 	char why[BUS_WHY];
 
-	o.fd = out_fd = append ? open(output, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)
-			       : cli_open_output(output, "a stream");
+	o.fd = out_fd = append ? sub_file(output, why) : cli_open_output(output, "a stream");
 	if (out_fd < 0)
-		cli_die(EXIT_SYSTEM, "%s: %s", output, strerror(errno));
+		cli_die(errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output, why);
 	sub = sub_new(&o);
 	if (!sub)
 		cli_die(cli_status_of(errno), "cannot begin: %s", strerror(errno));

@@ -64,6 +64,29 @@ elif what == "joined":           # the header of the second run got lost: it is 
     s.send(message(HEADER, 2, 4, 4, header))
     s.send(message(BLOCK, 2, 4, 4, ev[4], 8))
     s.send(message(END, 2, 5, 5, end(1, 5), 8))
+elif what == "asks":             # a header that is long in coming: how often is it asked for?
+    whole(1, 3)
+    for i in range(40):
+        s.send(message(BLOCK, 2, i, i, ev[i], 8))
+    await_subscriber(s)
+    s.send(message(HEADER, 2, 40, 40, header))
+    s.send(message(BLOCK, 2, 40, 40, ev[40], 8))
+    asked = 1
+    while s.poll(1000):
+        m = s.recv()
+        asked += m[:1] == b"\1" and len(m) == 7
+    print("asked", asked, file=sys.stderr)
+elif what == "append":           # records are missing, then a heartbeat; the rest is for the next ones
+    s.send(message(HEADER, 1, 0, 0, header))
+    for i, sequence in ((0, 0), (3, 3), (4, 5)):
+        s.send(message(BLOCK, 1, sequence, i, ev[i]))
+    await_subscriber(s)
+    s.send(message(HEADER, 1, 6, 5, header))
+    s.send(message(BLOCK, 1, 6, 5, ev[5]))
+    await_subscriber(s)
+    s.send(message(HEADER, 1, 8, 7, header))
+    s.send(message(BLOCK, 1, 8, 7, ev[7]))
+    s.send(message(END, 1, 10, 9, end(1, 9)))
 elif what == "twice":
     s.send(message(HEADER, 1, 0, 0, header))
     for i in (0, 1, 1, 0, 2):
@@ -96,6 +119,15 @@ elif what == "drops":            # the publisher's end mark knows of losses befo
     for i in (0, 2):
         s.send(message(BLOCK, 1, i, i, ev[i]))
     s.send(message(END, 1, 3, 3, isb(1, 3, 40)))
+elif what == "long":             # as long as messages may be: by their data, by their options
+    much = option(1, bytes(60000)) * 5 + bytes(4)
+    long = [block(k, b[:-4] + much) for k, b in raw if k in (0x0A0D0D0A, 6)][:2]
+    sent = [record(1, bytes(1 << 18)), long[1], record(2, bytes((1 << 18) - 40)), ev[1]]
+    s.send(message(HEADER, 1, 0, 0, long[0] + block(*raw[1])))
+    for i, b in enumerate(sent):
+        s.send(message(BLOCK, 1, i, i, b))
+    s.send(message(END, 1, 4, 4, end(1, 4)))
+    open("long.sent", "wb").write(b"".join(sent) + end(1, 4))
 elif what == "pause":            # in the midst of a run, until the subscriber goes
     whole(1, 5, close=False)
     s.poll(60000)
@@ -143,6 +175,8 @@ evdump --check restart.events >out 2>err
 like out '8 events, 8 hashes verified, 2 of 2 sections with an end mark' "both are whole"
 hear joined 5 -n 4
 is "$(last)" "8 records in, 4 out, 4 lost (missed 4); streams 2, before the header 4" "a header that was lost is asked for"
+hear asks 5 -n 4
+like asks.err '^asked [12]$' "not at each message before it"
 hear twice 0 --once
 is "$(last)" "3 records in, 3 out, 0 lost; streams 1, repeated 2" "what comes twice is written once"
 start old py feed.py old
@@ -158,6 +192,35 @@ hear drops 5 --once
 is "$(counts drops.events)" "43 41 2;" "losses before the publisher are not forgotten"
 hear huge 5 --once
 is "$(last)" "10 records in, 9 out, 1 lost (missed 1); streams 1" "a message of 3 MiB costs itself only"
+
+hear long 0 --once
+is "$(last)" "4 records in, 4 out, 0 lost; streams 1" "the longest messages come through"
+is "$(py same.py long.events long.sent)" same "whole"
+
+# ---- a file that is continued ----
+start append py feed.py append
+feeder=$pid
+exits 5 "--append" -- evsub "$address" --append -n 3 -o append.events
+is "$(last)" "5 records in, 3 out, 2 lost (missed 2); streams 1" "counts what is missed"
+truncate -s -5 append.events
+ok "and again, after a write that was cut," -- evsub "$address" --append -n 1 -o append.events
+is "$(last)" "1 records in, 1 out, 0 lost" "does not count it once more"
+like err 'the last [0-9]+ bytes of the file were no whole block, and are cut off' "and says what it cut off"
+exits 5 "and again" -- evsub "$address" --append --once -o append.events
+is "$(last)" "3 records in, 1 out, 2 lost (missed 2)" "counts what is missed since"
+finish "$feeder"
+is "$(counts append.events)" "3 2 1;1 0 1;2 0 2;3 2 1;" "a gap begins a section; what is missing stands in the end marks once"
+size=$(wc -c <append.events)
+head -c 600000 /dev/zero >>append.events
+exits 1 "more damage than a write that was cut leaves" -- evsub zmq+tcp://127.0.0.1:9 --append --duration=10s -o append.events
+like err "append.events: .* damaged at byte $size, and the 600000 bytes from there on are not thrown away" "is told"
+is "$(wc -c <append.events)" $((size + 600000)) "and nothing is cut off"
+evsub zmq+tcp://127.0.0.1:9 --append -o shared.events 2>shared.err &
+p=$!
+until_true 20 grep -q 'no publisher there; waiting for it' shared.err
+exits 4 "two of them on one file" -- evsub zmq+tcp://127.0.0.1:9 --append --duration=10s -o shared.events
+like err 'shared.events: another evsub --append writes this file' "are refused"
+finish $p TERM
 
 # ---- a publisher that pauses in the midst of a run ----
 start pause py feed.py pause

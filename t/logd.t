@@ -79,6 +79,11 @@ P
 until_true 20 has logs 9
 is "$(ls -A logs | tr '\n' ' ')" ".lock _._.._evil.log _hidden.log a_b.log evdump.log other.log simdet.log " "names of files are tamed" ||
 	ls -A logs | diag
+seq 70 | sed 's/.*/<14>1 - - many& - - - one of 70/' >many
+nc -N 127.0.0.1 "$tcp" <many
+many_there() { [ "$(cat logs/*.log | grep -c ' one of 70$')" -eq 70 ]; }
+until_true 20 many_there
+tap $? "more programs at once than there are files lose nothing"
 cat >spam.py <<'P'
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -101,6 +106,20 @@ until_true 20 grep -q 'after the move' logs/spam.log
 tap $? "a file that logrotate moved away is begun anew"
 exits 4 "two logd in one folder" -- logd -l tcp:127.0.0.1:0 -o logs
 like err 'another logd writes there' "are refused"
+finish "$logd" TERM
+
+# ---- a network file system that cannot refuse to rename over another file ----
+rm -rf logs
+start logd env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=noreplace FAIL_AT=1 FAIL_HOW=EINVAL FAIL_STICKY=1 \
+	logd -l tcp:127.0.0.1:0 -o logs --by=program --rotate=2000
+logd=$pid tcp=$(port tcp)
+/usr/bin/python3 spam.py "$tcp" 0 100
+until_true 20 there 100
+/usr/bin/python3 spam.py "$tcp" 100 200
+until_true 20 there 200
+tap $? "where that cannot be asked for, a file is rotated all the same"
+[ "$(ls logs/spam*.log | wc -l)" -gt 1 ]
+tap $? "into two or more"
 finish "$logd" TERM
 
 # ---- a full disk ----

@@ -168,6 +168,44 @@ def kept():
     b.wait()
 
 
+def idle():
+    """A broker that goes away for a moment while there is nothing to publish, and once more."""
+    b = broker()
+    p = start("evpub", URL, stdin=subprocess.PIPE, stderr=open("idle.err", "w"))
+    p.stdin.write(header)
+    p.stdin.flush()
+    said = lambda words, times: lambda: open("idle.err").read().count(words) == times
+    until("evpub waits for an event", lambda: ask("$JS.API.STREAM.NAMES")["total"] == 1)
+    for i in 1, 2:
+        b.kill()
+        b.wait()
+        until("evpub has seen it go", said("what comes waits in memory", i))
+        b = broker()
+        until("evpub has seen it come back", said("connected again", i))
+    p.stdin.write(b"".join(rest))
+    p.stdin.close()
+    assert p.wait(30) == 0, open("idle.err").read()
+    b.terminate()
+    b.wait()
+
+
+def headless():
+    """A run whose header is not stored any more, and one after it."""
+    b = broker()
+    for run in "run.events", "next.events":
+        assert start("evpub", URL, run).wait(30) == 0
+    assert ask("$JS.API.STREAM.MSG.DELETE.RUNS", b'{"seq":1}')["success"]
+    for options, told in (("--once",), "1000 records in, 0 out, 1000 lost (missed 1000)"), \
+            (("-n", "1000"), "2000 records in, 1000 out, 1000 lost (missed 1000); streams 1"):
+        sub = start("evsub", URL, *options, "-o", options[0] + ".events", stderr=subprocess.PIPE)
+        err = sub.communicate(timeout=60)[1].decode()
+        assert sub.returncode == 5 and told in err, (sub.returncode, err)
+        assert err.count("run 7: the broker does not have its header") == 1, err
+    assert events("-n.events") == events("next.events"), "each event once, in order"
+    b.terminate()
+    b.wait()
+
+
 globals()[sys.argv[1]](*map(int, sys.argv[2:]))
 P
 evbuild --quiet -c chec --run=9 -o next.events run.pcapng
@@ -178,4 +216,8 @@ ok "wrong credentials: the chain is whole, and evpub ends with 4" -- py chain.py
 ok "strangers write into the stream: the run is whole" -- py chain.py strangers
 rm -rf store
 ok "a broker that keeps back what it has: it is asked for one by one" -- py chain.py kept
+rm -rf store
+ok "a broker that goes away while there is nothing to publish is there again when it is" -- py chain.py idle
+rm -rf store
+ok "a run whose header is gone is told once, and counts as missed" -- py chain.py headless
 done_testing

@@ -2,9 +2,9 @@
  * shim-fail.c - preloaded by tests: the n-th write, sync or name call fails
  *
  * FAIL_CALL  write (all that write data), sync (fsync and its kin), name (link, rename, unlink),
- *            close or any
+ *            noreplace (renameat2 with flags), close or any
  * FAIL_AT    which call, from 1
- * FAIL_HOW   ENOSPC, EIO, EDQUOT, EINTR, SHORT (half of it is written) or KILL
+ * FAIL_HOW   ENOSPC, EIO, EDQUOT, EINTR, EINVAL, SHORT (half of it is written) or KILL
  * FAIL_STICKY=1: and every one after it, like a disk that stays full
  * FAIL_MARK  a file to be made when that happens: a test sees that there were so many calls
  *
@@ -56,6 +56,7 @@ static int fate(const char *kind)
 	errno = strcmp(how, "EIO") == 0  ? EIO
 	    : strcmp(how, "EINTR") == 0  ? EINTR
 	    : strcmp(how, "EDQUOT") == 0 ? EDQUOT
+	    : strcmp(how, "EINVAL") == 0 ? EINVAL
 					 : ENOSPC;
 	return -1;
 }
@@ -110,7 +111,9 @@ int linkat(int d, const char *from, int e, const char *to, int flags)
 
 int renameat2(int d, const char *from, int e, const char *to, unsigned flags)
 {
-	return fate("name") < 0 ? -1 : REAL(renameat2)(d, from, e, to, flags);
+	const char *call = getenv("FAIL_CALL");
+	const char *kind = call && strcmp(call, "noreplace") == 0 && flags ? call : "name";
+	return fate(kind) < 0 ? -1 : REAL(renameat2)(d, from, e, to, flags);
 }
 
 int rename(const char *from, const char *to)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -203,6 +204,18 @@ int64_t io_free_bytes(int fd)
 	    fstatvfs(fd, &v) < 0)
 		return -1;
 	return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
+
+int io_rename_free(int dirfd, const char *from, const char *to)
+{
+	if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* NFS and others know no RENAME_NOREPLACE. */
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(dirfd, from, dirfd, to, 0) < 0)
+		return -1;
+	return unlinkat(dirfd, from, 0);
 }
 
 int io_sync_dir(int dirfd)

@@ -71,6 +71,9 @@ bool io_regular(int fd);
  * moved, and the tree is tried as it was built. 0, or -1 where that cannot be told. */
 int io_beside(const char *rel, char *path, size_t size);
 
+/* Another name in the same folder, which must be free (EEXIST). */
+int io_rename_free(int dirfd, const char *from, const char *to);
+
 /* fsync of a folder, so that a name made or changed in it survives a power cut. */
 int io_sync_dir(int dirfd);
 

@@ -17,7 +17,7 @@
 #include "base/why.h"
 
 #define NAME_MAX_BYTES 64
-#define OTHER          "other" /* programs beyond the places, and nameless ones */
+#define OTHER          "other" /* the file of programs beyond the places, and of nameless ones */
 
 struct file {
 	char name[NAME_MAX_BYTES]; /* without .log */
@@ -35,7 +35,7 @@ struct logdir {
 	int dir, lock;
 	bool by_program;
 	int64_t rotate;
-	struct file file[LOGDIR_FILES + 1];
+	struct file file[1 + LOGDIR_FILES]; /* the first one is OTHER */
 	int nfiles;
 	uint64_t written;
 	char path[256], why[LOGDIR_WHY];
@@ -54,6 +54,8 @@ struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate, ch
 	d->by_program = by_program;
 	d->rotate = rotate;
 	d->lock = -1;
+	d->nfiles = 1;
+	d->file[0] = (struct file){.name = OTHER, .fd = -1};
 	snprintf(d->path, sizeof d->path, "%s", path);
 	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
 		fail(why, errno, "%.200s: cannot make this folder: %s", path, strerror(errno));
@@ -153,7 +155,7 @@ static int rotate(struct logdir *d, struct file *f, int64_t now)
 	tim_name(now, when);
 	for (int i = 0; i < 1000 && rc < 0; i++) {
 		snprintf(to, sizeof to, "%s.%s-%03d.log", f->name, when, i);
-		rc = renameat2(d->dir, from, d->dir, to, RENAME_NOREPLACE);
+		rc = io_rename_free(d->dir, from, to);
 		if (rc < 0 && errno != EEXIST)
 			return -1;
 	}
@@ -168,21 +170,22 @@ static struct file *find(struct logdir *d, const char *name)
 	return NULL;
 }
 
-/* The file of this name; where all places are taken, that of the one that is longest idle. */
+/* The file of this name; where all places are taken, that of the one that is longest idle, and
+ * where lines wait for all of them, the one that is shared. */
 static struct file *place(struct logdir *d, const char *name)
 {
 	struct file *f = find(d, name), *idle = NULL;
 
 	if (f)
 		return f;
-	if (d->nfiles < LOGDIR_FILES) {
+	if (d->nfiles <= LOGDIR_FILES) {
 		f = &d->file[d->nfiles++];
 	} else {
-		for (int i = 0; i < d->nfiles; i++)
+		for (int i = 1; i < d->nfiles; i++)
 			if (d->file[i].nwait == 0 && (!idle || d->file[i].used < idle->used))
 				idle = &d->file[i];
 		if (!idle)
-			return NULL;
+			return &d->file[0];
 		f = idle;
 		if (close_file(f) < 0)
 			snprintf(d->why, sizeof d->why, "%.200s: %s", f->name, strerror(errno));
@@ -204,10 +207,6 @@ int logdir_put(
 	else
 		snprintf(name, sizeof name, "%04d%02d%02d", t.year, t.month, t.day);
 	struct file *f = place(d, name);
-	if (!f) {
-		errno = ENOMEM;
-		return -1;
-	}
 	if (f->nwait + size > f->room) {
 		size_t room = (f->nwait + size) * 2;
 		char *grown = realloc(f->wait, room);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define LOGDIR_WHY   512
-#define LOGDIR_FILES 64 /* open at a time; other programs share one more */
+#define LOGDIR_FILES 64 /* open at a time; programs beyond these share one more, other.log */
 
 struct logdir;
 

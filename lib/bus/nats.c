@@ -439,7 +439,10 @@ int npub_turn(struct npub *p)
 	if (!p->ready && prepare(p) < 0)
 		return 0;
 	hear(p);
-	return p->conn.nc ? send_some(p) : 0;
+	int rc = p->conn.nc ? send_some(p) : 0;
+	if (p->ready && p->first == p->next)
+		conn_fine(&p->conn); /* no acknowledgement will come to say so */
+	return rc;
 }
 
 int npub_wait(struct npub *p, int fd, int64_t timeout_ns)

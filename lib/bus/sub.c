@@ -7,19 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/tim.h"
+#include "base/why.h"
 #include "stream/evt.h"
 
 #define MARK        "fyke-bus stream " /* the comment of a section: "... HEX from SEQUENCE" */
 #define MARK_ROOM   80
 #define OPT_COMMENT 1
-#define SHB_FIXED   24 /* bytes of a section header before its options */
-#define EARLIER     64 /* streams that are remembered after the next one began */
+#define SHB_FIXED   24              /* bytes of a section header before its options */
+#define NEVER       (INT64_MIN / 2) /* long before any tim_mono() */
+#define EARLIER     64              /* streams that are remembered after the next one began */
 #define BLOCK_MOST  (BUS_MOST + 4096)
+#define HEADER_MOST (BLOCK_MOST + 4 + MARK_ROOM)
+
+static_assert(HEADER_MOST <= CAP_PASS_MAX, "what is believed can be written");
 
 struct sub {
 	struct sub_options o;
@@ -32,6 +38,7 @@ struct sub {
 	bool whole;       /* everything of it was written, from its first message on */
 	bool packets;
 	uint64_t written, missed; /* in the section; old ones count as missed */
+	uint64_t place;           /* the message that comes next by what the file tells */
 	int64_t last;             /* latest time in it */
 	int64_t asked;            /* tim_mono() */
 	uint8_t *header, *scratch;
@@ -42,6 +49,10 @@ struct sub {
 		uint64_t stream, sequence;
 	} earlier[EARLIER]; /* what was written of the streams before this one */
 	unsigned nearlier;
+	struct {
+		bool told, for_good;
+		uint64_t stream, records; /* counted as missed below this number */
+	} bare;                           /* the last run without a header */
 };
 
 struct sub *sub_new(const struct sub_options *o)
@@ -52,9 +63,9 @@ struct sub *sub_new(const struct sub_options *o)
 	if (!s)
 		return NULL;
 	s->o = *o;
-	s->asked = INT64_MIN / 2;
+	s->asked = NEVER;
 	s->out = cap_writer_bare(o->fd);
-	s->header = malloc(BLOCK_MOST);
+	s->header = malloc(HEADER_MOST);
 	s->plain = malloc(BLOCK_MOST);
 	s->scratch = malloc(CAP_HEAD + CAP_DATA_MAX + CAP_TAIL);
 	bool bad = !s->out || !s->header || !s->plain || !s->scratch;
@@ -195,6 +206,7 @@ static int begin_section(struct sub *s, const struct bus_msg *m, uint64_t missed
 	s->whole = m->sequence == 0;
 	s->written = 0;
 	s->missed = missed;
+	s->place = m->sequence;
 	s->last = 0;
 	return cap_pass(s->out, s->header, s->nheader);
 }
@@ -265,26 +277,35 @@ static enum sub_took put_block(struct sub *s, const struct bus_msg *m, uint64_t 
 	} else {
 		rc = cap_pass(s->out, m->block, m->size);
 	}
+	s->place++;
 	return rc < 0 ? SUB_ERROR : written(s, m->time);
+}
+
+static int put_beat(struct sub *s, const struct bus_msg *m)
+{
+	s->place++;
+	return cap_pass(s->out, m->block, m->size);
 }
 
 static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64_t missed)
 {
 	/* In a file that may be continued the place of each message can be counted. */
-	bool gap = s->o.exact && s->open && missed > 0 && m->kind == BUS_BLOCK;
+	bool gap = s->o.exact && s->open && m->kind != BUS_END && m->sequence != s->place;
 
 	s->missed += missed;
 	s->whole &= missed == 0;
+	if (gap && m->kind == BUS_BEAT)
+		return SUB_TOOK;
 	if (gap && close_section(s, NULL) < 0)
 		return SUB_ERROR;
-	if (!s->open && m->kind == BUS_BLOCK && begin_section(s, m, 0) < 0)
+	if (!s->open && m->kind == BUS_BLOCK && begin_section(s, m, gap ? 0 : missed) < 0)
 		return SUB_ERROR;
 	if (!s->open)
 		return m->kind == BUS_END ? SUB_ENDED : SUB_TOOK;
 	if (m->kind == BUS_BLOCK)
 		return put_block(s, m, missed);
 	if (m->kind == BUS_BEAT)
-		return cap_pass(s->out, m->block, m->size) < 0 ? SUB_ERROR : SUB_TOOK;
+		return put_beat(s, m) < 0 ? SUB_ERROR : SUB_TOOK;
 	return close_section(s, m) < 0 ? SUB_ERROR : SUB_ENDED;
 }
 
@@ -292,6 +313,30 @@ static enum sub_took next_message(struct sub *s, const struct bus_msg *m, uint64
 static bool counts_again(const struct bus_msg *m)
 {
 	return m->kind != BUS_HEADER && m->kind != BUS_END;
+}
+
+/* A message of a run whose header cannot be had: its records are as good as missed. */
+static enum sub_took unreadable(struct sub *s, const struct bus_msg *m)
+{
+	uint64_t upto = m->records + (m->kind == BUS_BLOCK);
+	char text[BUS_WHY];
+
+	if (!s->bare.told || s->bare.stream != m->stream) {
+		s->bare.told = true;
+		s->bare.for_good = false;
+		s->bare.stream = m->stream;
+		s->bare.records = s->follow.joined ? 0 : m->records;
+		snprintf(text, sizeof text,
+		    "run %" PRIu32 ": the broker does not have its header, without which it cannot "
+		    "be read: its records count as missed (does the broker's stream have limits?)",
+		    m->run);
+		s->o.note(text);
+	}
+	if (upto > s->bare.records) {
+		s->count.missed += upto - s->bare.records;
+		s->bare.records = upto;
+	}
+	return m->kind == BUS_END ? SUB_ENDED : SUB_TOOK;
 }
 
 static enum sub_took follow(struct sub *s, const struct bus_msg *m)
@@ -310,11 +355,14 @@ static enum sub_took follow(struct sub *s, const struct bus_msg *m)
 	case BUS_JOIN:
 		if (before.open)
 			remember(s, before.stream, before.sequence);
+		s->asked = NEVER;
 		return open_section(s, m, missed) < 0 ? SUB_ERROR : SUB_TOOK;
 	case BUS_AGAIN:
 		s->count.again += counts_again(m);
 		return SUB_TOOK;
 	case BUS_LOST:
+		if (s->bare.for_good && s->bare.stream == m->stream)
+			return unreadable(s, m);
 		if (tim_mono() - s->asked < s->o.ask_each)
 			return SUB_TOOK;
 		s->asked = tim_mono();
@@ -340,9 +388,14 @@ enum sub_took sub_join(
 {
 	struct bus_msg h, m;
 
-	if (bus_decode(header, nheader, &h) || bus_decode(message, n, &m) || h.kind != BUS_HEADER ||
-	    h.stream != m.stream)
+	if (bus_decode(message, n, &m))
 		return SUB_TOOK;
+	bool same = !bus_decode(header, nheader, &h) && h.stream == m.stream;
+	if (!same || h.kind != BUS_HEADER) {
+		enum sub_took took = unreadable(s, &m);
+		s->bare.for_good = same; /* what comes first is stored first */
+		return took;
+	}
 	h.sequence = m.sequence;
 	h.records = m.records;
 	s->follow.joined = false; /* what came before is not owed to us */
@@ -420,6 +473,21 @@ int sub_finish(struct sub *s)
 
 /* ======== a file that is continued ======== */
 
+int sub_file(const char *path, char why[BUS_WHY])
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+	if (fd < 0)
+		return why_fail(why, BUS_WHY, errno, "%s", strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	int error = errno == EWOULDBLOCK ? EBUSY : errno;
+	close(fd);
+	return why_fail(why, BUS_WHY, error, "%s",
+	    error == EBUSY ? "another evsub --append writes this file; take one file for each"
+			   : strerror(error));
+}
+
 enum { SHB = 0x0a0d0d0a, IDB = 1, ISB = 5, EPB = 6 };
 
 /* What a walk over a file has found of its last section. */
@@ -471,12 +539,16 @@ static void unmark(struct sub *s)
 
 static int walk_header(struct sub *s, const uint8_t *block, size_t n, struct walk *w)
 {
-	if (w->stream)
-		remember(s, w->stream, w->from + w->blocks + w->beats);
-	*w = (struct walk){.at = w->at, .open = true};
+	const struct walk before = *w;
+
+	*w = (struct walk){.at = before.at, .open = true};
 	memcpy(s->plain, block, n);
 	s->nplain = n;
-	return read_mark(block, n, w);
+	if (!read_mark(block, n, w))
+		return 0;
+	if (before.stream && before.stream != w->stream)
+		remember(s, before.stream, before.from + before.blocks + before.beats);
+	return 1;
 }
 
 /* One whole block. 0 when the file is not of our making. */
@@ -530,9 +602,7 @@ static ssize_t block_at(int fd, const struct walk *w, uint8_t *buf, uint32_t *ty
 
 static int no_file(char why[BUS_WHY], const char *text, int error)
 {
-	snprintf(why, BUS_WHY, "cannot go on with this file: %s", text);
-	errno = error;
-	return -1;
+	return why_fail(why, BUS_WHY, error, "cannot go on with this file: %s", text);
 }
 
 static void take_up(struct sub *s, const struct walk *w)
@@ -544,10 +614,33 @@ static void take_up(struct sub *s, const struct walk *w)
 	    .resumed = true,
 	    .stream = w->stream,
 	    .sequence = w->from + w->blocks + w->beats};
+	s->place = s->follow.sequence;
 	s->open = w->open;
 	s->whole = w->from == 0;
 	s->written = w->blocks;
 	s->last = w->last;
+}
+
+/* Cuts the rest off a file of this size. */
+static int cut_rest(struct sub *s, off_t at, off_t size, char why[BUS_WHY])
+{
+	char text[BUS_WHY];
+
+	/* A write that was cut leaves a part of a block: where more follows there is damage. */
+	if (size - at > BLOCK_MOST)
+		return why_fail(why, BUS_WHY, EPROTO,
+		    "cannot go on with this file: it is damaged at byte %jd, and the %jd bytes from"
+		    " there on are not thrown away; move it away, and a new one is begun",
+		    (intmax_t)at, (intmax_t)(size - at));
+	if (ftruncate(s->o.fd, at) < 0 || lseek(s->o.fd, at, SEEK_SET) < 0)
+		return no_file(why, strerror(errno), errno);
+	if (size > at) {
+		snprintf(text, sizeof text,
+		    "the last %jd bytes of the file were no whole block, and are cut off",
+		    (intmax_t)(size - at));
+		s->o.note(text);
+	}
+	return 0;
 }
 
 int sub_resume(struct sub *s, char why[BUS_WHY])
@@ -572,8 +665,8 @@ int sub_resume(struct sub *s, char why[BUS_WHY])
 		return no_file(why, strerror(errno), errno);
 	if (st.st_size > 0 && w.at == 0)
 		return no_file(why, "evsub --append did not write it", EPROTO);
-	if (ftruncate(s->o.fd, w.at) < 0 || lseek(s->o.fd, w.at, SEEK_SET) < 0)
-		return no_file(why, strerror(errno), errno);
+	if (cut_rest(s, w.at, st.st_size, why) < 0)
+		return -1;
 	if (w.stream)
 		take_up(s, &w);
 	return 0;

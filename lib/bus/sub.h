@@ -20,8 +20,8 @@ struct sub_options {
 	const char *program;
 	int64_t dropold;  /* 0: none */
 	uint64_t limit;   /* records, 0: none */
-	bool exact;       /* a gap begins a new section, so that the file says where it is */
-	int64_t ask_each; /* between two times that a header is asked for */
+	bool exact;       /* a gap begins a new section: the file tells which message comes next */
+	int64_t ask_each; /* between two times that one header is asked for */
 	const struct card *ssdaq; /* the messages are SSDAQ's, for this card; NULL: our own */
 	void (*note)(const char *text);
 };
@@ -48,12 +48,19 @@ enum sub_took {
 };
 enum sub_took sub_take(struct sub *s, const void *message, size_t n);
 
-/* After SUB_ASK: the header of this message's stream, as if we joined with this message. */
+/* After SUB_ASK: the header of this message's stream, as if we joined with this message. What is
+ * no header (nheader may be 0) says that the stream cannot be read: that is noted once, its records
+ * count as missed, and where it is another message of the stream it is not asked for again. */
 enum sub_took sub_join(
     struct sub *s, const void *header, size_t nheader, const void *message, size_t n);
 
-/* The file at fd, written by a sub before, is continued: cuts what is not whole off its end and
- * finds the place. 0, or -1 with errno (EPROTO: not such a file) and why. */
+/* Opens a file for a sub that continues it, or begins it, and locks it. A descriptor, or -1 with
+ * errno (EBUSY: another one writes it) and why. */
+int sub_file(const char *path, char why[BUS_WHY]);
+
+/* The file at fd, written by a sub before, is continued: finds the place, and cuts off its end what
+ * is not whole, which is noted. 0, or -1 with errno (EPROTO: not such a file, or more of it is
+ * damaged than a write that was cut leaves) and why. */
 int sub_resume(struct sub *s, char why[BUS_WHY]);
 
 /* Writes out what is gathered; fsync too. 0, or -1 with errno. */

@@ -200,18 +200,6 @@ int pub_create(struct pub *p)
 	return fd;
 }
 
-/* Gives part the name, which must be free. NFS and others know no RENAME_NOREPLACE. */
-static int rename_free(int dirfd, const char *part, const char *name)
-{
-	if (renameat2(dirfd, part, dirfd, name, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	if (linkat(dirfd, part, dirfd, name, 0) < 0)
-		return -1;
-	return unlinkat(dirfd, part, 0);
-}
-
 static int still_ours(struct pub *p, int fd)
 {
 	if (same_file(p, fd))
@@ -248,7 +236,7 @@ int pub_give(struct pub *p, int fd, bool replace)
 	if (replace)
 		bad = renameat(p->dirfd, p->part_name, p->dirfd, p->name);
 	else
-		bad = rename_free(p->dirfd, p->part_name, p->name);
+		bad = io_rename_free(p->dirfd, p->part_name, p->name);
 	if (bad && errno == EEXIST)
 		return fail(
 		    p->why, EEXIST, "%s: has appeared meanwhile, and is not overwritten", p->path);
@@ -280,7 +268,7 @@ static int rename_cut(int dirfd, const char *part, const char *name, char kept[2
 			errno = ENAMETOOLONG;
 			return -1;
 		}
-		if (rename_free(dirfd, part, kept) == 0)
+		if (io_rename_free(dirfd, part, kept) == 0)
 			return 0;
 		if (errno != EEXIST)
 			return -1;
@@ -313,7 +301,7 @@ int pub_rename(struct pub *p, const char *path)
 
 	if (strlen(name) > NAME_MAX - strlen("..part") || strlen(path) >= PUB_PATH)
 		return fail(p->why, ENAMETOOLONG, "%.64s...: the name is too long", name);
-	if (rename_free(p->dirfd, p->name, name) < 0)
+	if (io_rename_free(p->dirfd, p->name, name) < 0)
 		return fail(p->why, errno, "%s: cannot be renamed to %s: %s", p->path, name,
 		    strerror(errno));
 	strcpy(p->path, path);

@@ -143,7 +143,8 @@ struct cap_writer *cap_writer_new(
 /* A writer that writes no header of its own: it passes on what others made. */
 struct cap_writer *cap_writer_bare(int fd);
 
-/* Whole blocks as they are, at most CAP_DATA_MAX bytes. 0, or -1 with errno. */
+/* Whole blocks as they are. 0, or -1 with errno: EMSGSIZE, more than CAP_PASS_MAX bytes. */
+#define CAP_PASS_MAX (CAP_DATA_MAX * 2 + 8192)
 int cap_pass(struct cap_writer *w, const void *blocks, size_t n);
 
 /* Room for len captured bytes, to be filled by the caller and then sealed. NULL with errno when

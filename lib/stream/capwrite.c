@@ -1,6 +1,7 @@
 /* capwrite.c - capture streams written: pcapng, always little-endian */
 #include "capin.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/io.h"
 
 #define WRITE_STEP (256 << 10)
+#define BUF_SIZE   (WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX)
 
 static uint8_t *put_option(uint8_t *to, enum option code, const void *value, size_t n)
 {
@@ -137,11 +139,12 @@ size_t cap_endmark(
 	return put_endmark(to, time, ifrecv, ifdrop, osdrop, usrdeliv, NULL);
 }
 
+static_assert(CAP_PASS_MAX <= BUF_SIZE, "what cap_pass() takes fits");
+
 struct cap_writer {
 	int fd;
 	size_t used, done; /* gathered whole blocks; of these written, when a write failed */
-	uint8_t
-	    buf[WRITE_STEP + CAP_HEAD + CAP_DATA_MAX + CAP_TAIL + CAP_DESC_MAX + CAP_HEADER_MAX];
+	uint8_t buf[BUF_SIZE];
 };
 
 struct cap_writer *cap_writer_bare(int fd)
@@ -192,7 +195,12 @@ int cap_put_beat(struct cap_writer *w, int64_t time)
 
 int cap_pass(struct cap_writer *w, const void *blocks, size_t n)
 {
-	if (!cap_room(w, n))
+	if (n > CAP_PASS_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	/* Blocks of others may be longer than what cap_room() is for. */
+	if ((w->used >= WRITE_STEP || n > sizeof w->buf - w->used) && cap_flush(w) < 0)
 		return -1;
 	memcpy(w->buf + w->used, blocks, n);
 	w->used += n;

@@ -234,6 +234,25 @@ static void unwritten(void)
 	close(fd);
 }
 
+/* Blocks of others are passed on up to a length that is more than what we make. */
+static void passed(void)
+{
+	static uint8_t block[CAP_PASS_MAX + 4];
+	int fd = memfd_create("passed", MFD_CLOEXEC);
+
+	struct cap_writer *w = cap_writer_bare(fd);
+	for (int i = 0; i < 3; i++)
+		is_int(
+		    cap_pass(w, block, i % 2 ? CAP_PASS_MAX : CAP_PASS_MAX / 2), 0, "a long one");
+	is_int(cap_pass(w, block, CAP_PASS_MAX + 4), -1, "one that is longer");
+	is_int(errno, EMSGSIZE, "is refused");
+	is_int(cap_put_beat(w, 1), 0, "and our own have room after it");
+	is_int(cap_flush(w), 0, "all is written");
+	is_int(lseek(fd, 0, SEEK_CUR), 2 * CAP_PASS_MAX + 24, "with all");
+	cap_writer_free(w);
+	close(fd);
+}
+
 static void written(void)
 {
 	char data[] = "0123456789", text[8];
@@ -282,5 +301,6 @@ int main(void)
 	foreign_input();
 	written();
 	unwritten();
+	passed();
 	return done_testing();
 }
