@@ -122,6 +122,26 @@ heard '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0
 printf 'temp -60\n' | FAKE_ANDOR_TEMP=-60 andor --no-warm-up >said 2>err
 like calls WRONG "--no-warm-up, and only that, cuts it short"
 
+# ---- the reader of -i goes: as safe an end ----
+mkfifo gone.in gone.pipe
+exec 8<>gone.in 9<>gone.pipe
+start gone sh -c 'exec seqd -i -l 127.0.0.1:0 -b andor --dir=img --camera=library="$1" >gone.pipe 8>&- 9>&-' sh "$lib"; d=$pid
+export FYKE_SEQD="$address"
+n=$(files)
+: >calls
+printf 'temp -60\nexpose 3\n' >&8
+line=
+until [ "${line#'* integrating'}" != "$line" ]; do read -r line <&9; done
+exec 9<&-
+until_true 10 grep -q 'Broken pipe' gone.err
+ok "when the reader of -i has gone, the others are served" -- seqcmd status
+exec 8>&-
+wait "$d"
+is $? 3 "that is an error"
+like gone.err 'standard input or output: Broken pipe: ending' "which is told"
+is "$(files)" $((n + 1)) "the exposure is finished first, and saved"
+is "$(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "CoolerOFF 20002,ShutDown 20002, 0" "then cooler off, warm-up, power off"
+
 # ---- memory ----
 mkfifo big.in
 FAKE_ANDOR_SIZE=4096 seqd -i -b andor --dir=img --camera=library="$lib" <big.in >big.out 2>err &
