@@ -142,6 +142,25 @@ like gone.err 'standard input or output: Broken pipe: ending' "which is told"
 is "$(files)" $((n + 1)) "the exposure is finished first, and saved"
 is "$(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "CoolerOFF 20002,ShutDown 20002, 0" "then cooler off, warm-up, power off"
 
+# ---- SIGTERM as an exposure begins ----
+mkfifo shutter
+: >calls
+FAKE_ANDOR_START=$tmp/shutter start late seqd -l 127.0.0.1:0 -b andor --dir=img --camera=library="$lib" --finish=1s; d=$pid
+export FYKE_SEQD="$address"
+seqcmd expose 30 >c.out 2>c.err &
+c=$!
+until_true 10 sh -c 'grep -q GetReadOutTime calls && tail -n 1 calls | grep -q GetTemperatureF'
+kill -TERM "$d"
+until_true 10 sh -c 'seqcmd bin 2 2>&1 | grep -q SEQ_OFF'
+: >shutter
+wait $c
+is $? 1 "one that takes longer than --finish is aborted, though it began after the SIGTERM"
+like c.err '\[WARNING\]: SEQ_ABORTED: aborted after 0\.[0-9] s: no file' "the client is told"
+wait "$d"
+is $? 0 "the server ends well"
+is "$(grep -c 'SEQ_.*: ending: ' late.err)" 1 "and says once what becomes of the exposure"
+like late.err 'SEQ_ABORTED: ending: the exposure under way would take too long, and is aborted' "that it is aborted"
+
 # ---- memory ----
 mkfifo big.in
 FAKE_ANDOR_SIZE=4096 seqd -i -b andor --dir=img --camera=library="$lib" <big.in >big.out 2>err &
