@@ -31,6 +31,7 @@ printf 'expose 0.3\naddtime 3\nhold\nreadout\nresume\n' | andor >said 2>err
 is "$(grep -c '^ASTRO 20991 DRV_NOT_SUPPORTED - this camera cannot .*: the exposure goes on' said)" 4 "addtime, hold, resume, readout are refused plainly"
 like said '^NOTE 20002 DRV_SUCCESS GetAcquiredData16 saved' "and the exposure goes on"
 mkfifo lines
+: >said
 andor <lines >said 2>err &
 a=$!
 exec 8>lines

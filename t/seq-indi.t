@@ -200,6 +200,7 @@ for how in half whole; do
 	start late "$py" late.py $how
 	mkdir "late-$how"
 	mkfifo "late-$how.in"
+	: >said
 	seqd -i -b indi --camera=server="$address" --dir="late-$how" --margin=300ms <"late-$how.in" >said 2>err &
 	b=$!
 	tap_pids="$tap_pids $b"
