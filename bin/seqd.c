@@ -216,7 +216,10 @@ int main(int argc, char **argv)
 		cli_watch_space(&space, dir_fd, dir);
 		cli_tick();
 	}
+	bool lost = seqserve_lost(server);
+	if (lost)
+		cli_error("ended before all was answered: standard input or output was lost");
 	seqserve_free(server);
 	cam_free(cam);
-	return cli_end(EXIT_DONE);
+	return cli_end(lost ? EXIT_SYSTEM : EXIT_DONE);
 }

@@ -8,6 +8,8 @@
  * FAKE_ANDOR_TEMP   temperature at the start (20)
  * FAKE_ANDOR_SIZE   columns and rows (32)
  * FAKE_ANDOR_AMPS   output amplifiers (1)
+ * FAKE_ANDOR_GATE   a FIFO: Initialize waits until somebody has opened it to write
+ * FAKE_ANDOR_START  the same for StartAcquisition
  *
  * Written from the vendor's documentation, not from our own back end.
  */
@@ -98,6 +100,15 @@ static unsigned did(const char *call, unsigned code)
 	unsigned args; \
 	unsigned args
 
+/* Waits at the FIFO that this variable names. */
+static void gate(const char *name)
+{
+	const char *path = getenv(name);
+
+	if (path)
+		close(open(path, O_RDONLY));
+}
+
 SDK(GetAvailableCameras(int *n)) { FAULT *n = 1; RETURN(20002); }
 SDK(GetCameraHandle(int i, int *h)) { FAULT if (i) RETURN(20066); *h = 7; RETURN(20002); }
 SDK(SetCurrentCamera(int h)) { FAULT if (h != 7) RETURN(20066); selected = 1; RETURN(20002); }
@@ -105,11 +116,9 @@ SDK(SetCurrentCamera(int h)) { FAULT if (h != 7) RETURN(20066); selected = 1; RE
 SDK(Initialize(char *dir))
 {
 	const char *path = getenv("FAKE_ANDOR_LOCK"), *t = getenv("FAKE_ANDOR_TEMP");
-	const char *gate = getenv("FAKE_ANDOR_GATE");
 
 	FAULT
-	if (gate)
-		close(open(gate, O_RDONLY));
+	gate("FAKE_ANDOR_GATE");
 	if (!selected || !dir)
 		RETURN(20003);
 	if (path) {
@@ -224,6 +233,7 @@ SDK(StartAcquisition(void))
 		RETURN(20017);
 	if ((xb - xa + 1) % hbin || (yb - ya + 1) % vbin)
 		RETURN(20099);
+	gate("FAKE_ANDOR_START");
 	have = 0;
 	started = now();
 	state = ACQUIRING;

@@ -31,6 +31,7 @@ printf 'expose 0.3\naddtime 3\nhold\nreadout\nresume\n' | andor >said 2>err
 is "$(grep -c '^ASTRO 20991 DRV_NOT_SUPPORTED - this camera cannot .*: the exposure goes on' said)" 4 "addtime, hold, resume, readout are refused plainly"
 like said '^NOTE 20002 DRV_SUCCESS GetAcquiredData16 saved' "and the exposure goes on"
 mkfifo lines
+: >said
 andor <lines >said 2>err &
 a=$!
 exec 8>lines
@@ -121,6 +122,45 @@ heard '\[NOTE\]: DRV_SUCCESS: warming up: -[0-9.]+ C, power goes off above -20.0
 : >calls
 printf 'temp -60\n' | FAKE_ANDOR_TEMP=-60 andor --no-warm-up >said 2>err
 like calls WRONG "--no-warm-up, and only that, cuts it short"
+
+# ---- the reader of -i goes: as safe an end ----
+mkfifo gone.in gone.pipe
+exec 8<>gone.in 9<>gone.pipe
+start gone sh -c 'exec seqd -i -l 127.0.0.1:0 -b andor --dir=img --camera=library="$1" >gone.pipe 8>&- 9>&-' sh "$lib"; d=$pid
+export FYKE_SEQD="$address"
+n=$(files)
+: >calls
+printf 'temp -60\nexpose 3\n' >&8
+line=
+until [ "${line#'* integrating'}" != "$line" ]; do read -r line <&9; done
+exec 9<&-
+until_true 10 grep -q 'Broken pipe' gone.err
+ok "when the reader of -i has gone, the others are served" -- seqcmd status
+exec 8>&-
+wait "$d"
+is $? 3 "that is an error"
+like gone.err 'standard input or output: Broken pipe: ending' "which is told"
+is "$(files)" $((n + 1)) "the exposure is finished first, and saved"
+is "$(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "CoolerOFF 20002,ShutDown 20002, 0" "then cooler off, warm-up, power off"
+
+# ---- SIGTERM as an exposure begins ----
+mkfifo shutter
+: >calls
+FAKE_ANDOR_START=$tmp/shutter start late seqd -l 127.0.0.1:0 -b andor --dir=img --camera=library="$lib" --finish=1s; d=$pid
+export FYKE_SEQD="$address"
+seqcmd expose 30 >c.out 2>c.err &
+c=$!
+until_true 10 sh -c 'grep -q GetReadOutTime calls && tail -n 1 calls | grep -q GetTemperatureF'
+kill -TERM "$d"
+until_true 10 sh -c 'seqcmd bin 2 2>&1 | grep -q SEQ_OFF'
+: >shutter
+wait $c
+is $? 1 "one that takes longer than --finish is aborted, though it began after the SIGTERM"
+like c.err '\[WARNING\]: SEQ_ABORTED: aborted after 0\.[0-9] s: no file' "the client is told"
+wait "$d"
+is $? 0 "the server ends well"
+is "$(grep -c 'SEQ_.*: ending: ' late.err)" 1 "and says once what becomes of the exposure"
+like late.err 'SEQ_ABORTED: ending: the exposure under way would take too long, and is aborted' "that it is aborted"
 
 # ---- memory ----
 mkfifo big.in

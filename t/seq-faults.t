@@ -69,7 +69,15 @@ like err '\[ERROR\]: SEQ_DISK: .*(File too large|No space).* The image is still 
 is "$(wc -c <out) $(files)" "0 $n" "no name, no file"
 prlimit --pid "$d" --fsize=unlimited
 ok "save, when there is room" -- seqcmd save
-ok "the image is whole" -- fitsverify -q "$(cat out)"
+f=$(cat out)
+ok "the image is whole" -- fitsverify -q "$f"
+prlimit --pid "$d" --fsize="$(stat -c %s "$f")":
+for k in $(seq 40); do
+	cp "$f" before.fits
+	seqcmd log-comment "$k" >out 2>err || break
+done
+like err '\[ERROR\]: SEQ_DISK: .*cfitsio [0-9]*: File too large.* 0 of 1 files were changed' "a comment for which there is no room: what cfitsio says, and why"
+ok "the file is as it was" -- cmp "$f" before.fits
 off "$d"
 for call in sync name; do
 	printf 'expose 0\n' | LD_PRELOAD=$FYKE_BUILD/t/shim-fail.so FAIL_CALL=$call FAIL_AT=1 FAIL_HOW=EIO \

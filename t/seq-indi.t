@@ -136,7 +136,7 @@ wait $b
 
 # ---- a camera without abort, whose image comes when nobody waits for it any more ----
 cat >late.py <<'E2'
-import base64, re, socket, struct, sys
+import base64, re, socket, struct, sys, threading
 def fits(w, h, value):
     cards = ["SIMPLE  = %20s" % "T", "BITPIX  = %20d" % 16, "NAXIS   = %20d" % 2, "NAXIS1  = %20d" % w,
              "NAXIS2  = %20d" % h, "BZERO   = %20d" % 32768, "END"]
@@ -150,6 +150,8 @@ def number(name, values, kind="def", state="Ok"):
 def blob(text):
     return '<setBLOBVector device="Late" name="CCD1" state="Ok"><oneBLOB name="CCD1" size="1" format=".fits">' + text
 END = "</oneBLOB></setBLOBVector>" + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set")
+how = sys.argv[1]
+aborts = how in ("alert", "goes", "soon", "takes")
 s = socket.create_server(("127.0.0.1", 0))
 print("late: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
 c = s.accept()[0]
@@ -161,9 +163,20 @@ for line in c.makefile():
     if "getProperties" in line:
         say('<defSwitchVector device="Late" name="CONNECTION" state="Ok"/>')
         say('<defSwitchVector device="Late" name="CCD_FRAME_TYPE" state="Ok"/>')
+        if aborts:
+            say('<defSwitchVector device="Late" name="CCD_ABORT_EXPOSURE" state="Idle"/>')
         say(number("CCD_INFO", {"CCD_MAX_X": 64, "CCD_MAX_Y": 64}))
         say(number("CCD_BINNING", {"HOR_BIN": 1, "VER_BIN": 1}))
         say(number("CCD_FRAME", frame) + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 1}))
+    elif name == "CCD_ABORT_EXPOSURE": # after an Alert libindi says Alert of the exposure too
+        state = "Ok" if how in ("goes", "takes") else "Alert"
+        say('<setSwitchVector device="Late" name="%s" state="%s"/>' % (name, state))
+        if state == "Alert" or how == "takes":
+            say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 3}, "set", "Alert" if state == "Alert" else "Idle"))
+        if how in ("soon", "takes"):
+            say(rest)
+        else:
+            threading.Timer(1, say, [rest]).start()
     elif "newSwitchVector" in line:
         say('<setSwitchVector device="Late" name="%s" state="Ok"/>' % name)
     elif name == "CCD_FRAME":
@@ -173,11 +186,13 @@ for line in c.makefile():
         exposures += 1
         say(rest + number(name, values, "set", "Busy")) # the rest of the one before, at the worst moment
         rest = ""
-        wide = 100 if "wide" in sys.argv else int(frame["WIDTH"])
+        wide = 100 if how == "wide" else int(frame["WIDTH"])
         text = fits(wide, int(frame["HEIGHT"]), 1000 * exposures)
-        if exposures == 1 and wide != 100: # half of it, and not the rest of it
-            say(blob(text[:len(text) // 2]) if "half" in sys.argv else "")
-            rest = (text[len(text) // 2:] if "half" in sys.argv else blob(text)) + END
+        if aborts: # the image comes after the abort
+            rest = blob(text) + END
+        elif exposures == 1 and wide != 100: # half of it, and not the rest of it
+            say(blob(text[:len(text) // 2]) if how == "half" else "")
+            rest = (text[len(text) // 2:] if how == "half" else blob(text)) + END
         else:
             say(blob(text) + END)
 E2
@@ -185,6 +200,7 @@ for how in half whole; do
 	start late "$py" late.py $how
 	mkdir "late-$how"
 	mkfifo "late-$how.in"
+	: >said
 	seqd -i -b indi --camera=server="$address" --dir="late-$how" --margin=300ms <"late-$how.in" >said 2>err &
 	b=$!
 	tap_pids="$tap_pids $b"
@@ -197,6 +213,40 @@ for how in half whole; do
 	printf 'expose 0.01\n' >&7
 	until_true 20 grep -q '^\* saved' said
 	is "$(mean "$(sed -n 's/^\* saved //p' said)")" 2000 "the next one has its own pixels, not those that came late"
+	exec 7>&-
+	wait $b
+	is $? 0 "all ends well"
+done
+
+# ---- a camera that may refuse an abort, or go on in spite of it: the image is kept ----
+mkdir kept
+for how in alert soon goes takes; do
+	start late "$py" late.py $how
+	: >said
+	exec 7<>"late-half.in"
+	seqd -i -b indi --camera=server="$address" --dir=kept <late-half.in 7>&- >said 2>err &
+	b=$!
+	tap_pids="$tap_pids $b"
+	echo 'expose 5' >&7
+	until_true 20 grep -q '^\* integrating' said
+	echo abort >&7
+	until_true 20 sh -c "[ \$(grep -c '^[A-Z]' said) -ge 2 ]"
+	case $how in
+	alert | soon)
+		like said '^ERROR 20049 DRV_GENERAL_ERRORS CCD_ABORT_EXPOSURE .*the driver says Alert, and not why' "$how: a refused abort is told"
+		want=1000 words="the exposure goes on, and its image is saved"
+		;;
+	goes)
+		like said '^ERROR 20049 DRV_GENERAL_ERRORS CCD_ABORT_EXPOSURE .*the camera goes on exposing' "$how: an abort that does not abort is told"
+		want=1000 words="and its image is saved"
+		;;
+	takes)
+		like said '^WARNING 00006 SEQ_ABORTED' "$how: an abort that is taken is told"
+		want='' words="and the image that comes still is thrown away"
+		;;
+	esac
+	f=$(sed -n 's/^\* saved //p' said)
+	is "${f:+$(mean "$f")}" "$want" "$words"
 	exec 7>&-
 	wait $b
 	is $? 0 "all ends well"

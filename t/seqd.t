@@ -187,6 +187,15 @@ exits 2 "a prefix of three letters" -- seqd --prefix=STX
 exits 3 "a folder that is not there" -- seqd --dir=/nowhere
 exits 2 "all the world, without saying who" -- seqd --dir=img --state=s -l 0.0.0.0:0
 exits 3 "a port that is taken" -- seqd --dir=img --state=s -l "127.0.0.1:$port"
+long
+n=$(files)
+kill -TERM "$d"
+heard 'SEQ_OK: ending: the exposure under way is finished first' "SIGTERM: an exposure that ends soon is waited for"
+say hold 'addtime 5'
+is "$(grep -c '^ASTRO 00009 SEQ_OFF - seqd is ending: ' said)" 2 "and nothing makes it longer"
+say readout
+wait $c
+is "$? $(files)" "0 $((n + 1))" "it is saved"
 off "$d"
 printf 'expose 0.05\n' | seqd -i -b sim --dir=img --camera=size=16x16 >out 2>err
 is "$? $(tail -n 1 out | cut -c1-10)" "0 NOTE 20002" "printf 'expose 1\\n' | seqd -i"

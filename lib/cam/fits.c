@@ -430,6 +430,7 @@ static int add_comment(const char *part, const char *comment, char why[PUB_WHY])
 	fitsfile *f = NULL;
 	int status = 0, closing = 0;
 
+	errno = 0;
 	fits_open_diskfile(&f, part, READWRITE, &status);
 	if (status == 0) {
 		text(f, LOG_COMMENTS, comment, "", &status);
@@ -438,7 +439,7 @@ static int add_comment(const char *part, const char *comment, char why[PUB_WHY])
 	if (f)
 		fits_close_file(f, &closing);
 	if (status || closing)
-		return fits_fail(why, part, status ? status : closing, 0);
+		return fits_fail(why, part, status ? status : closing, errno);
 	return verify(part, why);
 }
 

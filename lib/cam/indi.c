@@ -260,6 +260,7 @@ static int expose(struct cam *c, uint16_t *pixels, size_t n)
 	d->room = n;
 	d->idle_at = 0;
 	d->blob.bad = false;
+	d->refused = false;
 	d->asked = true; /* a short one may come with the answer */
 	d->begun = tim_mono();
 	if (indiprop_set_numbers(c, &d->p[EXPOSURE], element, &d->exposure, 1, true) == 0)
@@ -282,9 +283,12 @@ static int wait_image(struct cam *c, int64_t ns, struct cam_progress *p)
 	c->said.call = "CCD_EXPOSURE";
 	if (d->image)
 		return 0;
-	if (d->p[EXPOSURE].state == ALERT)
+	enum state state = d->p[EXPOSURE].state;
+	if (state == ALERT && !d->refused)
 		return indiprop_refused(c, &d->p[EXPOSURE]);
-	if (d->p[EXPOSURE].state == BUSY)
+	if (state == BUSY)
+		d->refused = false;
+	if (state == BUSY || state == ALERT)
 		d->idle_at = 0;
 	else if (d->idle_at == 0)
 		d->idle_at = tim_mono();
@@ -330,21 +334,25 @@ static int fetch(struct cam *c)
 	return 0;
 }
 
+/* Where an abort is refused or not answered the exposure goes on: its image is wanted still, and may
+ * have come meanwhile. */
 static int abort_exposure(struct cam *c)
 {
 	struct indi *d = c->own;
 	struct property *e = &d->p[EXPOSURE];
 
-	indiprop_disarm(d);
+	/* libindi's drivers say Alert of the exposure too, some of them until its end. */
+	d->refused = true;
 	if (indiprop_set_switch(c, &d->p[ABORT], "ABORT") < 0)
 		return -1;
-	/* The image of a late abort still comes, and is dropped. */
 	for (int64_t until = tim_mono() + SETTLE; tim_mono() < until;)
 		if (indiprop_hear(d, until - tim_mono()) < 0)
 			return indiprop_lost(c, "CCD_ABORT_EXPOSURE");
-	if (e->state == BUSY)
+	if (e->state == BUSY && !d->image)
 		return cam_fail(
 		    c, "CCD_ABORT_EXPOSURE", DRV_GENERAL_ERRORS, "the camera goes on exposing");
+	/* What has come of a late abort's image, and what comes still, is dropped. */
+	indiprop_disarm(d);
 	(void)cam_did(c, "CCD_ABORT_EXPOSURE", DRV_SUCCESS);
 	return 0;
 }

@@ -75,6 +75,7 @@ struct indi {
 	bool armed;             /* and has begun: its image may come */
 	bool image;             /* and has come */
 	bool mine;              /* the exposure under way is ours, wanted or not */
+	bool refused;           /* an abort: an Alert is of that, until the exposure is Busy */
 	struct cam_frame frame; /* that was asked for */
 	double exposure;        /* s */
 	int64_t begun, idle_at; /* tim_mono(); idle_at 0: it is not */

@@ -210,6 +210,30 @@ int64_t seq_due(const struct seq *q)
 	return due;
 }
 
+void seq_cut_short(struct seq *q)
+{
+	bool soon = seq_left(q) <= (double)q->o.finish / 1e9 * q->cam->pace && !q->held;
+	bool stays = !soon && seq_cannot(q, VERB_ABORT);
+
+	/* How long one that is about to begin takes is known when it has begun; and a hold that was on
+	 * its way already may keep one that was to be waited for. */
+	if (q->phase == PHASE_PENDING || q->end >= (soon ? END_WAIT : END_ABORT))
+		return;
+	q->end = soon ? END_WAIT : END_ABORT;
+	if (soon)
+		seq_talk(q, CODE_NOTE, "SEQ_OK: ending: the exposure under way is finished first");
+	else if (stays)
+		seq_talk(q, CODE_WARNING,
+		    "SEQ_NOTSUP: ending: the exposure under way takes long, but this camera cannot "
+		    "abort it: it is finished first");
+	else
+		seq_talk(q, CODE_WARNING,
+		    "SEQ_ABORTED: ending: the exposure under way would take too long, and is "
+		    "aborted");
+	if (!soon && !stays)
+		shoot_control(q->shoot, CONTROL_ABORT, 0);
+}
+
 void seq_stop(struct seq *q)
 {
 	if (q->stopping)
@@ -217,13 +241,7 @@ void seq_stop(struct seq *q)
 	q->stopping = true;
 	if (q->job == SHOOT_EXPOSE) {
 		shoot_last(q->shoot);
-		bool soon = seq_left(q) <= (double)q->o.finish / 1e9 * q->cam->pace && !q->held;
-		seq_talk(q, soon ? CODE_NOTE : CODE_WARNING,
-		    soon ? "SEQ_OK: ending: the exposure under way is finished first"
-			 : "SEQ_ABORTED: ending: the exposure under way would take too long, and "
-			   "is aborted");
-		if (!soon && !seq_cannot(q, VERB_ABORT))
-			shoot_control(q->shoot, CONTROL_ABORT, 0);
+		seq_cut_short(q);
 	}
 	go_on_stopping(q);
 }

@@ -300,6 +300,11 @@ static int control(struct seq *q, struct seq_conn *c, const struct verb_request 
 		    id == VERB_ABORT ? "nothing was running" : "no integration is running");
 		return 1;
 	}
+	if (q->stopping && (id == VERB_HOLD || id == VERB_ADDTIME)) {
+		seq_reply(
+		    q, c, SEQ_OFF, "seqd is ending: the exposure under way is made no longer");
+		return 1;
+	}
 	if (q->control != CONTROL_NONE) {
 		if (id != VERB_ABORT || q->control == CONTROL_ABORT) {
 			c->later = true;

@@ -98,6 +98,8 @@ static void on_phase(struct seq *q, const struct shoot_event *e)
 		q->readout = e->readout;
 	if (before != q->phase || q->phase == PHASE_INTEGRATING)
 		tell_progress(q);
+	if (q->stopping && q->phase == PHASE_INTEGRATING)
+		seq_cut_short(q);
 	seq_tell_waiters(q);
 	let_go(q);
 }
@@ -113,6 +115,8 @@ static void hear_again(struct seq *q)
 
 static void on_answer(struct seq *q, const struct shoot_event *e)
 {
+	char text[SEQ_REPLY];
+
 	q->control = CONTROL_NONE;
 	hear_again(q);
 	for (struct seq_conn *c = q->conns; c; c = c->next) {
@@ -122,6 +126,10 @@ static void on_answer(struct seq *q, const struct shoot_event *e)
 		seq_final(q, c, c->asked, e->tag, e->code, e->call, e->text);
 		return;
 	}
+	/* It was our own abort at the end, or whoever asked has gone. */
+	if (e->tag == CODE_ERROR)
+		seq_talk(q, e->tag, "%s",
+		    code_shape(e->tag, e->code, e->call, e->text, text, sizeof text));
 }
 
 static void on_kelvin(struct seq *q, const struct shoot_event *e)

@@ -63,10 +63,16 @@ struct seq {
 	unsigned temp_code, temp_said;
 	int64_t temp_at, temp_due;
 	bool stopping, ended;
-	enum shoot_control control; /* under way */
+	enum { END_OPEN, END_WAIT, END_ABORT } end; /* of the exposure under way, while stopping */
+	enum shoot_control control;                 /* under way */
 };
 
 extern const char *const seq_phases[];
+
+/* ---- seq.c ---- */
+
+/* While stopping: the exposure under way is waited for, or aborted if it takes too long. */
+void seq_cut_short(struct seq *q);
 
 /* ---- seqsay.c ---- */
 

@@ -20,7 +20,7 @@ struct seqserve {
 	const struct seqserve_calls *calls;
 	struct srv_client *console;
 	int64_t keep;
-	bool lost; /* the console */
+	bool lost; /* the console, before all was done */
 };
 
 /* ---- what seq wants done; it knows clients by srv's handles, and srv keeps seq's ---- */
@@ -127,7 +127,7 @@ static void closed(void *ctx, struct srv_client *c, const char *why)
 		return;
 	v->console = NULL;
 	if (strcmp(why, "done") != 0) {
-		snprintf(text, sizeof text, "standard input or output: %.120s", why);
+		snprintf(text, sizeof text, "standard input or output: %.120s: ending", why);
 		v->calls->warn(text);
 		v->lost = true;
 	}
@@ -216,8 +216,7 @@ int seqserve_turn(struct seqserve *v)
 	if (srv_wait(v->srv, &p, 1, due > now ? due - now : 0) < 0)
 		return -1;
 	seq_step(v->seq);
-	errno = EIO;
-	return v->lost ? -1 : 0;
+	return 0;
 }
 
 void seqserve_stop(struct seqserve *v)
@@ -228,4 +227,9 @@ void seqserve_stop(struct seqserve *v)
 bool seqserve_ended(const struct seqserve *v)
 {
 	return seq_ended(v->seq);
+}
+
+bool seqserve_lost(const struct seqserve *v)
+{
+	return v->lost;
 }

@@ -35,16 +35,18 @@ void seqserve_free(struct seqserve *v);
 int seqserve_listen(
     struct seqserve *v, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY]);
 
-/* One client on a pair of descriptors, which are closed then: its end is the end of all. It may be
- * silent for as long as it likes. 0, or -1 with errno. */
+/* One client on a pair of descriptors, which are closed then: its end, or its loss, is the end of
+ * all, as by seqserve_stop(). It may be silent for as long as it likes. 0, or -1 with errno. */
 int seqserve_console(struct seqserve *v, int in, int out);
 
-/* Waits for something to do, at most a second or until a signal, and does it. 0, or -1 with errno
- * (EIO: the console is lost, which was told). */
+/* Waits, at most a second or until a signal, and does what there is to do. 0, or -1 with errno. */
 int seqserve_turn(struct seqserve *v);
 
 /* Begins the end: no more exposures, warm-up, camera off. Then seqserve_ended() is true. */
 void seqserve_stop(struct seqserve *v);
 bool seqserve_ended(const struct seqserve *v);
+
+/* Whether the console was lost before all was answered, which was told. */
+bool seqserve_lost(const struct seqserve *v);
 
 #endif
