@@ -65,6 +65,7 @@ bool hvmux_ask(
 	char line[HV_LINE];
 	int n = hvmux_number(m, b);
 
+	b->purpose = purpose; /* lost() puts back what waits for the answer, sent or not */
 	if (m->calls->stale(m->ctx, n)) {
 		give_up_line(
 		    m, b, "it speaks unasked: another program may be connected to it", now);
@@ -73,7 +74,6 @@ bool hvmux_ask(
 	b->asked = *q;
 	b->asked.board = m->o.address[n];
 	size_t len = hv_write_request(&b->asked, line);
-	b->purpose = purpose;
 	b->sent = now;
 	m->t->also[HVMUX_TRANSACTIONS].n++;
 	if (m->calls->send(m->ctx, n, line, len) == 0)
@@ -234,7 +234,7 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 	const struct hvmux_client *reader = hvqueue_next(m, b, false);
 	bool starved = reader && now - b->last_reading > STARVED &&
 	    now - hvqueue_at((struct hvmux_client *)reader, 0)->came > STARVED;
-	if (starved && hvread_next(m, b, now))
+	if (starved && (hvread_next(m, b, now) || b->state == AWAY))
 		return;
 	if (b->state == READY) {
 		if (hvjob_next(m, b, now) || b->state == AWAY || hvjob_begin(m, b, now) ||

@@ -15,6 +15,7 @@ static char asked[HV_LINE]; /* what the supply was asked last, without CR LF; ""
 static char got[4][1024];   /* answers of clients a b ro, joined by '|' */
 static char audited[65536], alarms[8192];
 static int dropped;
+static bool speaks_unasked; /* once */
 
 static int to_supply(void *ctx, int board, const char *text, size_t n)
 {
@@ -27,7 +28,9 @@ static int to_supply(void *ctx, int board, const char *text, size_t n)
 static bool stale(void *ctx, int board)
 {
 	(void)ctx, (void)board;
-	return false;
+	bool was = speaks_unasked;
+	speaks_unasked = false;
+	return was;
 }
 
 static void drop(void *ctx, int board, const char *why)
@@ -286,6 +289,62 @@ static void no_answer(void)
 	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "of these only the OFF is sent later");
 }
 
+/* Bytes that nobody asked for, when the next question was to be sent: it never was. */
+static void unasked(void)
+{
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:ON");
+	speaks_unasked = true;
+	dropped = 0;
+	reply("#BD:00,CMD:OK,VAL:00000");
+	is_int(dropped, 1, "a supply that speaks unasked when ON is to be sent is dropped");
+	is_str(asked, "", "and the ON not sent");
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	is_str(got[0], "#BD:00,CMD:ERR|", "an OFF cancels it");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "when the supply is back it gets the OFF");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00005");
+	is_str(asked, "", "and no ON while it ramps down");
+
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:VSET,VAL:9");
+	speaks_unasked = true;
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:VSET", "a VSET is read back, as any without an answer");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[0], "#BD:00,CMD:ERR|", "and is an error");
+
+	fresh(NULL);
+	speaks_unasked = true;
+	says(a, "$BD:00,CMD:MON,CH:0,PAR:VMON");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:0,PAR:VMON", "a reading that was not sent is asked again");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[0], "#BD:00,CMD:OK,VAL:0001.0|", "and answered");
+
+	fresh(NULL);
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00005");
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:ON");
+	speaks_unasked = true;
+	reply("#BD:00,CMD:OK,VAL:00005");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:STAT", "an ON that was not sent does not end the OFF");
+	reply("#BD:00,CMD:OK,VAL:00001");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "which is sent until it is obeyed");
+}
+
 static void left(void)
 {
 	fresh(NULL);
@@ -376,6 +435,7 @@ int main(void)
 	fair();
 	off_while_setting();
 	no_answer();
+	unasked();
 	left();
 	stranger();
 	maxv();
