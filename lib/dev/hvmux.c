@@ -116,13 +116,6 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS], b->id[ID_FIRMWARE]);
 		hvguard_begin(m, b, now);
 	}
-	/* An OFF that came before the number of channels was known. */
-	for (struct hvmux_client *c = m->first; c; c = c->next)
-		for (unsigned i = 0; i < c->count; i++) {
-			struct slot *s = hvqueue_at(c, i);
-			if (s->state == QUEUED && s->q.set && s->q.par == HV_OFF && s->q.board == n)
-				hvoff_begin(c, s, now);
-		}
 }
 
 static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now)
@@ -136,8 +129,10 @@ static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply
 		give_up_line(m, b, "it does not say how many channels it has", now);
 		return;
 	}
-	if (!b->known)
+	if (!b->known) {
 		b->nch = (int)nch;
+		hvoff_met(m, b, now);
+	}
 	met(m, b, now);
 }
 

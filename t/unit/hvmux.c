@@ -109,7 +109,8 @@ static void identity(const char *serial, const char *channels)
 	reply("#BD:00,CMD:OK,VAL:01.0");
 }
 
-static void fresh(const char *text)
+/* A broker that has not met its supply. */
+static void unmet(const char *text)
 {
 	static const struct hvmux_calls calls = {
 	    to_supply, stale, drop, good, answer, room, audit, alarm_text, note};
@@ -130,6 +131,11 @@ static void fresh(const char *text)
 	ro = hvmux_join(m, got[2], "R", true);
 	now = TIM_H;
 	run();
+}
+
+static void fresh(const char *text)
+{
+	unmet(text);
 	hvmux_up(m, 0, now);
 	run();
 	is_str(asked, "$BD:00,CMD:MON,PAR:BDNAME", "a supply is asked who it is");
@@ -316,7 +322,8 @@ static void unasked(void)
 	hvmux_up(m, 0, now);
 	run();
 	identity("12345", "4");
-	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:VSET", "a VSET is read back, as any without an answer");
+	is_str(
+	    asked, "$BD:00,CMD:MON,CH:1,PAR:VSET", "a VSET is read back, as any without an answer");
 	reply("#BD:00,CMD:OK,VAL:0001.0");
 	is_str(got[0], "#BD:00,CMD:ERR|", "and is an error");
 
@@ -340,9 +347,76 @@ static void unasked(void)
 	hvmux_up(m, 0, now);
 	run();
 	identity("12345", "4");
-	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:STAT", "an ON that was not sent does not end the OFF");
+	is_str(
+	    asked, "$BD:00,CMD:MON,CH:1,PAR:STAT", "an ON that was not sent does not end the OFF");
 	reply("#BD:00,CMD:OK,VAL:00001");
 	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "which is sent until it is obeyed");
+}
+
+/* The supply is there at last. */
+static void meet(const char *channels)
+{
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", channels);
+}
+
+/* OFF for a supply that has not been there yet: how many channels it has is not known. */
+static void early(void)
+{
+	unmet(NULL);
+	says(ro, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	is_str(got[2], "", "an OFF for a supply that was never there waits a little");
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:VSET,VAL:5");
+	now += 5 * TIM_S;
+	run();
+	is_str(got[2], "#BD:00,CMD:ERR|", "then it is an error");
+	meet("4");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "but is sent when the supply comes");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00000");
+	is_str(asked, "", "once");
+
+	unmet(NULL);
+	says(ro, "$BD:00,CMD:SET,CH:2,PAR:OFF");
+	hvmux_leave(ro);
+	ro = NULL;
+	meet("4");
+	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "also of a client that has gone");
+
+	unmet(NULL);
+	says(a, "$BD:00,CMD:SET,CH:0,PAR:ON");
+	now += 5 * TIM_S;
+	run();
+	says(b, "$BD:00,CMD:SET,CH:4,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:16,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:7,PAR:OFF");
+	hvmux_ahead(ro, "$BD:00,CMD:SET,CH:5,PAR:OFF\n", 28, now);
+	meet("4");
+	for (int ch = 0; ch < 4; ch++) {
+		char want[64];
+		snprintf(want, sizeof want, "$BD:00,CMD:SET,CH:%d,PAR:OFF", ch);
+		is_str(asked, want, "what was the number of all is OFF of each");
+		reply("#BD:00,CMD:OK");
+	}
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK,VAL:00000");
+	is_str(asked, "", "and of no other");
+	ok(strstr(audited, "R (read-only): board 0 channel 5 OFF: refused: there is no such") !=
+		NULL,
+	    "a channel that is not there is refused then");
+	is_str(got[1], "#BD:00,CMD:ERR|#BD:00,CH:ERR|#BD:00,CMD:ERR|", "each has one answer");
+	is_int(tally.held, 0, "nothing is held");
+
+	unmet(NULL);
+	hvmux_up(m, 0, now);
+	run();
+	says(b, "$BD:00,CMD:SET,CH:4,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:5,PAR:OFF");
+	identity("12345", "4");
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK");
+	is_str(got[1], "#BD:00,CMD:OK|#BD:00,CH:ERR|", "while it is met: answered as usual");
 }
 
 static void left(void)
@@ -436,6 +510,7 @@ int main(void)
 	off_while_setting();
 	no_answer();
 	unasked();
+	early();
 	left();
 	stranger();
 	maxv();
