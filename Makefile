@@ -52,6 +52,7 @@ USES_hvset := libserialport
 USES_hvmon := libserialport
 USES_hvmux := libserialport
 USES_srv := libserialport
+USES_dial := libserialport
 USES_rotctl := libserialport
 USES_rot := libserialport
 SRC_libcurl := lib/bus/influx.c

@@ -260,9 +260,14 @@ static enum cli_exit run_file(void)
 	cli_filter(fd);
 	while (!cli_stopping() && !failed && (count == 0 || tally.out < (uint64_t)count)) {
 		enum bme680_answer a = bme680_next(fd, &lines, tim_mono() + TIM_S, &v);
+		int error = errno;
 		cli_tick();
 		if (a == BME680_SILENT || a == BME680_STOPPED)
 			continue;
+		if (a == BME680_LOST && error != ENODEV) {
+			cli_error("%s: %s", file, strerror(error));
+			return EXIT_SYSTEM;
+		}
 		if (a == BME680_LOST)
 			break;
 		tally.in++;

@@ -55,6 +55,9 @@ static struct hvmon_board board[HV_BOARDS];
 static unsigned told[HV_BOARDS][HV_CHANNELS]; /* alarm bits that were said */
 static unsigned told_board[HV_BOARDS];
 static bool was_up[HV_BOARDS], ever[HV_BOARDS];
+/* What could not be run when it was time to: the state of a trip ("": none), and of the connection. */
+static char trip_later[HV_BOARDS][HV_CHANNELS][HV_STAT_TEXT];
+static bool comm_later[HV_BOARDS];
 static int nboards;
 static struct hook on_trip, on_comm;
 static struct ends ends;
@@ -73,48 +76,79 @@ static void write_out(const struct rec *r)
 	cli_die(EXIT_SYSTEM, "standard output: %s", strerror(errno));
 }
 
-static void run(struct hook *h, const char *key, const char *const *args)
+/* Whether that is settled; else so many run already that it is to be tried again. */
+static bool run(struct hook *h, const char *key, const char *const *args, bool again)
 {
-	if (hook_run(h, key, args, tim_mono()) < 0)
+	int started = hook_run(h, key, args, tim_mono());
+
+	if (started < 0)
 		cli_error("%s: cannot be run: %s", h->argv[0], strerror(errno));
+	if (started == HOOK_FULL && !again)
+		cli_warn("%s %s %s: has to wait, %d of them run already", h->argv[0], args[0],
+		    args[1], HOOK_RUNNING);
+	return started != HOOK_FULL;
 }
 
-static void tell_comm(int b, bool up, const char *why)
+static void run_comm(int b, bool up, const char *why)
 {
-	char number[16], key[32], safe[HV_WHY];
-	const char *const args[] = {
-	    number, up ? "back" : "lost", cli_safe(safe, sizeof safe, why, strlen(why)), NULL};
+	char number[16], key[32];
+	const char *const args[] = {number, up ? "back" : "lost", why, NULL};
 
 	snprintf(number, sizeof number, "%d", b);
 	snprintf(key, sizeof key, "%d %s", b, args[1]);
-	if (up)
+	comm_later[b] = !run(&on_comm, key, args, comm_later[b]);
+}
+
+static void run_trip(int b, int ch, const char *state)
+{
+	char number[16], channel[16], key[32], *later = trip_later[b][ch];
+	const char *const args[] = {number, channel, label[b][ch] ? label[b][ch] : "", state, NULL};
+
+	snprintf(number, sizeof number, "%d", b);
+	snprintf(channel, sizeof channel, "%d", ch);
+	snprintf(key, sizeof key, "%d.%d", b, ch);
+	if (run(&on_trip, key, args, *later != '\0'))
+		*later = '\0';
+	else if (state != later)
+		snprintf(later, HV_STAT_TEXT, "%s", state);
+}
+
+/* The connection to a board is lost or back; or it was, when too many commands ran. */
+static void tell_comm(int b)
+{
+	bool up = board[b].up, fresh = ever[b] ? up != was_up[b] : !up;
+	const char *why = up ? "" : hvask_why(ask);
+	char safe[HV_WHY];
+
+	was_up[b] = up;
+	ever[b] = true;
+	if (!fresh && !comm_later[b])
+		return;
+	cli_safe(safe, sizeof safe, why, strlen(why));
+	if (fresh && up)
 		cli_warn("board %d: answers again", b);
-	else
+	else if (fresh)
 		cli_error("board %d: no readings: %s", b, safe);
-	run(&on_comm, key, args);
+	run_comm(b, up, safe);
 }
 
 /* New alarm bits of a channel: a message; a fault: the command as well. */
 static void tell_channel(int b, int ch, const struct hvmon_channel *c)
 {
 	unsigned bits = hvmon_alarms(c->stat), fresh = bits & ~told[b][ch];
-	char text[HV_STAT_TEXT], number[16], channel[16], key[32];
+	char text[HV_STAT_TEXT];
 	const char *name = label[b][ch] ? label[b][ch] : "";
-	const char *const args[] = {number, channel, name, text, NULL};
 
 	told[b][ch] = bits;
 	if (!fresh)
 		return;
 	hv_stat_text(c->stat, text);
-	snprintf(number, sizeof number, "%d", b);
-	snprintf(channel, sizeof channel, "%d", ch);
-	snprintf(key, sizeof key, "%d.%d", b, ch);
 	cli_warn("board %d channel %d%s%s: %s, %.1f V, %.3f uA", b, ch, *name ? " " : "", name,
 	    text, c->vmon.v, c->imon.v);
 	if (!(fresh & HV_STAT_FAULT))
 		return;
 	tally.also[0].n++;
-	run(&on_trip, key, args);
+	run_trip(b, ch, text);
 }
 
 static void tell_board(int b)
@@ -144,11 +178,10 @@ static void read_one(int b)
 	tally.in++;
 	hvmon_board(&r, &text, time, b, &board[b]);
 	write_out(&r);
-	if (board[b].up != was_up[b] || (!board[b].up && !ever[b]))
-		if (!board[b].up || ever[b])
-			tell_comm(b, board[b].up, board[b].up ? "" : hvask_why(ask));
-	was_up[b] = board[b].up;
-	ever[b] = true;
+	tell_comm(b);
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
+		if (*trip_later[b][ch])
+			run_trip(b, ch, trip_later[b][ch]);
 	if (!board[b].up) {
 		tally.lost[0].n++;
 		return;

@@ -129,6 +129,8 @@ is "$(wc -l <out)" 2 "the good ones"
 like err '3 readings in, 2 out, 1 lost \(bad answer 1\)' "counted"
 printf '295.42;96731;42.10;51234\r\n295.4' | gasread -f - >out 2>err
 is $? 1 "an end in mid-line is bad input"
+exits 3 "a file that cannot be read" -- gasread -f "$tmp"
+like err 'Is a directory' "is no end of file"
 
 # ---- the clock is set ----
 board

@@ -133,4 +133,30 @@ exits 5 "one board away" -- hvmon -s "unix:$tmp/hv.sock" -n 1 --timeout=10s
 like out '^hv_board,board=1 up=0i' "is a gap"
 is "$(grep -c '^hv,board=0' out)" 4 "and the other one is read"
 unmux
+
+# Twelve trips at once, and commands that take long: eight run, the others afterwards.
+set --
+for i in 0 1 2 3 4 5 6 7; do set -- "$@" --fault="kill $i"; done
+start many simhv -l 127.0.0.1:0 --serial=333 --channels=8 "$@"; many=${address##*:} many_pid=$pid
+for i in 0 1 2 3; do tell "kill $i"; done
+mux -d "tcp:127.0.0.1:$many"
+until_true 10 grep -q 'serial 333' mux.err
+mkfifo gate; exec 5<>gate
+cat >slow.sh <<'E'
+#!/bin/sh
+echo "$1.$2" >>"$0.log"
+[ ! -p gate ] || read -r x <gate
+E
+chmod +x slow.sh
+hvmon -s "unix:$tmp/hv.sock" --every=50ms --on-trip="$tmp/slow.sh" >mon.out 2>mon.err 5>&- & mon=$!
+tap_pids="$tap_pids $mon"
+ok "more trips at once than commands may run" -- until_true 10 grep -q 'slow.sh 1 7: has to wait, 8 of them run already' mon.err
+is "$(grep -c 'has to wait' mon.err)" 4 "those that wait are told, once each"
+ok "eight run" -- until_true 10 sh -c '[ "$(grep -c . slow.sh.log)" = 8 ]'
+rm gate; exec 5>&-
+ok "and then the others" -- until_true 10 sh -c '[ "$(sort -u slow.sh.log | grep -c .)" = 12 ]'
+kill -TERM $mon; wait $mon
+is "$(grep -c . slow.sh.log)" 12 "each once"
+unmux
+finish "$many_pid" TERM
 done_testing

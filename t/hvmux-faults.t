@@ -123,11 +123,15 @@ ok "when it is gone hvmux has the supply" -- until_true 20 grep -q 'serial 12345
 unmux
 finish "$sim" TERM
 
-# On a serial line, by a link, unplugged and plugged in again.
-rm -f sim.in; mkfifo sim.in; exec 3<>sim.in
-start sim simhv --pty; sim=$pid
-ln -s "$address" ttyHV
+# On a serial line, by a link that is not there yet, unplugged and plugged in again.
 start mux hvmux -d "serial:$tmp/ttyHV" -l "unix:$tmp/hv.sock" --timeout=300ms; mux=$pid
+exits 3 "off, of a supply that was never there" -- hvset -s "unix:$tmp/hv.sock" -c 1 --off
+like err 'OFF is sent as soon as it is back' "says what becomes of it"
+rm -f sim.in; mkfifo sim.in; exec 3<>sim.in
+: >journal
+start sim simhv --pty --journal=journal; sim=$pid
+ln -s "$address" ttyHV
+ok "which is so when it comes" -- until_true 40 grep -q 'CH:1,PAR:OFF' journal
 ok "a serial supply answers" -- recovers
 finish "$sim" KILL
 ok "unplugged, it is missed" -- until_true 10 sh -c '[ "$(grep -c "trying again" mux.err)" -ge 1 ]'

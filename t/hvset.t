@@ -177,6 +177,19 @@ offs=$(sets 'CH:2,PAR:OFF')
 exits 3 "one channel off, of a silent supply" -- set_hv -c 2 --off --timeout=300ms
 like err 'channel 2: asked for OFF 3 times, and nobody knows whether it is off' "is not said to be done"
 ok "but is sent all the same" -- test "$(sets 'CH:2,PAR:OFF')" -gt "$offs"
+tell "silence off"
+ok "all on" -- set_hv -c 0-3 -v 20 --on --clear --wait
+tell "silence on"; : >journal
+exits 3 "all its channels off" -- set_hv -c 0-3 --off --timeout=300ms
+is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 2 "the board is asked twice at most before the first OFF"
+is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 2 3 " "and each is sent"
+: >journal
+hvset -s "127.0.0.1:$port" -c 0,1 --off --timeout=300ms >/dev/null 2>&1 & hv=$!
+tap_pids="$tap_pids $hv"
+until_true 10 grep -q 'CH:0,PAR:OFF' journal
+until_true 20 sh -c "kill -TERM $hv; ! readlink /proc/$hv/exe"
+wait $hv
+is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 " "a signal while it connects again drops none"
 exits 3 "but not of channel 4" -- set_hv -c 4 --off --timeout=300ms
 is "$(sets 'CH:4')" 0 "which may be all of them"
 tell "silence off"

@@ -1,6 +1,7 @@
 /* dial.c - a connection to a device or server that is made again whenever it is lost */
 #include "dial.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,7 @@
 
 #include "back.h"
 #include "io.h"
+#include "lookup.h"
 #include "tcp.h"
 #include "tim.h"
 #include "tty.h"
@@ -21,10 +23,12 @@
 #define KEEP_EVERY 5    /* s */
 #define KEEP_TRIES 3
 
-enum state { DOWN, DIALLING, UP };
+enum state { DOWN, LOOKING, DIALLING, UP };
 
 struct dial {
 	struct net_spec to;
+	struct lookup *lookup; /* of LOOKING; one that takes too long stays for the next attempt */
+	int64_t look_until;
 	struct tcp tcp; /* of DIALLING; its addresses stay */
 	char text[NET_TEXT], why[NET_WHY];
 	enum state state;
@@ -81,6 +85,7 @@ void dial_free(struct dial *d)
 	if (!d)
 		return;
 	shut(d);
+	lookup_free(d->lookup);
 	free(d->in);
 	free(d->out);
 	free(d);
@@ -104,6 +109,15 @@ bool dial_is_up(const struct dial *d)
 void dial_good(struct dial *d)
 {
 	back_ok(&d->back);
+}
+
+void dial_hurry(struct dial *d)
+{
+	int64_t soon = tim_mono() + BACK_FIRST;
+
+	d->back.wait = 0;
+	if (d->back.due > soon)
+		d->back.due = soon;
 }
 
 void dial_drop(struct dial *d, const char *why)
@@ -162,16 +176,56 @@ static void dialled(struct dial *d, int got, const char *why)
 	}
 }
 
+static void dial_found(struct dial *d)
+{
+	char why[NET_WHY] = "";
+
+	d->state = DIALLING;
+	dialled(d, tcp_begin(&d->tcp, tim_mono() + d->timeout, why), why);
+}
+
+/* A name, not an address: to find it may take a while. */
+static bool is_name(const struct net_spec *to)
+{
+	struct in6_addr any;
+
+	return to->kind == NET_TCP && *to->host && inet_pton(AF_INET, to->host, &any) != 1 &&
+	    inet_pton(AF_INET6, to->host, &any) != 1;
+}
+
 static void dial_socket(struct dial *d)
 {
 	char why[NET_WHY] = "";
 
-	if (d->tcp.n == 0 && tcp_find(&d->tcp, &d->to, why) < 0) {
+	if (d->tcp.n == 0 && is_name(&d->to)) {
+		if (!d->lookup && !(d->lookup = lookup_new(&d->to)))
+			dial_drop(d, strerror(errno));
+		else
+			d->state = LOOKING;
+		d->look_until = tim_mono() + d->timeout;
+	} else if (d->tcp.n == 0 && tcp_find(&d->tcp, &d->to, why) < 0) {
 		dial_drop(d, why);
+	} else {
+		dial_found(d);
+	}
+}
+
+static void look(struct dial *d)
+{
+	char why[NET_WHY] = "";
+	int got = lookup_end(d->lookup, &d->tcp, why);
+
+	if (got == 0) {
+		if (tim_mono() >= d->look_until)
+			dial_drop(d, "its name is not found yet: does the name server answer?");
 		return;
 	}
-	d->state = DIALLING;
-	dialled(d, tcp_begin(&d->tcp, tim_mono() + d->timeout, why), why);
+	lookup_free(d->lookup);
+	d->lookup = NULL;
+	if (got > 0)
+		dial_found(d);
+	else
+		dial_drop(d, why);
 }
 
 /* ---- reading and writing ---- */
@@ -261,6 +315,8 @@ void dial_poll(const struct dial *d, struct pollfd *p)
 	if (d->state == UP)
 		*p = (struct pollfd){
 		    .fd = d->fd, .events = (short)(POLLIN | (d->nout > 0 ? POLLOUT : 0))};
+	else if (d->state == LOOKING)
+		*p = (struct pollfd){.fd = lookup_fd(d->lookup), .events = POLLIN};
 	else
 		*p = (struct pollfd){.fd = d->tcp.fd, .events = POLLOUT}; /* -1 while DOWN */
 }
@@ -269,7 +325,10 @@ int64_t dial_due(const struct dial *d)
 {
 	if (d->lost)
 		return 0;
-	return d->state == DOWN ? d->back.due : d->state == DIALLING ? d->tcp.due : INT64_MAX;
+	return d->state == DOWN    ? d->back.due
+	    : d->state == LOOKING  ? d->look_until
+	    : d->state == DIALLING ? d->tcp.due
+				   : INT64_MAX;
 }
 
 enum dial_event dial_step(struct dial *d, short revents)
@@ -278,7 +337,9 @@ enum dial_event dial_step(struct dial *d, short revents)
 	char why[NET_WHY] = "";
 
 	if (!d->lost) {
-		if (d->state == DIALLING)
+		if (d->state == LOOKING)
+			look(d);
+		else if (d->state == DIALLING)
 			dialled(d, tcp_go_on(&d->tcp, revents, why), why);
 		else if (d->state == UP && (revents & POLLOUT))
 			write_more(d);

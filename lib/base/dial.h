@@ -27,7 +27,7 @@ enum dial_event {
 };
 
 /* line is the longest line without its end; timeout_ns is how long connecting may take. Host
- * names are looked up at the first use, and then kept. NULL with errno. */
+ * names are looked up at the first use, by a thread (lookup.h), and then kept. NULL with errno. */
 struct dial *dial_new(const struct net_spec *to, size_t line, int64_t timeout_ns);
 void dial_free(struct dial *d);
 
@@ -62,6 +62,9 @@ void dial_drop(struct dial *d, const char *why);
 
 /* The peer has shown that it works: the next wait begins at 0.1 s again. */
 void dial_good(struct dial *d);
+
+/* What is to be sent cannot wait: dials again 0.1 s from now at the latest. */
+void dial_hurry(struct dial *d);
 
 const char *dial_why(const struct dial *d);  /* one sentence on the last loss */
 const char *dial_text(const struct dial *d); /* "tcp:192.0.2.7:1470", "serial:/dev/ttyACM0" */

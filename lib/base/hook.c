@@ -44,25 +44,34 @@ void hook_free(struct hook *h)
 	h->argc = 0;
 }
 
-/* Whether the key's turn has come; then it is marked. The oldest key makes room for a new one. */
-static bool due(struct hook *h, const char *key, int64_t now)
+/* Where the key is; -1: nowhere. */
+static int find(const struct hook *h, const char *key)
 {
-	int oldest = 0;
+	for (int i = 0; i < h->nseen; i++)
+		if (strcmp(h->seen[i].key, key) == 0)
+			return i;
+	return -1;
+}
 
-	for (int i = 0; i < h->nseen; i++) {
-		if (strcmp(h->seen[i].key, key) == 0) {
-			if (now - h->seen[i].last < h->every)
-				return false;
-			h->seen[i].last = now;
-			return true;
-		}
-		if (h->seen[i].last < h->seen[oldest].last)
-			oldest = i;
-	}
-	int i = h->nseen < HOOK_KEYS ? h->nseen++ : oldest;
+static bool early(const struct hook *h, const char *key, int64_t now)
+{
+	int i = find(h, key);
+
+	return i >= 0 && now - h->seen[i].last < h->every;
+}
+
+/* The oldest key makes room for a new one. */
+static void mark(struct hook *h, const char *key, int64_t now)
+{
+	int i = find(h, key), oldest = 0;
+
+	for (int k = 1; k < h->nseen; k++)
+		if (h->seen[k].last < h->seen[oldest].last)
+			oldest = k;
+	if (i < 0)
+		i = h->nseen < HOOK_KEYS ? h->nseen++ : oldest;
 	snprintf(h->seen[i].key, sizeof h->seen[i].key, "%s", key);
 	h->seen[i].last = now;
-	return true;
 }
 
 static int start(char *const *argv, pid_t *pid)
@@ -94,13 +103,14 @@ int hook_run(struct hook *h, const char *key, const char *const *args, int64_t n
 	int n = 0, slot = 0;
 	pid_t pid;
 
-	if (!h->words)
+	if (!h->words || early(h, key, now))
 		return 0;
 	hook_tend(h, now);
 	while (slot < HOOK_RUNNING && h->running[slot].pid)
 		slot++;
-	if (slot == HOOK_RUNNING || !due(h, key, now))
-		return 0;
+	if (slot == HOOK_RUNNING)
+		return HOOK_FULL;
+	mark(h, key, now);
 	for (; n < h->argc; n++)
 		argv[n] = h->argv[n];
 	for (; *args && n < HOOK_ARGS; args++)

@@ -38,8 +38,11 @@ struct hook {
 int hook_set(struct hook *h, const char *text, int64_t every);
 void hook_free(struct hook *h); /* does not wait for what runs */
 
-/* Starts it with args (NULL at the end) after its own words. 1 started, 0 not: no hook, too early
- * for this key, or too many running; -1 with errno. now is tim_mono(). */
+#define HOOK_FULL 2
+
+/* Starts it with args (NULL at the end) after its own words. 1 started, 0 not: no hook, or too early
+ * for this key; HOOK_FULL: so many run that it is to be tried again; -1 with errno. now is
+ * tim_mono(). */
 int hook_run(struct hook *h, const char *key, const char *const *args, int64_t now);
 
 /* Looks after those that run. Call once a second or so. */

@@ -33,7 +33,7 @@ enum bme680_answer {
 	BME680_FAILED,    /* "Failed to ... reading": this time */
 	BME680_NOT_FOUND, /* "Could not find ...": wiring; the sketch has stopped for good */
 	BME680_SILENT,    /* no whole line in time */
-	BME680_LOST,      /* the port is gone (errno) */
+	BME680_LOST,      /* the port is gone (errno; ENODEV: end of file) */
 	BME680_STOPPED,   /* a signal came */
 	BME680_ANSWERS
 };

@@ -137,21 +137,24 @@ static bool pause_until(struct hvask *a, int64_t until, enum dial_event *event)
 	return dial_wait(a->dial, until, event) == 0 || !a->stopping || !a->stopping();
 }
 
-/* A wait between two attempts is sat out only when it is short. */
-static enum hvask_end connect_now(struct hvask *a)
+/* A wait between two attempts is sat out only when it is short. For an OFF it is made short, and no
+ * signal ends it: a supply that says nothing may obey, and each channel's OFF must reach it. */
+static enum hvask_end connect_now(struct hvask *a, bool off)
 {
 	int64_t until = tim_mono() + a->timeout;
 	/* What is told here may be the loss of an older connection. */
 	enum dial_event event = dial_step(a->dial, 0);
 
 	a->sent = false;
+	if (off)
+		dial_hurry(a->dial);
 	while (!dial_is_up(a->dial)) {
 		int64_t now = tim_mono();
 		struct pollfd p;
 		dial_poll(a->dial, &p); /* no descriptor: it waits before it dials again */
 		if (now >= until || (p.fd < 0 && dial_due(a->dial) > now + PATIENCE))
 			return not_there(a);
-		if (!pause_until(a, until, &event))
+		if (!pause_until(a, until, &event) && !off)
 			return HVASK_STOPPED;
 		if (event == DIAL_LOST)
 			return not_there(a);
@@ -192,11 +195,12 @@ static enum hvask_end ask_once(struct hvask *a, const struct hv_request *q, stru
 {
 	char text[HV_LINE];
 	size_t n = hv_write_request(q, text);
-	enum hvask_end end = connect_now(a);
+	bool off = q->set && q->par == HV_OFF;
+	enum hvask_end end = connect_now(a, off);
 
 	if (end == HVASK_OK && dial_stale(a->dial)) {
 		dial_drop(a->dial, "it speaks unasked");
-		end = connect_now(a);
+		end = connect_now(a, off);
 	}
 	if (end != HVASK_OK)
 		return end;

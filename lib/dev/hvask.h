@@ -3,7 +3,7 @@
  *
  * After a time-out or an answer that cannot belong to the question the connection is closed and
  * made anew, so that a late answer never meets the next question. A MON is then asked once more,
- * a SET never.
+ * a SET never. An OFF is not left because of a signal, nor because others before it had no answer.
  */
 #ifndef FYKE_HVASK_H
 #define FYKE_HVASK_H

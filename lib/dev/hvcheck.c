@@ -135,14 +135,16 @@ static enum hvset_end check_limits(struct hvset *h, const struct hvset_want *w)
 	return end;
 }
 
-static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
+/* silent: the boards that had no answer. They are not asked again: every OFF would wait for it. */
+static enum hvset_end check_place(
+    struct hvset *h, const struct hvset_want *w, bool silent[HV_BOARDS])
 {
-	int nch, boards = 0;
+	int nch = 0, boards = 0;
 	enum hvask_end end = HVASK_OK;
 
 	/* A board that is not there would only be silent. */
-	if (w->board > 0 && (end = hvask_boards(h->ask, &boards)) != HVASK_OK)
-		return hvset_because(h, w, "how many boards", end);
+	if (w->board > 0 && !silent[w->board])
+		end = hvask_boards(h->ask, &boards);
 	if (boards > 0 && w->board >= boards) {
 		if (boards == 1)
 			hvset_say(h, HVSET_FAIL, w, "there is only board 0");
@@ -150,7 +152,9 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 			hvset_say(h, HVSET_FAIL, w, "there are boards 0 to %d", boards - 1);
 		return HVSET_REFUSED;
 	}
-	end = hvask_channels(h->ask, w->board, &nch);
+	if (end == HVASK_OK)
+		end = silent[w->board] ? HVASK_LOST : hvask_channels(h->ask, w->board, &nch);
+	silent[w->board] |= end == HVASK_LOST;
 
 	/* An OFF goes out even where the board says nothing of itself: supplies obey without an
 	 * answer. Not to a number that is likely to mean all channels. */
@@ -170,10 +174,11 @@ static enum hvset_end check_place(struct hvset *h, const struct hvset_want *w)
 enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n)
 {
 	enum hvset_end end = HVSET_DONE;
+	bool silent[HV_BOARDS] = {false};
 	int boards = 0;
 
 	for (int i = 0; i < n && end == HVSET_DONE; i++)
-		end = check_place(h, &want[i]);
+		end = check_place(h, &want[i], silent);
 	bool all_off = true;
 	for (int i = 0; i < n; i++)
 		all_off &= !changes(&want[i]);

@@ -50,10 +50,12 @@ bool hvjob_next(struct hvmux *m, struct board *b, int64_t now)
 		return hvmux_ask_value(m, b, FOR_JOB, j->q.channel, par, now);
 	}
 	j->phase = SETTING;
+	hvread_forget(b);
+	if (!hvmux_ask(m, b, FOR_JOB, &j->q, now))
+		return false;
 	if (j->q.par == HV_ON) /* a new decision, after an OFF that is being obeyed */
 		b->off[j->q.channel].wanted = false;
-	hvread_forget(b);
-	return hvmux_ask(m, b, FOR_JOB, &j->q, now);
+	return true;
 }
 
 /* The answer to what is read before. */

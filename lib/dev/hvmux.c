@@ -65,6 +65,7 @@ bool hvmux_ask(
 	char line[HV_LINE];
 	int n = hvmux_number(m, b);
 
+	b->purpose = purpose; /* lost() puts back what waits for the answer, sent or not */
 	if (m->calls->stale(m->ctx, n)) {
 		give_up_line(
 		    m, b, "it speaks unasked: another program may be connected to it", now);
@@ -73,7 +74,6 @@ bool hvmux_ask(
 	b->asked = *q;
 	b->asked.board = m->o.address[n];
 	size_t len = hv_write_request(&b->asked, line);
-	b->purpose = purpose;
 	b->sent = now;
 	m->t->also[HVMUX_TRANSACTIONS].n++;
 	if (m->calls->send(m->ctx, n, line, len) == 0)
@@ -116,13 +116,6 @@ static void met(struct hvmux *m, struct board *b, int64_t now)
 		    b->id[ID_SERIAL], b->id[ID_CHANNELS], b->id[ID_FIRMWARE]);
 		hvguard_begin(m, b, now);
 	}
-	/* An OFF that came before the number of channels was known. */
-	for (struct hvmux_client *c = m->first; c; c = c->next)
-		for (unsigned i = 0; i < c->count; i++) {
-			struct slot *s = hvqueue_at(c, i);
-			if (s->state == QUEUED && s->q.set && s->q.par == HV_OFF && s->q.board == n)
-				hvoff_begin(c, s, now);
-		}
 }
 
 static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now)
@@ -136,8 +129,10 @@ static void got_identity(struct hvmux *m, struct board *b, const struct hv_reply
 		give_up_line(m, b, "it does not say how many channels it has", now);
 		return;
 	}
-	if (!b->known)
+	if (!b->known) {
 		b->nch = (int)nch;
+		hvoff_met(m, b, now);
+	}
 	met(m, b, now);
 }
 
@@ -234,7 +229,7 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 	const struct hvmux_client *reader = hvqueue_next(m, b, false);
 	bool starved = reader && now - b->last_reading > STARVED &&
 	    now - hvqueue_at((struct hvmux_client *)reader, 0)->came > STARVED;
-	if (starved && hvread_next(m, b, now))
+	if (starved && (hvread_next(m, b, now) || b->state == AWAY))
 		return;
 	if (b->state == READY) {
 		if (hvjob_next(m, b, now) || b->state == AWAY || hvjob_begin(m, b, now) ||

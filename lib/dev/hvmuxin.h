@@ -188,12 +188,16 @@ void hvjob_left(struct hvmux *m, struct board *b, const struct hvmux_client *c);
 /* ON, VSET and ISET: what an OFF cancels. */
 bool hvoff_raises(enum hv_par p);
 
-/* Channels that the request's OFF is for; 0: none on this board. */
+/* Channels that the request's OFF is for; 0: none on this board. Where the number of channels is not
+ * known yet it is the one named: hvoff_met() sees whether that means all. */
 uint32_t hvoff_mask(const struct board *b, int channel);
 
 void hvoff_want(struct hvmux *m, int board, int channel, const char *peer, int64_t now);
 
-/* An OFF of a client: taken whoever asks, when the number of channels is known. */
+/* The number of channels is known for the first time: which of them the OFFs until now are for. */
+void hvoff_met(struct hvmux *m, struct board *b, int64_t now);
+
+/* An OFF of a client: taken whoever asks. */
 void hvoff_begin(struct hvmux_client *c, struct slot *s, int64_t now);
 
 /* Sends an OFF that is due, or a look at one; those not yet sent first. */

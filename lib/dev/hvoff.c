@@ -7,6 +7,8 @@
 #define OFF_EVERY TIM_S /* looks at a channel that ramps down, or does not obey */
 #define OFF_QUICK 3     /* repetitions without a wait */
 
+#define NO_CHANNEL "there is no such channel"
+
 bool hvoff_raises(enum hv_par p)
 {
 	return p == HV_ON || p == HV_VSET || p == HV_ISET;
@@ -44,6 +46,8 @@ void hvoff_want(struct hvmux *m, int board, int channel, const char *peer, int64
 
 uint32_t hvoff_mask(const struct board *b, int channel)
 {
+	if (b->nch == 0)
+		return channel < HV_CHANNELS ? (uint32_t)1 << channel : 0;
 	if (channel == b->nch)
 		return ((uint32_t)1 << b->nch) - 1;
 	return channel < b->nch ? (uint32_t)1 << channel : 0;
@@ -52,18 +56,43 @@ uint32_t hvoff_mask(const struct board *b, int channel)
 void hvoff_begin(struct hvmux_client *c, struct slot *s, int64_t now)
 {
 	struct hvmux *m = c->m;
-	const struct board *b = &m->board[s->q.board];
-	uint32_t mask = hvoff_mask(b, s->q.channel);
+	uint32_t mask = hvoff_mask(&m->board[s->q.board], s->q.channel);
 
 	if (!mask) {
-		hvqueue_refuse(c, s, HV_ERR_CH, "there is no such channel");
+		hvqueue_refuse(c, s, HV_ERR_CH, NO_CHANNEL);
 		return;
 	}
 	s->state = OFF_PENDING;
 	s->off_left = mask;
-	for (int ch = 0; ch < b->nch; ch++)
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
 		if (mask >> ch & 1)
 			hvoff_want(m, s->q.board, ch, c->peer, now);
+}
+
+void hvoff_met(struct hvmux *m, struct board *b, int64_t now)
+{
+	int n = hvmux_number(m, b);
+	char where[40];
+
+	for (int beyond = b->nch; beyond < HV_CHANNELS; beyond++) {
+		struct off o = b->off[beyond];
+		b->off[beyond].wanted = false;
+		for (int ch = 0; o.wanted && beyond == b->nch && ch < b->nch; ch++)
+			hvoff_want(m, n, ch, o.peer, now);
+		if (o.wanted && beyond > b->nch)
+			AUDIT(m, "%s: %s OFF: refused: %s", o.peer, hvsay_place(n, beyond, where),
+			    NO_CHANNEL);
+	}
+	for (struct hvmux_client *c = m->first; c; c = c->next) {
+		for (unsigned i = 0; i < c->count; i++) {
+			struct slot *s = hvqueue_at(c, i);
+			if (s->state != OFF_PENDING || s->q.board != n)
+				continue;
+			s->off_left = hvoff_mask(b, s->q.channel);
+			if (!s->off_left)
+				hvqueue_error(c, s, HV_ERR_CH, HVMUX_REFUSED, NO_CHANNEL);
+		}
+	}
 }
 
 /* The supply has answered an OFF: those who asked are told. */

@@ -268,8 +268,7 @@ bool hvmux_line(struct hvmux_client *c, const char *line, size_t n, bool cut, in
 	} else if (q.board >= m->o.boards) {
 		s->silent = true; /* as in a chain: nobody there, no answer */
 		hvqueue_refuse(c, s, HV_ERR_CMD, "there is no such board");
-	} else if (!own_answer(c, s) && !hvqueue_object(c, s) && q.set && q.par == HV_OFF &&
-	    m->board[q.board].nch > 0) {
+	} else if (!own_answer(c, s) && !hvqueue_object(c, s) && q.set && q.par == HV_OFF) {
 		hvoff_begin(c, s, now);
 	}
 	hvqueue_flush(c);
@@ -339,7 +338,7 @@ static void give_up(struct hvmux_client *c, struct slot *s)
 		b->job.slot = NULL;
 		b->job.owner = NULL; /* its end goes to the audit only */
 		why = "it had no answer, and the supply is away: its outcome is not known";
-	} else if (s->state == OFF_PENDING || (s->q.set && s->q.par == HV_OFF)) {
+	} else if (s->state == OFF_PENDING) {
 		why = "the supply is away: OFF is sent as soon as it is back";
 	}
 	if (s->q.set)

@@ -15,6 +15,7 @@ static char asked[HV_LINE]; /* what the supply was asked last, without CR LF; ""
 static char got[4][1024];   /* answers of clients a b ro, joined by '|' */
 static char audited[65536], alarms[8192];
 static int dropped;
+static bool speaks_unasked; /* once */
 
 static int to_supply(void *ctx, int board, const char *text, size_t n)
 {
@@ -27,7 +28,9 @@ static int to_supply(void *ctx, int board, const char *text, size_t n)
 static bool stale(void *ctx, int board)
 {
 	(void)ctx, (void)board;
-	return false;
+	bool was = speaks_unasked;
+	speaks_unasked = false;
+	return was;
 }
 
 static void drop(void *ctx, int board, const char *why)
@@ -106,7 +109,8 @@ static void identity(const char *serial, const char *channels)
 	reply("#BD:00,CMD:OK,VAL:01.0");
 }
 
-static void fresh(const char *text)
+/* A broker that has not met its supply. */
+static void unmet(const char *text)
 {
 	static const struct hvmux_calls calls = {
 	    to_supply, stale, drop, good, answer, room, audit, alarm_text, note};
@@ -127,6 +131,11 @@ static void fresh(const char *text)
 	ro = hvmux_join(m, got[2], "R", true);
 	now = TIM_H;
 	run();
+}
+
+static void fresh(const char *text)
+{
+	unmet(text);
 	hvmux_up(m, 0, now);
 	run();
 	is_str(asked, "$BD:00,CMD:MON,PAR:BDNAME", "a supply is asked who it is");
@@ -286,6 +295,130 @@ static void no_answer(void)
 	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "of these only the OFF is sent later");
 }
 
+/* Bytes that nobody asked for, when the next question was to be sent: it never was. */
+static void unasked(void)
+{
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:ON");
+	speaks_unasked = true;
+	dropped = 0;
+	reply("#BD:00,CMD:OK,VAL:00000");
+	is_int(dropped, 1, "a supply that speaks unasked when ON is to be sent is dropped");
+	is_str(asked, "", "and the ON not sent");
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	is_str(got[0], "#BD:00,CMD:ERR|", "an OFF cancels it");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "when the supply is back it gets the OFF");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00005");
+	is_str(asked, "", "and no ON while it ramps down");
+
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:VSET,VAL:9");
+	speaks_unasked = true;
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(
+	    asked, "$BD:00,CMD:MON,CH:1,PAR:VSET", "a VSET is read back, as any without an answer");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[0], "#BD:00,CMD:ERR|", "and is an error");
+
+	fresh(NULL);
+	speaks_unasked = true;
+	says(a, "$BD:00,CMD:MON,CH:0,PAR:VMON");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:0,PAR:VMON", "a reading that was not sent is asked again");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	is_str(got[0], "#BD:00,CMD:OK,VAL:0001.0|", "and answered");
+
+	fresh(NULL);
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00005");
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:ON");
+	speaks_unasked = true;
+	reply("#BD:00,CMD:OK,VAL:00005");
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", "4");
+	is_str(
+	    asked, "$BD:00,CMD:MON,CH:1,PAR:STAT", "an ON that was not sent does not end the OFF");
+	reply("#BD:00,CMD:OK,VAL:00001");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "which is sent until it is obeyed");
+}
+
+/* The supply is there at last. */
+static void meet(const char *channels)
+{
+	hvmux_up(m, 0, now);
+	run();
+	identity("12345", channels);
+}
+
+/* OFF for a supply that has not been there yet: how many channels it has is not known. */
+static void early(void)
+{
+	unmet(NULL);
+	says(ro, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	is_str(got[2], "", "an OFF for a supply that was never there waits a little");
+	says(a, "$BD:00,CMD:SET,CH:1,PAR:VSET,VAL:5");
+	now += 5 * TIM_S;
+	run();
+	is_str(got[2], "#BD:00,CMD:ERR|", "then it is an error");
+	meet("4");
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "but is sent when the supply comes");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:00000");
+	is_str(asked, "", "once");
+
+	unmet(NULL);
+	says(ro, "$BD:00,CMD:SET,CH:2,PAR:OFF");
+	hvmux_leave(ro);
+	ro = NULL;
+	meet("4");
+	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "also of a client that has gone");
+
+	unmet(NULL);
+	says(a, "$BD:00,CMD:SET,CH:0,PAR:ON");
+	now += 5 * TIM_S;
+	run();
+	says(b, "$BD:00,CMD:SET,CH:4,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:16,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:7,PAR:OFF");
+	hvmux_ahead(ro, "$BD:00,CMD:SET,CH:5,PAR:OFF\n", 28, now);
+	meet("4");
+	for (int ch = 0; ch < 4; ch++) {
+		char want[64];
+		snprintf(want, sizeof want, "$BD:00,CMD:SET,CH:%d,PAR:OFF", ch);
+		is_str(asked, want, "what was the number of all is OFF of each");
+		reply("#BD:00,CMD:OK");
+	}
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK,VAL:00000");
+	is_str(asked, "", "and of no other");
+	ok(strstr(audited, "R (read-only): board 0 channel 5 OFF: refused: there is no such") !=
+		NULL,
+	    "a channel that is not there is refused then");
+	is_str(got[1], "#BD:00,CMD:ERR|#BD:00,CH:ERR|#BD:00,CMD:ERR|", "each has one answer");
+	is_int(tally.held, 0, "nothing is held");
+
+	unmet(NULL);
+	hvmux_up(m, 0, now);
+	run();
+	says(b, "$BD:00,CMD:SET,CH:4,PAR:OFF");
+	says(b, "$BD:00,CMD:SET,CH:5,PAR:OFF");
+	identity("12345", "4");
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK");
+	is_str(got[1], "#BD:00,CMD:OK|#BD:00,CH:ERR|", "while it is met: answered as usual");
+}
+
 static void left(void)
 {
 	fresh(NULL);
@@ -376,6 +509,8 @@ int main(void)
 	fair();
 	off_while_setting();
 	no_answer();
+	unasked();
+	early();
 	left();
 	stranger();
 	maxv();
