@@ -425,7 +425,7 @@ int cdf_run_retag(struct cdf_run *r, const char *tag)
 	snprintf(r->tag, sizeof r->tag, "%s", tag);
 	if (!r->open || r->o->dir)
 		return 0;
-	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path) < 0)
+	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path, r->o->overwrite) < 0)
 		return fail(r, "%s", r->pub.why);
 	return 0;
 }
