@@ -70,6 +70,10 @@ is "$(ncdump -v frames_written chec_s01.nc | sed -n 's/^ frames_written = \(.*\)
 mkdir rot
 ok "rotation of several boards" -- raw2nc -c roach2c --rotate=1s --dir=rot two.pcapng
 is "$(cd rot && echo roach2c_s*)" "roach2c_s00_20251120T072353Z.nc roach2c_s01_20251120T072353Z.nc" "named by board and time"
+mkdir again
+ok "a file that begins with a restart" -- raw2nc -c roach2c --rotate=1s --dir=again restart.pcapng
+is "$(ncdump -v anchor_first again/*54Z.nc | sed -n 's/^ anchor_first = \(0, -*[0-9]*\),.*/\1/p')" "0, -1" \
+	"has no anchor of the segment before"
 [ -L rot/current_s00 ] && [ -L rot/current_s01 ]; tap $? "a current link for each"
 
 cat >check.py <<'E2'

@@ -298,7 +298,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	fill_tables(r);
 	r->open = true;
 	r->end = first;
-	/* A file that begins within a segment keeps the segment's anchor. */
+	/* The segment begins with this file, or goes on in it. */
 	if (r->segment >= 0)
 		put_anchor(r, 0);
 	r->until = INT64_MAX;
