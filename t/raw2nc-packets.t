@@ -47,6 +47,11 @@ is "$(echo two*.nc)" "two_s00.nc two_s01.nc" "a file for each"
 ok "a second board that comes later" -- raw2nc -c roach2c -o later.nc later.pcapng
 like err 'source 1 sends too: the file of source 0 is now later_s00.nc' "the rename is said"
 is "$(echo later*.nc)" "later_s00.nc later_s01.nc" "a file for each, again"
+ok "once more, over these files" -- raw2nc -c roach2c --overwrite -o later.nc later.pcapng
+is "$(echo later*.nc)" "later_s00.nc later_s01.nc" "and nothing else is left"
+rm later_s01.nc
+exits 4 "not without being asked" -- raw2nc -c roach2c -o later.nc later.pcapng
+like err 'later_s00.nc: exists, and is not overwritten' "in words"
 ok "the classic types" -- raw2nc -c roach2c --types=classic -o classic.nc one.pcapng
 exits 5 "a stream with all kinds of trouble" -- raw2nc -c roach2c -o trouble.nc trouble.pcapng
 like err 'wrong length 1, unknown source 1, not whole UDP 1, duplicate 1, late 1\)' "what was not kept"
@@ -65,6 +70,10 @@ is "$(ncdump -v frames_written chec_s01.nc | sed -n 's/^ frames_written = \(.*\)
 mkdir rot
 ok "rotation of several boards" -- raw2nc -c roach2c --rotate=1s --dir=rot two.pcapng
 is "$(cd rot && echo roach2c_s*)" "roach2c_s00_20251120T072353Z.nc roach2c_s01_20251120T072353Z.nc" "named by board and time"
+mkdir again
+ok "a file that begins with a restart" -- raw2nc -c roach2c --rotate=1s --dir=again restart.pcapng
+is "$(ncdump -v anchor_first again/*54Z.nc | sed -n 's/^ anchor_first = \(0, -*[0-9]*\),.*/\1/p')" "0, -1" \
+	"has no anchor of the segment before"
 [ -L rot/current_s00 ] && [ -L rot/current_s01 ]; tap $? "a current link for each"
 
 cat >check.py <<'E2'

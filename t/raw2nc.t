@@ -243,6 +243,13 @@ is "$(ncdump -v anchor_clock rot/chec_20251120T072400Z.nc | sed -n 's/^ anchor_c
     "the second one knows the segment's anchor"
 is "$(ncdump -v time rot/chec_20251120T072400Z.nc | sed -n 's/^ time = \([0-9]*\).*/\1/p')" 26640 "and its times go on"
 
+mkdir again
+for s in 0 5; do simdet --quiet -c roach2c -m 1 -n 200 --start=2026-01-01T00:00:0${s}Z -o $s.pcapng; done
+ok "a file that begins with a restart" -- sh -c 'cat 0.pcapng 5.pcapng | evbuild --quiet -c roach2c --sources=0 |
+	raw2nc --rotate=1s --dir=again'
+is "$(ncdump -v anchor_first again/*05Z.nc | sed -n 's/^ anchor_first = \(0, -*[0-9]*\),.*/\1/p')" "0, -1" \
+    "has no anchor of the segment before"
+
 # Rotated files wait in line for their last layout, beside the data.
 mkdir packed
 ok "rotation with netCDF-4" -- raw2nc --rotate=2s --dir=packed --final=nc4 rot.pcapng

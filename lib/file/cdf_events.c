@@ -279,13 +279,13 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	e->tally->held++;
 	if (cdf_run_due(&e->run, rec->time) && cdf_run_close(&e->run) < 0)
 		return -1;
-	if (!e->run.open && open_file(e, rec->time, v.run) < 0)
-		return -1;
-	count(e, &v, rec);
 	if (segment) {
 		cdf_run_segment(&e->run, v.clock, rec->time);
 		e->tally->also[2].n++;
 	}
+	if (!e->run.open && open_file(e, rec->time, v.run) < 0)
+		return -1;
+	count(e, &v, rec);
 	uint8_t *row = cdf_run_row(&e->run);
 	if (!row)
 		return -1;

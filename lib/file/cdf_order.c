@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/tim.h"
 #include "file/cdf_order.h"
 
 #define SLOTS    65             /* records that can wait, and the one set aside */
 #define PASSED   64             /* keys that are remembered to tell duplicates from late ones */
+#define PRINT    256            /* bytes at either end of a record that tell it from another */
 #define NEAR     64             /* sequence numbers back that may still be a late packet */
 #define FAR      1024           /* sequence numbers forward that need no second witness */
 #define PATIENCE (100 * TIM_MS) /* how long a gap is waited for */
@@ -20,7 +22,13 @@ struct slot {
 	int64_t key, arrival;
 	uint64_t dropped;
 	bool reordered;
+	bool again; /* the key came before, with another record */
 	uint8_t *rec;
+};
+
+struct passed {
+	int64_t key;
+	uint64_t print;
 };
 
 struct cdf_order {
@@ -37,7 +45,8 @@ struct cdf_order {
 	bool began;               /* a record was taken */
 	int64_t top, top_arrival; /* the largest key taken, and its arrival */
 	bool passed_any;
-	int64_t last, passed[PASSED]; /* keys handed on: the last one, and a ring of them */
+	int64_t last;                 /* key handed on last */
+	struct passed passed[PASSED]; /* a ring of those handed on */
 	unsigned npassed;
 	int64_t number;               /* records handed on */
 	bool segment;                 /* the next one handed on begins a segment */
@@ -154,12 +163,32 @@ static bool out_of_line(const struct cdf_order *o, int64_t key, int64_t from, in
 
 /* ---- handing on ---- */
 
-static bool was_passed(const struct cdf_order *o, int64_t key)
+static const struct passed *find_passed(const struct cdf_order *o, int64_t key)
 {
 	for (unsigned i = 0; i < PASSED && i < o->npassed; i++)
-		if (o->passed[i] == key)
-			return true;
-	return false;
+		if (o->passed[i].key == key)
+			return &o->passed[i];
+	return NULL;
+}
+
+/* What tells a record from another of the same key, without a look at all of a large one. */
+static uint64_t print_of(const struct cdf_order *o, const uint8_t *rec)
+{
+	size_t size = o->card->record, n = size < PRINT ? size : PRINT;
+
+	return (uint64_t)crc_32(rec, n) << 32 | crc_32(rec + size - n, n);
+}
+
+/* Whether the key of a record came before, with another record: the device counts anew. */
+static bool comes_again(const struct cdf_order *o, const struct slot *s)
+{
+	if (s->key > o->top)
+		return false;
+	for (int i = 0; i < o->held; i++)
+		if (o->slot[i].key == s->key)
+			return memcmp(o->slot[i].rec, s->rec, o->card->record) != 0;
+	const struct passed *p = find_passed(o, s->key);
+	return p && p->print != print_of(o, s->rec);
 }
 
 /* The device clock of a record, unwrapped; says whether a segment begins. */
@@ -195,7 +224,7 @@ static int hand_on(struct cdf_order *o, const struct slot *s)
 	o->segment = false;
 	o->passed_any = true;
 	o->last = s->key;
-	o->passed[o->npassed++ % PASSED] = s->key;
+	o->passed[o->npassed++ % PASSED] = (struct passed){s->key, print_of(o, s->rec)};
 	int bad = o->emit(o->ctx, &item);
 	o->count.missing += item.missing;
 	o->count.segments += segment;
@@ -287,7 +316,7 @@ static int take(struct cdf_order *o, struct slot *s)
 	if (o->mode == BY_ARRIVAL)
 		return hand_on(o, s);
 	if (o->passed_any && !o->segment && s->key <= o->last) {
-		if (was_passed(o, s->key))
+		if (find_passed(o, s->key))
 			o->count.duplicate++;
 		else
 			o->count.late++;
@@ -307,7 +336,7 @@ static int believe(struct cdf_order *o)
 	o->count.held--;
 	if (drain_all(o) < 0)
 		return -1;
-	bool back = o->mode == BY_CLOCK || s.key < o->top;
+	bool back = o->mode == BY_CLOCK || s.key < o->top || s.again;
 	if (back) {
 		s.key = first_key(o, s.rec);
 		o->npassed = 0;
@@ -323,7 +352,9 @@ static void disbelieve(struct cdf_order *o)
 	if (!o->aside)
 		return;
 	int64_t behind = minus(o->top, o->slot[SLOTS - 1].key);
-	if (o->mode == BY_SEQUENCE && behind > 0 && behind < FAR)
+	if (o->slot[SLOTS - 1].again)
+		o->count.duplicate++;
+	else if (o->mode == BY_SEQUENCE && behind > 0 && behind < FAR)
 		o->count.late++;
 	else
 		o->count.stray++;
@@ -368,7 +399,8 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 		return take(o, &s);
 	}
 	s.key = key_of(o, rec, o->top, elapsed);
-	if (!out_of_line(o, s.key, o->top, elapsed)) {
+	s.again = comes_again(o, &s);
+	if (!s.again && !out_of_line(o, s.key, o->top, elapsed)) {
 		disbelieve(o);
 		return take(o, &s);
 	}
@@ -376,6 +408,7 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 		return set_aside(o, &s);
 	if (believe(o) < 0)
 		return -1;
+	s.again = false;
 	s.key = key_of(o, rec, o->top, minus(arrival, o->top_arrival));
 	return take(o, &s);
 }

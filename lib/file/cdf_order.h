@@ -6,8 +6,9 @@
  *   arrival stamps. Without sequence numbers nobody can know of a gap: each waits so, 16 of them.
  * - What comes twice is a duplicate, what comes after its place was passed is late: both counted,
  *   not handed on.
- * - A number (or clock) far out of line is set aside until the next record of the source tells
- *   whether it was a stray (counted) or the source has started anew or come back after a long gap.
+ * - A number (or clock) far out of line, or one that came before with another record, is set aside
+ *   until the next record of the source tells whether it was a stray or a duplicate (counted), or
+ *   the source has started anew or come back after a long gap.
  * - A device clock that steps against the arrival stamps begins a new segment.
  *
  * Only what stands in the stream decides: the same input always gives the same output.

@@ -249,10 +249,10 @@ static int emit(void *ctx, const struct cdf_item *item)
 		if (cdf_run_close(&s->run) < 0)
 			return -1;
 	}
-	if (!s->run.open && open_file(s, item->arrival) < 0)
-		return -1;
 	if (item->segment)
 		cdf_run_segment(&s->run, item->clock, item->arrival);
+	if (!s->run.open && open_file(s, item->arrival) < 0)
+		return -1;
 	/* Strictly increasing, whatever the device and the arrivals do. */
 	int64_t utc = cdf_run_utc(&s->run, item->clock, item->arrival);
 	if (utc <= s->run.last)

@@ -298,7 +298,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	fill_tables(r);
 	r->open = true;
 	r->end = first;
-	/* A file that begins within a segment keeps the segment's anchor. */
+	/* The segment begins with this file, or goes on in it. */
 	if (r->segment >= 0)
 		put_anchor(r, 0);
 	r->until = INT64_MAX;
@@ -425,7 +425,7 @@ int cdf_run_retag(struct cdf_run *r, const char *tag)
 	snprintf(r->tag, sizeof r->tag, "%s", tag);
 	if (!r->open || r->o->dir)
 		return 0;
-	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path) < 0)
+	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path, r->o->overwrite) < 0)
 		return fail(r, "%s", r->pub.why);
 	return 0;
 }

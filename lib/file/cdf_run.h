@@ -78,7 +78,8 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first);
 /* Whether a datum of this arrival belongs into a new file. */
 bool cdf_run_due(const struct cdf_run *r, int64_t arrival);
 
-/* The clock starts anew: this reading of it came at this arrival. */
+/* The clock starts anew: this reading of it came at this arrival. Before the file is opened that
+ * begins with it: a file that begins within a segment takes over the segment's anchor. */
 void cdf_run_segment(struct cdf_run *r, int64_t clock, int64_t arrival);
 
 /* UTC of a reading of the device clock, by the card's tie. */

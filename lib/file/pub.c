@@ -121,10 +121,10 @@ static int set_names(struct pub *p, const char *path, const char *dir, const cha
 
 /* Whether a living program writes the file that would be replaced: it has its lock from when it
  * was created under its temporary name. */
-static bool in_use(const struct pub *p)
+static bool in_use(int dirfd, const char *name)
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
@@ -133,21 +133,21 @@ static bool in_use(const struct pub *p)
 	return held;
 }
 
-static int check_name(struct pub *p, bool replace)
+/* Whether path, whose last part is name, may be taken. */
+static int check_name(struct pub *p, const char *path, const char *name, bool replace)
 {
 	struct stat st;
 
-	if (fstatat(p->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0
-				       : fail(p->why, errno, "%s: %s", p->path, strerror(errno));
+	if (fstatat(p->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fail(p->why, errno, "%s: %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return fail(p->why, EISDIR, "%s: is a folder, not a file", p->path);
+		return fail(p->why, EISDIR, "%s: is a folder, not a file", path);
 	if (!replace)
-		return fail(p->why, EEXIST, "%s: exists, and is not overwritten", p->path);
+		return fail(p->why, EEXIST, "%s: exists, and is not overwritten", path);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return fail(p->why, EEXIST, "%s: is not an ordinary file", p->path);
-	if (in_use(p))
-		return fail(p->why, EBUSY, "%s: another program is writing this file", p->path);
+		return fail(p->why, EEXIST, "%s: is not an ordinary file", path);
+	if (in_use(p->dirfd, name))
+		return fail(p->why, EBUSY, "%s: another program is writing this file", path);
 	return 0;
 }
 
@@ -163,7 +163,7 @@ int pub_begin(struct pub *p, const char *path, bool replace)
 	p->dirfd = open_dir(dir, p->why);
 	if (p->dirfd < 0)
 		return -1;
-	if (check_name(p, replace) < 0 || clear_stale(p) < 0) {
+	if (check_name(p, p->path, p->name, replace) < 0 || clear_stale(p) < 0) {
 		int error = errno;
 		pub_end(p);
 		errno = error;
@@ -200,6 +200,11 @@ int pub_create(struct pub *p)
 	return fd;
 }
 
+static int rename_to(int dirfd, const char *old, const char *name, bool replace)
+{
+	return replace ? renameat(dirfd, old, dirfd, name) : io_rename_free(dirfd, old, name);
+}
+
 static int still_ours(struct pub *p, int fd)
 {
 	if (same_file(p, fd))
@@ -229,14 +234,9 @@ static int committed(struct pub *p)
 
 int pub_give(struct pub *p, int fd, bool replace)
 {
-	int bad;
-
 	if (still_ours(p, fd) < 0)
 		return -1;
-	if (replace)
-		bad = renameat(p->dirfd, p->part_name, p->dirfd, p->name);
-	else
-		bad = io_rename_free(p->dirfd, p->part_name, p->name);
+	int bad = rename_to(p->dirfd, p->part_name, p->name, replace);
 	if (bad && errno == EEXIST)
 		return fail(
 		    p->why, EEXIST, "%s: has appeared meanwhile, and is not overwritten", p->path);
@@ -294,14 +294,16 @@ int pub_keep(struct pub *p, int fd)
 	return unsure ? -1 : committed(p);
 }
 
-int pub_rename(struct pub *p, const char *path)
+int pub_rename(struct pub *p, const char *path, bool replace)
 {
 	char dir[PUB_PATH];
 	const char *name = split(path, dir);
 
 	if (strlen(name) > NAME_MAX - strlen("..part") || strlen(path) >= PUB_PATH)
 		return fail(p->why, ENAMETOOLONG, "%.64s...: the name is too long", name);
-	if (io_rename_free(p->dirfd, p->name, name) < 0)
+	if (check_name(p, path, name, replace) < 0)
+		return -1;
+	if (rename_to(p->dirfd, p->name, name, replace) < 0)
 		return fail(p->why, errno, "%s: cannot be renamed to %s: %s", p->path, name,
 		    strerror(errno));
 	strcpy(p->path, path);

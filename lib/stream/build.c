@@ -561,7 +561,8 @@ static enum place place(const struct build *b, const struct record *r)
 		return r->time >= sub(low, b->reach) ? PLACE_LATE : PLACE_ASIDE;
 	int64_t step = 4 * least(b->src[r->s].step, STEP_LIMIT);
 	int64_t ahead = most(b->reach, least(step, STEP_LIMIT));
-	if (r->time > add(line_predict(b, r->now), ahead) && !line_explained(b, r))
+	if (r->time > add(line_predict(b, r->now), ahead) &&
+	    (!line_explained(b, r) || line_of_before(b, r->time)))
 		return PLACE_ASIDE;
 	return just_missed(b, r) ? PLACE_LATE : PLACE_OPEN;
 }

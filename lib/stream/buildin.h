@@ -26,6 +26,7 @@
 #define STEP_BACK     TIM_S /* arrival stamps may be out of order by this much */
 #define STEP_LIMIT    (10 * TIM_MIN) /* the longest pause between two records that is normal */
 #define AGREE         (10 * TIM_S)   /* clocks of sources that were restarted together */
+#define BEYOND        TIM_S          /* what comes late may be newer than all before by this much */
 #define HOLES         16             /* gaps of a source that are open at once */
 #define SEQ_FAR       (1 << 20)      /* sequence numbers further apart say nothing about time */
 #define NO_TIME       INT64_MIN
@@ -237,6 +238,9 @@ int64_t line_unwrap(const struct build *b, const struct record *r);
 /* Whether the sequence number explains the record's time. */
 bool line_explained(const struct build *b, const struct record *r);
 bool line_sequence_restarted(const struct build *b, const struct record *r);
+/* Whether the segment before spoke of this time at its end, or would have gone on there: a record
+ * of then that comes late looks so, also when its number fits the present segment. */
+bool line_of_before(const struct build *b, int64_t t);
 /* A record that is out of line. 0, or -1 with errno. */
 int line_set_aside(struct build *b, const struct record *r);
 /* The source is back in line: what it had set aside were strays, or came late. */

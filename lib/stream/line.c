@@ -112,6 +112,13 @@ static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
 	return t >= lo && t <= hi;
 }
 
+bool line_of_before(const struct build *b, int64_t t)
+{
+	return b->n.restarts &&
+	    within(b, t, most(b->before_lo, sub(b->before_hi, AGREE)),
+		add(b->before_hi, least(b->agree, BEYOND)));
+}
+
 /* Whether a source was restarted while the others went on: it has gone back behind what it had sent
  * itself, and goes on there. Late ones would not come alone, one after the other. */
 static bool restarted_alone(const struct shelf *f)
@@ -128,7 +135,8 @@ static void shelf_lose(struct build *b, unsigned s)
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
 	bool old = !restarted_alone(f) &&
 	    ((b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
-		(b->n.restarts && within(b, a->time, b->before_lo, b->before_hi)));
+		(b->n.restarts && within(b, a->time, b->before_lo, b->before_hi)) ||
+		line_of_before(b, a->time));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -358,11 +366,11 @@ static bool keeps_pace(const struct build *b)
 	return clock > b->reach && distance(clock, arrival) <= add(clock / 4, b->reach);
 }
 
-/* The new line has won. One that lies ahead of the old one where time was not kept anyway goes on
- * in the same segment. */
+/* The new line has won. One that lies ahead of the old one goes on in the same segment where the
+ * sequence numbers tell of a gap, or where time was not kept anyway. */
 static int change_line(struct build *b, const struct vote *v)
 {
-	if (v->at.time > b->front && !b->wrap && !keeps_pace(b)) {
+	if (v->at.time > b->front && (v->fits || (!b->wrap && !keeps_pace(b)))) {
 		b->front = v->at.time;
 		b->front_now = v->at.now;
 	} else if (new_segment(b, &v->at) < 0) {
@@ -371,12 +379,17 @@ static int change_line(struct build *b, const struct vote *v)
 	return feed(b, &v->at);
 }
 
-/* Whether the new line says what the sources said a moment ago. Late records do the same, and when
- * the sources fall silent, nothing else comes any more. */
-static bool lately(const struct build *b, const struct vote *v, int64_t lo, int64_t hi)
+/* Whether the sources spoke a moment ago: late records may still come. When they fall silent,
+ * nothing else comes any more. */
+static bool late_possible(const struct build *b, const struct vote *v)
 {
-	return sub(v->at.now, b->front_now) <= AGREE &&
-	    within(b, v->at.time, most(lo, sub(hi, b->agree)), hi);
+	return sub(v->at.now, b->front_now) <= AGREE;
+}
+
+/* Whether the new line says what this segment said last. Late records do the same. */
+static bool says_again(const struct build *b, const struct vote *v)
+{
+	return within(b, v->at.time, most(b->start, sub(b->front, b->agree)), b->front);
 }
 
 /* Whether the new line has won. At the end nothing more will tell: half of the sources are enough,
@@ -389,13 +402,13 @@ static bool wins(const struct build *b, const struct vote *v, bool at_end)
 		return false;
 	if (v->sure)
 		return true;
-	if (b->n.restarts && lately(b, v, b->before_lo, b->before_hi))
+	if (late_possible(b, v) && line_of_before(b, v->at.time))
 		return false;
 	if (2 * v->with > v->known && (v->confirmed || (v->with >= 2 && !v->fits)))
 		return true;
 	if (at_end && 2 * v->with >= v->known && ((v->with >= 2 && !v->fits) || !late))
 		return true;
-	return v->confirmed && !lately(b, v, b->start, b->front);
+	return v->confirmed && !(late_possible(b, v) && says_again(b, v));
 }
 
 int line_set_aside(struct build *b, const struct record *r)
@@ -407,7 +420,8 @@ int line_set_aside(struct build *b, const struct record *r)
 	struct vote v = count_votes(b, r->s);
 	if (wins(b, &v, false))
 		return change_line(b, &v);
-	note_restart(b, r->s, r->raw);
+	if (v.with <= v.against)
+		note_restart(b, r->s, r->raw);
 	return 0;
 }
 

@@ -816,6 +816,62 @@ static void sequence_and_clock_restart(void)
 	is_int(count.complete, 200, "every event is complete");
 }
 
+/* Clock and sequence of event 1000 are 0. */
+static void kid_restarted(int from, int to, int64_t spacing)
+{
+	kid_events(from, to, UINT64_C(0) - UINT64_C(1000) * TICKS, 0u - 1000, spacing);
+}
+
+/* Datagram i comes at another time. */
+static void send_later(size_t i, int64_t at)
+{
+	struct dgram d = sent[i];
+	size_t to = i;
+
+	d.at = T0 + at;
+	for (; to + 1 < nsent && sent[to + 1].at <= d.at; to++)
+		sent[to] = sent[to + 1];
+	sent[to] = d;
+}
+
+static void late_from_before_a_restart(void)
+{
+	fresh();
+	kid_events(0, 1000, 2560000000, 5000, STEP_NS);
+	kid_restarted(1000, 2500, STEP_NS);
+	for (unsigned s = 0; s < 3; s++)
+		send_later(4 * 300, 1500 * STEP_NS + 4000 + s);
+	ok(run(kid_card),
+	    "most boards' datagrams of 1.4 s before a restart come a second after it");
+	is_int(count.restarts, 1, "they are no second restart");
+	is_int(count.late, 3, "they are late");
+	fresh();
+	kid_events(0, 1000, 0, 0, STEP_NS);
+	kid_restarted(1000, 2500, STEP_NS);
+	send_later(4 * 999, 1244 * STEP_NS);
+	ok(run(kid_card), "a late one whose clock and number the boards have not yet come to again");
+	is_int(count.late, 1, "it is late");
+	is_int(count.conflict, 0, "and does not take the place of the true one");
+	is_int(count.reordered, 0, "nor stand before others");
+	is_int(count.complete, 2499, "all other events are complete");
+	fresh();
+	kid_events(0, 1000, 0, 0, 5000);
+	kid_restarted(1000, 1200, 5000);
+	kid_restarted(1500, 2500, 5000);
+	ok(run(kid_card), "a gap after a restart, in a replay at full speed");
+	is_int(count.restarts, 1, "is no second restart");
+	is_int(count.complete, 2200, "every event is complete");
+	is_int(count.missing, 4 * 300, "numbers are missing");
+	fresh();
+	for (int k = 0; k < 1200; k++)
+		for (unsigned s = 0; s < 4; s++)
+			kid(s, k * STEP_NS + s * 1000, (uint64_t)(k % 300) * TICKS, (uint32_t)k);
+	ok(run(kid_card), "three restarts, of the clock alone");
+	is_int(count.restarts, 3, "three restarts");
+	is_int(count.alone, 0, "and no board by itself");
+	is_int(count.complete, 1200, "every event is complete");
+}
+
 static void gaps_are_told(void)
 {
 	fresh();
@@ -1069,6 +1125,7 @@ int main(void)
 	clock_wraps();
 	clock_wraps_without_sequence();
 	sequence_and_clock_restart();
+	late_from_before_a_restart();
 	gaps_are_told();
 	single_board();
 	senders_by_address();

@@ -191,6 +191,36 @@ static void test_restart(void)
 	is_int(n->segments, 2, "two segments");
 
 	begin(by_sequence);
+	for (uint32_t s = 0; s < 40; s++)
+		seq(s % 20, s * 50, s);
+	n = end();
+	is_int(n->duplicate, 0, "a restart before number 64: numbers come again, with other data");
+	is_int(n->segments, 2, "two segments");
+	ok(strstr(got, " 17 18 19 20! 21 22 ") && n->late + n->stray + n->held == 0,
+	    "and nothing is lost");
+
+	begin(by_sequence);
+	for (uint32_t s = 0; s < 10; s++)
+		seq(s % 5, s, s);
+	n = end();
+	is_str(got, "0! 1 2 3 4 5! 6 7 8 9", "the same while the first ones still wait");
+
+	begin(by_sequence);
+	for (uint32_t s = 0; s < 4; s++)
+		seq(0, 200 * s, s);
+	n = end();
+	is_str(got, "0!", "a number that never goes on");
+	is_int(n->duplicate, 3, "is a duplicate, whatever its data");
+
+	begin(by_sequence);
+	RUN(5, 6);
+	seq(6, 2, 99);
+	seq(7, 3, 7);
+	n = end();
+	is_str(got, "5! 6 7", "one that comes again with other data, and does not go on");
+	is_int(n->duplicate, 1, "is a duplicate");
+
+	begin(by_sequence);
 	RUN(5000, 5001);
 	seq(77777, 2, 1);
 	seq(5002, 3, 138);
