@@ -121,7 +121,7 @@ struct build *build_new(const struct card *c, const struct build_options *o, bui
 	uint64_t wrap = card_clock_wrap(c);
 	if (wrap && most(o->window, o->hold) >= (int64_t)(wrap / 2))
 		return refuse(EINVAL, why,
-		    "%s: its clock wraps after %.1f s: window and hold must be less than half of it",
+		    "%s: its clock wraps after %.1f s: window and hold must be less than half",
 		    c->name, (double)wrap / 1e9);
 	struct build *b = calloc(1, sizeof *b);
 	if (!b)

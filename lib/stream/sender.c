@@ -93,8 +93,8 @@ void sender_refuse(struct build *b, const struct pkt *p)
 	char from[PKT_TEXT];
 	uint64_t *counter = p->len ? &b->n.malformed : &b->n.empty;
 
-	int s = c->by == CARD_BY_FIELD && !b->o.naddress ? SENDER_UNKNOWN
-							 : sender_source(b, p, NULL);
+	int s =
+	    c->by == CARD_BY_FIELD && !b->o.naddress ? SENDER_UNKNOWN : sender_source(b, p, NULL);
 	if (s == SENDER_LEFT_OUT) {
 		b->n.left_out++;
 		return;
