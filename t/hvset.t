@@ -180,11 +180,11 @@ ok "but is sent all the same" -- test "$(sets 'CH:2,PAR:OFF')" -gt "$offs"
 tell "silence off"
 ok "all on" -- set_hv -c 0-3 -v 20 --on --clear --wait
 tell "silence on"; : >journal
-exits 3 "all its channels off" -- set_hv -c 0-3 --off --timeout=300ms
+exits 3 "all its channels off" -- set_hv -c 0-3 --off --timeout=150ms
 is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 2 "the board is asked twice at most before the first OFF"
 is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 2 3 " "and each is sent"
 : >journal
-hvset -s "127.0.0.1:$port" -c 0,1 --off --timeout=300ms >/dev/null 2>&1 & hv=$!
+hvset -s "127.0.0.1:$port" -c 0,1 --off --timeout=150ms >/dev/null 2>&1 & hv=$!
 tap_pids="$tap_pids $hv"
 until_true 10 grep -q 'CH:0,PAR:OFF' journal
 until_true 20 sh -c "kill -TERM $hv; ! readlink /proc/$hv/exe"
