@@ -849,7 +849,8 @@ static void late_from_before_a_restart(void)
 	kid_events(0, 1000, 0, 0, STEP_NS);
 	kid_restarted(1000, 2500, STEP_NS);
 	send_later(4 * 999, 1244 * STEP_NS);
-	ok(run(kid_card), "a late one whose clock and number the boards have not yet come to again");
+	ok(run(kid_card),
+	    "a late one whose clock and number the boards have not yet come to again");
 	is_int(count.late, 1, "it is late");
 	is_int(count.conflict, 0, "and does not take the place of the true one");
 	is_int(count.reordered, 0, "nor stand before others");
