@@ -202,6 +202,15 @@ static void note_restart(struct build *b, unsigned s, int64_t raw)
 	src->said_stray = true;
 }
 
+/* How far a source's clock may go beyond what arrival explains from one record to the next. One
+ * that wraps looks as if it went on from a late record to the first after a restart. */
+static int64_t step_limit(const struct build *b, const struct source *src)
+{
+	if (!b->wrap || src->step <= 0)
+		return STEP_LIMIT;
+	return most(b->agree, 4 * least(src->step, STEP_LIMIT));
+}
+
 /* Puts a record aside. 0, or -1 without memory. */
 static int set_aside(struct build *b, const struct record *r)
 {
@@ -213,7 +222,8 @@ static int set_aside(struct build *b, const struct record *r)
 	if (f->n) {
 		const struct aside *last = shelf_at(b, f, f->n - 1, &bytes);
 		int64_t d = clock_diff(b, r->raw, last->raw);
-		if (d < -b->reach || d > add(most(sub(r->now, last->now), 0), STEP_LIMIT))
+		if (d < -b->reach ||
+		    d > add(most(sub(r->now, last->now), 0), step_limit(b, r->src)))
 			line_dissolve(b, r->s);
 		else if (d > 0 && r->datagram != last->datagram)
 			f->datagrams++;

@@ -856,6 +856,13 @@ static void late_from_before_a_restart(void)
 	is_int(count.reordered, 0, "nor stand before others");
 	is_int(count.complete, 2499, "all other events are complete");
 	fresh();
+	kid_events(0, 1000, 2560000000, 5000, STEP_NS);
+	kid_restarted(1000, 1500, STEP_NS);
+	send_later(4 * 800, 1000 * STEP_NS - 1);
+	ok(run(kid_card), "a late one just before a restart");
+	is_int(count.restarts, 1, "does not stand before the new segment");
+	is_int(count.late, 1, "it is late");
+	fresh();
 	kid_events(0, 1000, 0, 0, 5000);
 	kid_restarted(1000, 1200, 5000);
 	kid_restarted(1500, 2500, 5000);
