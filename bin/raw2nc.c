@@ -216,7 +216,7 @@ static enum cap_next read_all(bool *bad)
 	int64_t due = tim_mono() + every;
 
 	for (unsigned turn = 0;; turn++) {
-		enum cap_next got = cap_read(reader, &rec, every);
+		enum cap_next got = cap_read(reader, &rec, every < TIM_S ? every : TIM_S);
 		if (got == CAP_END || got == CAP_ERROR)
 			return got;
 		if (got == CAP_RECORD)

@@ -121,6 +121,10 @@ if [ -e "$shim" ]; then
 	each "writes are interrupted" write EINTR '' "$few"
 	each "fsync fails" sync EIO 1 "1 2 3 4 5 6 7"
 	each "a name cannot be given" name EIO 1 "1 2"
+	exits 3 "the disk has lost something once" -- env LD_PRELOAD="$shim" FAIL_CALL=sync FAIL_HOW=EIO FAIL_AT=7 \
+	    raw2nc --quiet --every=1ms -o once.nc events.pcapng
+	is "$(prefix once.nc)" "$(sed -n 's/.*the first \([0-9]*\) records are safe.*/\1/p' err)" \
+	    "the marker says what the message says, though the next fsync would not fail"
 	each "the disk fills while netCDF-4 is made" write ENOSPC 1 "12 14 16 20 25 30 40" --final=nc4
 else
 	skip "no shim under the sanitizers"

@@ -157,18 +157,21 @@ static void write_status(const char *state, const char *why)
 {
 	char json[TALLY_TEXT], tmp[4096];
 
-	if (!common.status || status_broken)
+	if (!common.status)
 		return;
 	tally_json(prog->tally, prog->name, common.name, state, why, tim_now(), json);
 	snprintf(tmp, sizeof tmp, "%s.%d", common.status, (int)getpid());
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int bad = fd < 0 || io_writeall(fd, json, strlen(json)) < 0;
-	bad |= fd >= 0 && close(fd) < 0;
-	if (bad || rename(tmp, common.status) < 0) {
-		status_broken = true;
-		cli_warn("%s: cannot write the status file: %s", common.status, strerror(errno));
+	int error = fd < 0 || io_writeall(fd, json, strlen(json)) < 0 ? errno : 0;
+	if (fd >= 0 && close(fd) < 0 && !error)
+		error = errno;
+	if (!error && rename(tmp, common.status) < 0)
+		error = errno;
+	if (error && !status_broken)
+		cli_warn("%s: cannot write the status file: %s", common.status, strerror(error));
+	if (error && fd >= 0)
 		unlink(tmp);
-	}
+	status_broken = error != 0;
 }
 
 static void free_all(void)
@@ -304,11 +307,11 @@ static void on_signal(int sig)
 		break;
 	case SIGTERM:
 	case SIGHUP:
-		terminated = 1;
-		if (role == ROLE_FILTER)
-			alarm(DRAIN_TIME);
-		else
+		if (role != ROLE_FILTER)
 			stop = 1;
+		else if (!terminated) /* asked again, it takes no longer */
+			alarm(DRAIN_TIME);
+		terminated = 1;
 		wake();
 		break;
 	case SIGALRM: /* the time to drain is over; the next one ends a write that hangs */

@@ -31,6 +31,7 @@ struct cdf {
 	uint64_t fixed_at, fixed_size;
 	uint8_t *fixed_old;          /* the same, as they were last written */
 	uint64_t written, committed; /* records in the file, and safe */
+	int unsafe;                  /* errno of an fsync that failed, 0: none did */
 	uint64_t pushed;             /* offset up to which write-back was begun */
 	uint64_t reserved; /* offset up to which disk was asked for; UINT64_MAX: not asked for */
 	const struct cdf_att *retext; /* a text that has changed since the last commit, or NULL */
@@ -455,17 +456,29 @@ static bool nothing_new(const struct cdf *f)
 	    (f->fixed_size == 0 || memcmp(f->fixed, f->fixed_old, f->fixed_size) == 0);
 }
 
+/* A failed write-back is told once, and then forgotten with what it lost: nothing after it is safe. */
+static int sync_file(struct cdf *f)
+{
+	if (!f->unsafe && fsync(f->fd) == 0)
+		return 0;
+	if (f->unsafe)
+		errno = f->unsafe;
+	else if (errno != EINTR)
+		f->unsafe = errno;
+	return -1;
+}
+
 int cdf_commit(struct cdf *f)
 {
 	if (f->committed && nothing_new(f))
 		return 0;
 	int bad = flush_rows(f), error = errno;
 
-	if (flush_text(f) < 0 || (f->fixed && flush_fixed(f) < 0) || fsync(f->fd) < 0)
+	if (flush_text(f) < 0 || (f->fixed && flush_fixed(f) < 0) || sync_file(f) < 0)
 		return -1;
-	if (write_count(f) < 0 || fsync(f->fd) < 0)
+	if (write_count(f) < 0 || sync_file(f) < 0)
 		return -1;
-	if (write_marker(f) < 0 || fsync(f->fd) < 0)
+	if (write_marker(f) < 0 || sync_file(f) < 0)
 		return -1;
 	f->committed = f->written;
 	errno = error;

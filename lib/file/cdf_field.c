@@ -262,7 +262,7 @@ static size_t put_doubles(
 	for (size_t i = 0; i < f->count; i++) {
 		bool fill = f->has_fill && values[i] == f->fill;
 		double v = f->from == CARD_I64 ? (double)(int64_t)values[i] : (double)values[i];
-		cdf_put_real(to + 8 * i, fill ? NAN : v);
+		cdf_put_real(to + 8 * i, fill && f->spare ? NAN : v);
 		same += fill;
 	}
 	return same - f->spare;

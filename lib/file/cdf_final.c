@@ -297,6 +297,15 @@ static int work(void *ctx, char *why, size_t size)
 	return bad;
 }
 
+/* What a child that was killed has left of its copy. */
+static void clear_part(const char *path)
+{
+	struct pub p;
+
+	if (pub_begin(&p, path, true) == 0)
+		pub_end(&p);
+}
+
 static void drop_first(struct cdf_jobs *j)
 {
 	free(j->path[0]);
@@ -323,6 +332,8 @@ int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY])
 	if (got == 0)
 		return 0;
 	int error = errno;
+	if (got < 0)
+		clear_part(j->path[0]);
 	if (got < 0)
 		snprintf(why, CDF_WHY, "%.200s: %.200s; it is whole in its first layout",
 		    j->path[0], reason);

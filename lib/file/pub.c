@@ -176,7 +176,11 @@ int pub_begin(struct pub *p, const char *path, bool replace)
 int pub_hold(struct pub *p, int fd)
 {
 	/* Between our create and our lock another starter may have taken the file for a stale one. */
-	if (lock(fd) == 0 && same_file(p, fd))
+	int error = lock(fd) < 0 ? errno : 0;
+
+	if (error && error != EACCES && error != EAGAIN)
+		return fail(p->why, error, "%s: cannot be locked: %s", p->path, strerror(error));
+	if (!error && same_file(p, fd))
 		return 0;
 	p->ours = false;
 	return fail(p->why, EBUSY, "%s: another program has begun to write this file", p->path);
@@ -193,8 +197,9 @@ int pub_create(struct pub *p)
 		    errno == EEXIST ? "another program has begun to write it" : strerror(errno));
 	}
 	if (pub_hold(p, fd) < 0) {
+		int error = errno;
 		close(fd);
-		errno = EBUSY;
+		errno = error;
 		return -1;
 	}
 	return fd;
