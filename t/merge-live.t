@@ -81,7 +81,9 @@ touch hdr/20050621/0533
 until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose raw files have gone, 0531 the first: it stays as it is' live.err
 tap $? "a final hour is not written anew when one of its raw files has gone"
 is "$(state_of $f8 51)" 1 "its minute stays"
+inode=$(stat -c %i $f8)
 mv kept.bin raw/20050621/raw_050621_0531.bin
+until_true 12 sh -c "[ \$(stat -c %i $f8) != $inode ]"; tap $? "it is when that is back"
 for m in 551 552 553 554 555; do bring hdr $m; bring enc $m; bring raw $m; done
 until_true 12 state_is $f9 15 1
 finish "$pid" TERM

@@ -265,6 +265,32 @@ static uint64_t would_lose(struct mergeday *d, int hour, const char *path, uint6
 	return held & ~minutes;
 }
 
+static void say_kept(struct mergeday *d, int hour, uint64_t lost)
+{
+	char name[32];
+
+	mergeday_say(d, MERGEDAY_WARN,
+	    "%.200s: holds %d minutes whose raw files have gone, %04d the first: it stays as it is "
+	    "until they are back",
+	    hour_name(d->first / 60 + hour, name), __builtin_popcountll(lost),
+	    hour * 60 + __builtin_ctzll(lost));
+}
+
+/* A finished hour cannot be written anew while raw files of it are away: told once. */
+static bool must_wait(struct mergeday *d, int hour)
+{
+	struct hour_state *h = &d->h[hour];
+	uint64_t lost = 0;
+
+	for (int k = 0; h->built && !h->file && k < 60; k++)
+		if (h->result.minutes >> k & 1 && !mergewait_has_raw(d, hour * 60 + k))
+			lost |= UINT64_C(1) << k;
+	if (lost && !h->waits)
+		say_kept(d, hour, lost);
+	h->waits = lost != 0;
+	return h->waits;
+}
+
 /* An hour that would lose minutes is not written. One of this run stays as it is (0: the night goes
  * on); that of an earlier run is an error. */
 static int keep_hour(struct mergeday *d, int hour, const char *path, uint64_t lost)
@@ -274,10 +300,7 @@ static int keep_hour(struct mergeday *d, int hour, const char *path, uint64_t lo
 	char why[MERGEDAY_WHY];
 
 	if (h->built) {
-		mergeday_say(d, MERGEDAY_WARN,
-		    "%.200s: holds %d minutes whose raw files have gone, %04d the first: it "
-		    "stays as it is",
-		    path, n, first);
+		say_kept(d, hour, lost);
 		h->closed = true;
 		return 0;
 	}
@@ -478,7 +501,7 @@ static int look_for_late(struct mergeday *d)
 		enum late late = look_at(d, m);
 		if (late == LATE_GONE && gone++ == 0)
 			first = m;
-		if (late != LATE_CHANGED || !mergewait_ready(d, m))
+		if (late != LATE_CHANGED || must_wait(d, m / 60) || !mergewait_ready(d, m))
 			continue;
 		mergeday_say(d, MERGEDAY_NOTE,
 		    "minute %04d: a file came late or changed: merging it again", m);
@@ -491,7 +514,7 @@ static int look_for_late(struct mergeday *d)
 	tell_gone(d, gone, first);
 	back += look_ahead(d);
 	for (int i = 0; i < HOURS; i++)
-		if (d->h[i].dirty && build(d, i, false) < 0)
+		if (d->h[i].dirty && !must_wait(d, i) && build(d, i, false) < 0)
 			return -1;
 	return back;
 }

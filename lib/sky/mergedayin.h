@@ -21,6 +21,7 @@ struct cdf_jobs;
 struct hour_state {
 	bool closed;       /* its file is final as far as is known */
 	bool dirty;        /* an input changed after that */
+	bool waits;        /* raw files of it are away, and that was told */
 	uint64_t minutes;  /* to be merged */
 	struct hour *file; /* open while it grows */
 	struct merge_hour result;
