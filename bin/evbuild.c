@@ -207,7 +207,7 @@ static enum cap_next run(void)
 			cli_tick();
 		}
 	}
-	return what;
+	return what == CAP_NEW ? CAP_WAIT : what; /* stopped there */
 }
 
 /* ---- after ---- */

@@ -176,7 +176,7 @@ like out '8 events, 8 hashes verified, 2 of 2 sections with an end mark' "both a
 hear joined 5 -n 4
 is "$(last)" "8 records in, 4 out, 4 lost (missed 4); streams 2, before the header 4" "a header that was lost is asked for"
 hear asks 5 -n 4
-like asks.err '^asked [12]$' "not at each message before it"
+like asks.err '^asked [0-9]$' "not at each message before it"
 hear twice 0 --once
 is "$(last)" "3 records in, 3 out, 0 lost; streams 1, repeated 2" "what comes twice is written once"
 start old py feed.py old

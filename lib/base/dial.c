@@ -18,9 +18,10 @@
 #include "tty.h"
 
 #define OUT_MOST   65536
-#define BAUD       9600 /* what devices that speak lines have; USB ones ignore it */
-#define KEEP_IDLE  10   /* s of silence before TCP asks whether the peer still lives */
-#define KEEP_EVERY 5    /* s */
+#define BAUD       9600        /* what devices that speak lines have; USB ones ignore it */
+#define LOOK_MIN   (5 * TIM_S) /* a name server is slower than a device */
+#define KEEP_IDLE  10          /* s of silence before TCP asks whether the peer still lives */
+#define KEEP_EVERY 5           /* s */
 #define KEEP_TRIES 3
 
 enum state { DOWN, LOOKING, DIALLING, UP };
@@ -202,7 +203,7 @@ static void dial_socket(struct dial *d)
 			dial_drop(d, strerror(errno));
 		else
 			d->state = LOOKING;
-		d->look_until = tim_mono() + d->timeout;
+		d->look_until = tim_mono() + (d->timeout > LOOK_MIN ? d->timeout : LOOK_MIN);
 	} else if (d->tcp.n == 0 && tcp_find(&d->tcp, &d->to, why) < 0) {
 		dial_drop(d, why);
 	} else {

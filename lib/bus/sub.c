@@ -327,8 +327,9 @@ static enum sub_took unreadable(struct sub *s, const struct bus_msg *m)
 		s->bare.stream = m->stream;
 		s->bare.records = s->follow.joined ? 0 : m->records;
 		snprintf(text, sizeof text,
-		    "run %" PRIu32 ": the broker does not have its header, without which it cannot "
-		    "be read: its records count as missed (does the broker's stream have limits?)",
+		    "run %" PRIu32
+		    ": the broker does not have its header, or does not give it: its "
+		    "records cannot be read, and count as missed (does its stream have limits?)",
 		    m->run);
 		s->o.note(text);
 	}
