@@ -117,8 +117,9 @@ def run(call, how, at, sticky):
         env["FAIL_STICKY"] = "1"
     where = subprocess.PIPE if output and "pipe" in output else \
         open("try/out", "wb") if output == "file" else subprocess.DEVNULL
+    # unbuffered: what send() does not take is left for communicate()
     p = subprocess.Popen(command.split(), env=env, stdin=subprocess.DEVNULL, stdout=where,
-                         stderr=subprocess.PIPE)
+                         stderr=subprocess.PIPE, bufsize=0)
     first = send(p) if output and "socket" in output else ""
     try:
         if where == subprocess.PIPE:
