@@ -249,14 +249,24 @@ static bool asked_for(const struct mergeday *d, int minute)
 	return any;
 }
 
+/* Minutes that this run has merged, and whose raw files have gone since. */
+static uint64_t without_raw(const struct mergeday *d, int hour)
+{
+	uint64_t lost = d->h[hour].built ? d->h[hour].result.minutes : 0;
+
+	for (int k = 0; k < 60; k++)
+		if (mergewait_has_raw(d, hour * 60 + k))
+			lost &= ~(UINT64_C(1) << k);
+	return lost;
+}
+
 /* The hour's minutes that its file holds, and would no more if it were written with `minutes`. */
 static uint64_t would_lose(struct mergeday *d, int hour, const char *path, uint64_t minutes)
 {
-	const struct hour_state *h = &d->h[hour];
 	uint64_t held = hour_minutes(path);
 
-	if (h->built)
-		return h->result.minutes & ~minutes;
+	if (d->h[hour].built)
+		return without_raw(d, hour);
 	if (held == UINT64_MAX) /* netCDF-4 does not tell */
 		return 0;
 	for (int k = 0; k < 60; k++)
@@ -280,11 +290,8 @@ static void say_kept(struct mergeday *d, int hour, uint64_t lost)
 static bool must_wait(struct mergeday *d, int hour)
 {
 	struct hour_state *h = &d->h[hour];
-	uint64_t lost = 0;
+	uint64_t lost = h->file ? 0 : without_raw(d, hour);
 
-	for (int k = 0; h->built && !h->file && k < 60; k++)
-		if (h->result.minutes >> k & 1 && !mergewait_has_raw(d, hour * 60 + k))
-			lost |= UINT64_C(1) << k;
 	if (lost && !h->waits)
 		say_kept(d, hour, lost);
 	h->waits = lost != 0;
