@@ -34,6 +34,11 @@ trouble[70] = trouble[70] + (5,)
 write('trouble.pcapng', trouble)
 write('restart.pcapng', [(at(i), frame(i + 5000)) for i in range(50)] +
       [(at(i) + 10**9, frame(i, clock0=0)) for i in range(50, 80)])
+with open('told.pcapng', 'wb') as f:           # drops that the end mark tells, a second after all else
+    f.write(header(101) + b''.join(packet(at(i), frame(i)) for i in range(50)) +
+            end(at(50) + 2 * 10**9, 50) + end(at(50) + 3 * 10**9, 50, 0, 7))
+# The host's clock is set back by ten seconds.
+write('back.pcapng', [(at(i) - (10**10 if i >= 50 else 0), frame(i)) for i in range(90)])
 # The clock of 2^32 ticks wraps each 16.777 s: a packet each 5 s, and one gap of 40 s.
 ticks = [0, 5, 10, 15, 20, 60, 65, 70]
 write('wrap.pcapng', [(T0 + s * 10**9, udp('192.168.40.71', roach(0, 0, s, s * 256_000_000, n)))
@@ -61,6 +66,13 @@ like err 'a datagram of 8191 bytes from 192.168.40.71:5000: card roach2c has 819
 ok "--max-loss makes it 0" -- raw2nc -c roach2c --max-loss=5 --overwrite -o trouble.nc trouble.pcapng
 ok "a board that starts anew" -- raw2nc -c roach2c -o restart.nc restart.pcapng
 ok "a clock that wraps" -- raw2nc -c roach2c -o wrap.nc wrap.pcapng
+ok "one clock that is garbled" -- sh -c 'simdet --quiet -c rfsoc -m 1 -n 2000 --records=1 --garble=@500 -o garbled.pcapng &&
+	simdet --quiet -c rfsoc -m 1 -n 2000 --records=1 -o good.pcapng && raw2nc --quiet -c rfsoc -o good.nc good.pcapng &&
+	raw2nc -c rfsoc -o garbled.nc garbled.pcapng'
+like err "times not the clock's 1\$" "it is counted"
+ok "a host's clock that is set back" -- raw2nc -c roach2c -o back.nc back.pcapng
+mkdir told
+ok "drops that are told after the last file was finished" -- raw2nc -c roach2c --rotate=1s --dir=told told.pcapng
 ok "names of TolTEC" -- raw2nc -c roach2c --names=toltec -o toltec.nc one.pcapng
 ok "names of roach2pcp" -- raw2nc -c roach2c --names=kid -o kid.nc one.pcapng
 is "$(ncdump -k kid.nc)" "64-bit offset" "which are CDF-2"
@@ -120,6 +132,19 @@ t = ns(ds.time)
 assert (np.diff(t) > 0).all() and t[50] == T0 + 50 * 2048000 + 10**9
 assert list(ds.anchor_first.values[:3]) == [0, 50, -1] and (ds.missing.values == 0).all()
 print('restart good')
+good, ds = xr.open_dataset('good.nc'), xr.open_dataset('garbled.nc')
+assert (ns(ds.time) == ns(good.time)).all() and (ds.segment.values == 0).all()
+assert list(np.flatnonzero(ds.flags.values >> 18 & 1)) == list(np.flatnonzero(ds.clock != good.clock)) == [500]
+assert losses('garbled.nc')["times that are not the clock's"] == 1
+ds = xr.open_dataset('back.nc')                # the new segment begins before the end of the old one
+assert ds.dims['time'] == 90 and (np.diff(ns(ds.time)) > 0).all() and list(ds.anchor_first.values[:3]) == [0, 50, -1]
+assert list(np.flatnonzero(ds.flags.values >> 18 & 1)) == list(range(50, 90))
+assert losses('back.nc')["times that are not the clock's"] == 40
+import glob
+files = sorted(glob.glob('told/roach2c_*.nc'))
+assert [int(netCDF4.Dataset(f)['frames_written'][:]) for f in files] == [50, 0], files
+assert losses(files[1])["stream: kernel drops, as of its end mark"] == 7
+print('times and what is told late good')
 ds = xr.open_dataset('wrap.nc')
 assert list((ns(ds.time) - T0) // 10**9) == [0, 5, 10, 15, 20, 60, 65, 70] and (ds.segment.values == 0).all()
 assert list(ds.clock.values // 10**9) == [0, 5, 10, 15, 20, 60, 65, 70]
@@ -149,7 +174,7 @@ assert np.ma.is_masked(d['iqdata'][0, 1013])
 print('kid good')
 E2
 $py check.py >got 2>&1
-is "$(wc -l <got)" 9 "xarray and netCDF4 find all values" || diag <got
+is "$(wc -l <got)" 10 "xarray and netCDF4 find all values" || diag <got
 tail -n 1 got | grep -q 'kid good'; tap $? "to the last"
 
 # ---- the captured frame ----

@@ -65,6 +65,7 @@ open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9
 s = stream(50)
 open('cut.pcapng', 'wb').write(s[:len(s) // 2])
 open('other.pcapng', 'wb').write(stream(10).replace(b'title = CHEC-S', b'title = CHEC-T'))
+open('told.pcapng', 'wb').write(stream(10, ends=False) + end(T0 + 3 * 10**9, 10) + end(T0 + 4 * 10**9, 10, 0, 7))
 card = card.replace('name = module\n', '')
 open('old.pcapng', 'wb').write(stream(10))
 b = bytearray(s); b[len(s) // 2] ^= 1
@@ -249,6 +250,12 @@ ok "a file that begins with a restart" -- sh -c 'cat 0.pcapng 5.pcapng | evbuild
 	raw2nc --rotate=1s --dir=again'
 is "$(ncdump -v anchor_first again/*05Z.nc | sed -n 's/^ anchor_first = \(0, -*[0-9]*\),.*/\1/p')" "0, -1" \
     "has no anchor of the segment before"
+
+mkdir told
+ok "drops that are told after the last file was finished" -- raw2nc --rotate=1s --dir=told --final=nc4 told.pcapng
+is "$(cd told && echo chec_*)" "chec_20251120T072353Z.nc chec_20251120T072354Z.nc chec_20251120T072357Z.nc" \
+    "have a file of their own"
+is "$(ncdump -v loss_count told/*57Z.nc | sed -n '/ loss_count =/,/;/p' | tr -cd '0-9,' | tr -s ,0 ' ')" " 7 " "that counts them"
 
 # Rotated files wait in line for their last layout, beside the data.
 mkdir packed

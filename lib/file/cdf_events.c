@@ -39,8 +39,9 @@ struct cdf_events {
 	struct cdf_loss loss[LOSSES + TALLY_MAX + 1]; /* the builder's losses stand behind ours */
 	char builder[TALLY_MAX][CAP_LOSS_NAME + 16];  /* their names */
 	bool began;                                   /* there was an event */
-	bool again;    /* the next event begins a segment: another stream */
-	uint64_t next; /* number of the next event */
+	bool again;      /* the next event begins a segment: another stream */
+	uint64_t next;   /* number of the next event */
+	uint32_t number; /* of the run of the last one */
 
 	/* The variables of the open file, and where they stand in a row. */
 	struct {
@@ -254,6 +255,7 @@ static void count(struct cdf_events *e, const struct evt *v, const struct cap_re
 	if (e->began && !e->again && v->number > e->next)
 		l[EVENTS_MISSING].n += v->number - e->next;
 	e->next = v->number + 1;
+	e->number = v->run;
 	e->tally->also[0].n = l[EVENTS_INCOMPLETE].n;
 	e->tally->also[1].n = l[EVENTS_MISSING].n;
 }
@@ -303,6 +305,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 
 int cdf_events_time(struct cdf_events *e, int64_t now)
 {
+	e->run.beat = now;
 	return cdf_run_due(&e->run, now) ? cdf_run_close(&e->run) : 0;
 }
 
@@ -331,8 +334,13 @@ int cdf_events_commit(struct cdf_events *e)
 
 int cdf_events_close(struct cdf_events *e)
 {
-	int bad = cdf_run_close(&e->run);
+	int bad = 0;
 
+	/* What was lost after the last file was finished gets one without events. */
+	if (cdf_run_untold(&e->run))
+		bad = open_file(e, e->run.beat, e->number);
+	if (!bad)
+		bad = cdf_run_close(&e->run);
 	cdf_run_settle(&e->run, e->tally, &e->tally->lost[1]);
 	return bad;
 }

@@ -15,6 +15,7 @@
 #define NEAR     64             /* sequence numbers back that may still be a late packet */
 #define FAR      1024           /* sequence numbers forward that need no second witness */
 #define PATIENCE (100 * TIM_MS) /* how long a gap is waited for */
+#define JITTER   TIM_MS         /* a clock this far from the arrivals needs a witness */
 
 enum mode { BY_SEQUENCE, BY_CLOCK, BY_ARRIVAL };
 
@@ -50,8 +51,11 @@ struct cdf_order {
 	unsigned npassed;
 	int64_t number;               /* records handed on */
 	bool segment;                 /* the next one handed on begins a segment */
-	int64_t clock, clock_arrival; /* of the last one handed on */
+	int64_t clock, clock_arrival; /* of the last one handed on that was not odd */
 	int64_t step; /* a clock that moves by more against the arrivals has stepped */
+	bool doubting;
+	struct cdf_item doubt; /* its clock waits for the next one's: its record is ours */
+	uint8_t *doubt_rec;
 };
 
 struct cdf_order *cdf_order_new(const struct card *c, cdf_order_emit *emit, void *ctx)
@@ -76,6 +80,7 @@ void cdf_order_free(struct cdf_order *o)
 		return;
 	for (int i = 0; i < SLOTS; i++)
 		free(o->slot[i].rec);
+	free(o->doubt_rec);
 	free(o);
 }
 
@@ -191,45 +196,125 @@ static bool comes_again(const struct cdf_order *o, const struct slot *s)
 	return p && p->print != print_of(o, s->rec);
 }
 
-/* The device clock of a record, unwrapped; says whether a segment begins. */
-static int64_t clock_of(struct cdf_order *o, const uint8_t *rec, int64_t arrival, bool *segment)
-{
-	int64_t raw = (int64_t)card_clock(o->card, rec), elapsed = minus(arrival, o->clock_arrival);
+/* A device clock as it was sent, and how far it has moved in the time by the arrivals. Without a
+ * clock the arrival is it. */
+struct reading {
+	int64_t raw, moved, elapsed;
+};
 
+static struct reading reading_since(
+    const struct cdf_order *o, const struct cdf_item *item, int64_t clock, int64_t arrival)
+{
+	struct reading r = {.raw = item->arrival, .elapsed = minus(item->arrival, arrival)};
+
+	r.moved = r.elapsed;
 	if (o->card->clock_field < 0)
-		return arrival;
-	if (!*segment) {
-		int64_t moved = advance(o, o->clock, raw, elapsed);
-		*segment = stepped(o, moved, elapsed);
-		if (!*segment)
-			return plus(o->clock, moved);
+		return r;
+	r.raw = (int64_t)card_clock(o->card, item->rec);
+	r.moved = advance(o, clock, r.raw, r.elapsed);
+	return r;
+}
+
+static struct reading reading_of(const struct cdf_order *o, const struct cdf_item *item)
+{
+	return reading_since(o, item, o->clock, o->clock_arrival);
+}
+
+static bool is_jump(const struct cdf_order *o, const struct reading *r)
+{
+	return stepped(o, r->moved, r->elapsed);
+}
+
+static bool goes_on(const struct cdf_order *o, const struct reading *r)
+{
+	return r->moved >= 0 && !is_jump(o, r);
+}
+
+/* Hands on a record whose clock is judged. The time of an odd one is guessed by the arrivals, and
+ * is at most `limit` behind that of the one before. */
+static int pass(struct cdf_order *o, struct cdf_item *item, const struct reading *r, int64_t limit)
+{
+	bool jump = item->segment || is_jump(o, r);
+	int64_t since = r->elapsed < limit ? r->elapsed : limit;
+
+	item->clock = jump ? r->raw : plus(o->clock, r->moved);
+	item->steady = item->odd ? plus(o->clock, since > 0 ? since : 0) : item->clock;
+	if (!item->odd) {
+		item->segment = jump;
+		o->clock = item->clock;
+		o->clock_arrival = item->arrival;
 	}
-	return raw;
+	o->count.missing += item->missing;
+	o->count.segments += item->segment;
+	o->count.reordered += item->reordered;
+	return o->emit(o->ctx, item);
+}
+
+/* Judges the doubted clock by the record after it; without one (NULL) it is odd when a segment
+ * would begin with it. */
+static int settle(struct cdf_order *o, const struct cdf_item *next)
+{
+	struct cdf_item *item = &o->doubt;
+	struct reading here = reading_of(o, item), there, step;
+	int64_t limit = INT64_MAX;
+
+	item->odd = is_jump(o, &here);
+	if (next) {
+		there = reading_of(o, next);
+		step = reading_since(o, next, here.raw, item->arrival);
+		if (goes_on(o, &there)) {
+			limit = there.moved;
+			item->odd |= here.moved < 0 || here.moved > there.moved;
+		} else if (goes_on(o, &step)) {
+			item->odd = false;
+		}
+	}
+	o->doubting = false;
+	o->count.held--;
+	return pass(o, item, &here, limit);
+}
+
+static bool is_doubtful(const struct cdf_order *o, const struct reading *r)
+{
+	int64_t off = minus(r->moved, r->elapsed);
+
+	return o->mode == BY_SEQUENCE && (off > JITTER || off < -JITTER || r->moved < 0);
+}
+
+static int doubt(struct cdf_order *o, const struct cdf_item *item)
+{
+	if (!o->doubt_rec && !(o->doubt_rec = malloc(o->card->record)))
+		return -1;
+	memcpy(o->doubt_rec, item->rec, o->card->record);
+	o->doubt = *item;
+	o->doubt.rec = o->doubt_rec;
+	o->doubting = true;
+	o->count.held++;
+	return 0;
 }
 
 static int hand_on(struct cdf_order *o, const struct slot *s)
 {
-	bool segment = !o->passed_any || o->segment;
-	struct cdf_item item = {
-	    .rec = s->rec, .arrival = s->arrival, .dropped = s->dropped, .reordered = s->reordered};
+	struct cdf_item item = {.rec = s->rec,
+	    .arrival = s->arrival,
+	    .dropped = s->dropped,
+	    .reordered = s->reordered,
+	    .segment = !o->passed_any || o->segment};
 
-	if (!segment && o->mode == BY_SEQUENCE)
+	if (!item.segment && o->mode == BY_SEQUENCE)
 		item.missing = (uint64_t)minus(s->key, o->last) - 1;
-	item.clock = clock_of(o, s->rec, s->arrival, &segment);
-	item.segment = segment;
 	item.sequence = o->mode == BY_SEQUENCE ? (int64_t)sequence_of(o, s->rec) : o->number;
 	o->number++;
-	o->clock = item.clock;
-	o->clock_arrival = s->arrival;
 	o->segment = false;
 	o->passed_any = true;
 	o->last = s->key;
 	o->passed[o->npassed++ % PASSED] = (struct passed){s->key, print_of(o, s->rec)};
-	int bad = o->emit(o->ctx, &item);
-	o->count.missing += item.missing;
-	o->count.segments += segment;
-	o->count.reordered += item.reordered;
-	return bad;
+	if (o->doubting && settle(o, item.segment ? NULL : &item) < 0)
+		return -1;
+	struct reading r = reading_of(o, &item);
+	if (!item.segment && is_doubtful(o, &r))
+		return doubt(o, &item);
+	return pass(o, &item, &r, 0);
 }
 
 static int release(struct cdf_order *o)
@@ -250,17 +335,27 @@ static bool is_next(const struct cdf_order *o, int64_t key)
 	return o->mode == BY_SEQUENCE && o->passed_any && !o->segment && key == plus(o->last, 1);
 }
 
+/* A clock that is no more than ahead or behind is believed when its witness does not come soon: its
+ * time is right, or wrong by little. */
+static int settle_old(struct cdf_order *o, int64_t now)
+{
+	if (!o->doubting || minus(now, o->doubt.arrival) <= PATIENCE)
+		return 0;
+	struct reading r = reading_of(o, &o->doubt);
+	return is_jump(o, &r) ? 0 : settle(o, NULL);
+}
+
 /* Hands on what need not wait any longer. */
 static int drain(struct cdf_order *o, int64_t now)
 {
 	while (o->held) {
 		bool old = minus(now, o->slot[0].arrival) > PATIENCE;
 		if (!is_next(o, o->slot[0].key) && !old && o->held < o->room)
-			return 0;
+			break;
 		if (release(o) < 0)
 			return -1;
 	}
-	return 0;
+	return settle_old(o, now);
 }
 
 static int drain_all(struct cdf_order *o)
@@ -268,7 +363,7 @@ static int drain_all(struct cdf_order *o)
 	while (o->held)
 		if (release(o) < 0)
 			return -1;
-	return 0;
+	return o->doubting ? settle(o, NULL) : 0;
 }
 
 /* ---- taking in ---- */

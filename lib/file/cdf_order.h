@@ -10,6 +10,9 @@
  *   until the next record of the source tells whether it was a stray or a duplicate (counted), or
  *   the source has started anew or come back after a long gap.
  * - A device clock that steps against the arrival stamps begins a new segment.
+ * - With sequence numbers, a record whose clock is ahead of the arrivals or behind them waits for the
+ *   next one: where that goes on from the record before, the clock between them is odd (garbled),
+ *   and moves neither the clock nor the times of those after it.
  *
  * Only what stands in the stream decides: the same input always gives the same output.
  */
@@ -26,10 +29,12 @@ struct cdf_item {
 	int64_t arrival;  /* UTC ns */
 	uint64_t dropped; /* datagrams the receiver lost before it */
 	int64_t clock;    /* device clock, ns, unwrapped within the segment */
+	int64_t steady;   /* the same, and by the arrivals where the clock is odd */
 	int64_t sequence; /* as it was sent; the running number without such a field */
 	uint64_t missing; /* numbers missing just before this one */
 	bool segment;     /* the first of a new clock segment */
 	bool reordered;   /* came after a later one */
+	bool odd;         /* the clock goes neither with the record before nor with the next */
 };
 
 struct cdf_order_count {

@@ -14,9 +14,11 @@
 #include "stream/evt.h"
 #include "stream/pkt.h"
 
-/* Flags of a packet: those of events where they say the same, and two more. */
+/* Flags of a packet: those of events where they say the same, and three more. */
 #define FLAG_FILL      (1 << 16) /* a measured value equals the fill value */
 #define FLAG_REORDERED (1 << 17)
+#define FLAG_TIME      (1 << 18) /* time is not what the clock says */
+#define TIME_SLACK     1000      /* ns that time may be off to increase, without a flag */
 
 enum loss {
 	MISSING,
@@ -25,6 +27,7 @@ enum loss {
 	STRAY,
 	REORDERED,
 	FILL_VALUES,
+	TIMES,
 	MALFORMED,
 	UNKNOWN,
 	NOT_DATA,
@@ -46,6 +49,7 @@ static const char *const loss_names[LOSSES] = {
     [STRAY] = "records out of line, not stored",
     [REORDERED] = "records put in order",
     [FILL_VALUES] = "measured values equal to the fill value",
+    [TIMES] = "times that are not the clock's",
     [MALFORMED] = "stream: datagrams of a wrong length",
     [UNKNOWN] = "stream: records of unknown sources",
     [NOT_DATA] = "stream: captured packets that are no whole UDP",
@@ -120,6 +124,7 @@ struct cdf_packets *cdf_packets_new(
 	t->also[1].name = "reordered";
 	t->also[2].name = "segments";
 	t->also[3].name = "sources";
+	t->also[4].name = "times not the clock's";
 	return p;
 }
 
@@ -139,7 +144,8 @@ static int per_row(struct cdf_head *h, const char *name, enum cdf_type t, const 
 
 static void define(struct source *s, struct cdf_head *h, struct places *p)
 {
-	static const int32_t masks[] = {EVT_SEGMENT, EVT_GAP, EVT_DROPS, FLAG_FILL, FLAG_REORDERED};
+	static const int32_t masks[] = {
+	    EVT_SEGMENT, EVT_GAP, EVT_DROPS, FLAG_FILL, FLAG_REORDERED, FLAG_TIME};
 	enum cdf_type i64 = s->of->i64, u32 = s->of->u32;
 
 	p->time = cdf_run_time_var(&s->run, h, "time", 0, "time of the record (UTC)");
@@ -157,7 +163,8 @@ static void define(struct source *s, struct cdf_head *h, struct places *p)
 	p->flags = per_row(h, "flags", CDF_I32, "quality of the record");
 	cdf_list(h, p->flags, "flag_masks", CDF_I32, sizeof masks / sizeof *masks, masks);
 	cdf_text(h, p->flags, "flag_meanings",
-	    "segment_start sequence_gap datagrams_dropped fill_value_in_data reordered");
+	    "segment_start sequence_gap datagrams_dropped fill_value_in_data reordered "
+	    "time_replaced");
 	cdf_number(h, CDF_GLOBAL, "source_number", CDF_I32, s->number);
 }
 
@@ -206,12 +213,13 @@ static size_t put_fields(struct source *s, const uint8_t *rec, uint8_t *row)
 	return same;
 }
 
-static void put_row(struct source *s, const struct cdf_item *item, int64_t utc, uint8_t *row)
+static void put_row(
+    struct source *s, const struct cdf_item *item, int64_t utc, bool replaced, uint8_t *row)
 {
 	size_t same = put_fields(s, item->rec, row);
 	int64_t flags = (item->segment ? EVT_SEGMENT : 0) | (item->missing ? EVT_GAP : 0) |
 	    (item->dropped ? EVT_DROPS : 0) | (same ? FLAG_FILL : 0) |
-	    (item->reordered ? FLAG_REORDERED : 0);
+	    (item->reordered ? FLAG_REORDERED : 0) | (replaced ? FLAG_TIME : 0);
 
 	s->loss[FILL_VALUES].n += same;
 	cdf_put_real(row + s->at.time, cdf_run_seconds(&s->run, utc));
@@ -239,9 +247,29 @@ static void take_counts(struct source *s)
 		s->loss[i].n = s->of->stream[i].n;
 }
 
+/* The time of a row: strictly increasing, whatever the device and the arrivals do. Says whether it
+ * is another than the clock's by more than a tick. */
+static int64_t time_of(struct source *s, const struct cdf_item *item, bool *replaced)
+{
+	const struct card *c = &s->of->card;
+	int64_t utc = cdf_run_utc(&s->run, item->steady, item->arrival);
+	int64_t last = s->run.last, next = last < INT64_MAX ? last + 1 : last;
+	uint64_t slack = c->clock_unit > TIME_SLACK ? (uint64_t)c->clock_unit : TIME_SLACK;
+	uint64_t late = utc < next ? (uint64_t)next - (uint64_t)utc : 0;
+
+	if (utc < next)
+		utc = next;
+	*replaced = late > slack || (item->odd && c->tie != CARD_TIE_NONE);
+	s->loss[TIMES].n += *replaced;
+	s->of->tally->also[4].n += *replaced;
+	s->run.last = utc;
+	return utc;
+}
+
 static int emit(void *ctx, const struct cdf_item *item)
 {
 	struct source *s = ctx;
+	bool replaced;
 
 	s->of->tally->held++; /* until it is stored: to the end, when the file cannot be written */
 	if (cdf_run_due(&s->run, item->arrival)) {
@@ -253,15 +281,11 @@ static int emit(void *ctx, const struct cdf_item *item)
 		cdf_run_segment(&s->run, item->clock, item->arrival);
 	if (!s->run.open && open_file(s, item->arrival) < 0)
 		return -1;
-	/* Strictly increasing, whatever the device and the arrivals do. */
-	int64_t utc = cdf_run_utc(&s->run, item->clock, item->arrival);
-	if (utc <= s->run.last)
-		utc = s->run.last + 1;
 	uint8_t *row = cdf_run_row(&s->run);
 	if (!row)
 		return -1;
-	s->run.last = utc;
-	put_row(s, item, utc, row);
+	int64_t utc = time_of(s, item, &replaced);
+	put_row(s, item, utc, replaced, row);
 	cdf_run_row_done(&s->run, item->arrival);
 	s->of->tally->held--;
 	s->of->tally->out++;
@@ -396,7 +420,7 @@ static int add_record(
 	p->tally->in++;
 	int bad = cdf_order_add(s->order, rec, k->time, dropped);
 	move_counts(p->tally, &before, cdf_order_count(s->order));
-	return bad ? fail(p, s->run.why) : 0;
+	return bad ? fail(p, s->run.why[0] ? s->run.why : "out of memory") : 0;
 }
 
 int cdf_packets_add(struct cdf_packets *p, const struct cap_record *r)
@@ -443,6 +467,8 @@ int cdf_packets_time(struct cdf_packets *p, int64_t now)
 		return -1;
 	for (unsigned n = 0; n < p->card.nsrc; n++) {
 		struct source *s = p->source[n];
+		if (s)
+			s->run.beat = now;
 		if (!s || !cdf_run_due(&s->run, now) || cdf_order_count(s->order)->held)
 			continue;
 		take_counts(s);
@@ -467,7 +493,20 @@ void cdf_packets_state(struct cdf_packets *p, const struct cap_state *s)
 	p->stream[CUT].n = s->cut;
 }
 
-static int each_file(struct cdf_packets *p, int (*call)(struct cdf_run *))
+/* Closes the last file; what was lost after that was finished gets one without records. */
+static int close_last(struct source *s)
+{
+	if (cdf_run_untold(&s->run) && open_file(s, s->run.beat) < 0)
+		return -1;
+	return cdf_run_close(&s->run);
+}
+
+static int commit(struct source *s)
+{
+	return cdf_run_commit(&s->run);
+}
+
+static int each_file(struct cdf_packets *p, int (*call)(struct source *))
 {
 	int bad = 0, error = 0;
 
@@ -476,7 +515,7 @@ static int each_file(struct cdf_packets *p, int (*call)(struct cdf_run *))
 		if (!s)
 			continue;
 		take_counts(s);
-		if (call(&s->run) == 0)
+		if (call(s) == 0)
 			continue;
 		error = bad ? error : errno;
 		bad = fail(p, s->run.why);
@@ -487,7 +526,7 @@ static int each_file(struct cdf_packets *p, int (*call)(struct cdf_run *))
 
 int cdf_packets_commit(struct cdf_packets *p)
 {
-	return each_file(p, cdf_run_commit);
+	return each_file(p, commit);
 }
 
 int cdf_packets_close(struct cdf_packets *p)
@@ -496,7 +535,7 @@ int cdf_packets_close(struct cdf_packets *p)
 	const char *why = p->why;
 
 	/* What is whole is kept, also when the last of it could not be written. */
-	bool failed = each_file(p, cdf_run_close) < 0;
+	bool failed = each_file(p, close_last) < 0;
 	for (unsigned n = 0; n < p->card.nsrc; n++)
 		if (p->source[n])
 			cdf_run_settle(&p->source[n]->run, p->tally, &p->tally->lost[T_UNWRITTEN]);

@@ -33,7 +33,6 @@ void cdf_run_init(struct cdf_run *r, const struct cdf_options *o, const struct c
 	r->block = BLOCKS_MAX / nsources < BLOCK_MAX ? BLOCKS_MAX / nsources : BLOCK_MAX;
 	r->fd = -1;
 	r->segment = -1;
-	r->last = INT64_MIN;
 	r->until = INT64_MAX;
 }
 
@@ -298,6 +297,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	fill_tables(r);
 	r->open = true;
 	r->end = first;
+	r->last = INT64_MIN;
 	/* The segment begins with this file, or goes on in it. */
 	if (r->segment >= 0)
 		put_anchor(r, 0);
@@ -321,6 +321,16 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 bool cdf_run_due(const struct cdf_run *r, int64_t arrival)
 {
 	return r->open && arrival >= r->until;
+}
+
+bool cdf_run_untold(const struct cdf_run *r)
+{
+	if (r->open || r->segment < 0)
+		return false;
+	for (int i = 0; r->loss[i].name; i++)
+		if (r->loss[i].n != r->loss[i].base)
+			return true;
+	return false;
 }
 
 static int cannot_write(struct cdf_run *r)

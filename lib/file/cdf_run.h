@@ -53,10 +53,11 @@ struct cdf_run {
 	int64_t day;   /* midnight before the first datum: what time counts from */
 	int64_t until; /* when the next file begins; INT64_MAX: never */
 	int64_t end;   /* the latest arrival in the file */
+	int64_t beat;  /* the latest time that the stream has told without a datum */
 
 	int64_t segment;      /* of the stream, from 0; -1 before the first */
 	int64_t clock0, utc0; /* its anchor */
-	int64_t last;         /* UTC of the last row: time never goes back */
+	int64_t last;         /* UTC of the file's last row: time never goes back in it */
 	uint64_t unsafe;      /* rows of closed files that no commit made safe */
 };
 
@@ -77,6 +78,9 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first);
 
 /* Whether a datum of this arrival belongs into a new file. */
 bool cdf_run_due(const struct cdf_run *r, int64_t arrival);
+
+/* Whether something was lost that no file tells of: the last one was finished before. */
+bool cdf_run_untold(const struct cdf_run *r);
 
 /* The clock starts anew: this reading of it came at this arrival. Before the file is opened that
  * begins with it: a file that begins within a segment takes over the segment's anchor. */

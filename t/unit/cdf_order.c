@@ -27,18 +27,19 @@ static int emit(void *ctx, const struct cdf_item *item)
 	if (item->missing)
 		n += (size_t)snprintf(
 		    got + n, sizeof got - n, "(+%llu)", (unsigned long long)item->missing);
-	snprintf(
-	    got + n, sizeof got - n, "%s%s", item->segment ? "!" : "", item->reordered ? "~" : "");
+	snprintf(got + n, sizeof got - n, "%s%s%s", item->segment ? "!" : "",
+	    item->reordered ? "~" : "", item->odd ? "?" : "");
 	return 0;
 }
 
 static struct card *card;
 static struct cdf_order *order;
-static int64_t last_clock;
+static int64_t last_clock, steady[256]; /* what the times are made of, by value */
 
 static int emit_clock(void *ctx, const struct cdf_item *item)
 {
 	last_clock = item->clock;
+	steady[item->rec[11]] = item->steady;
 	return emit(ctx, item);
 }
 
@@ -72,15 +73,20 @@ static void put32(uint8_t *to, uint32_t v)
 		to[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-/* Sequence number s, sent at time s ms of its clock, arriving at `ms`; v tells it from others. */
-static void seq(uint32_t s, int64_t ms, uint32_t v)
+/* Sequence number s, sent at a time of its clock, arriving at `ms`; v tells it from others. */
+static void seq_at(uint32_t s, int64_t clock, int64_t ms, uint32_t v)
 {
 	uint8_t rec[12];
 
 	put32(rec, s);
-	put32(rec + 4, (uint32_t)(s * TIM_MS));
+	put32(rec + 4, (uint32_t)clock);
 	put32(rec + 8, v);
 	cdf_order_add(order, rec, 1000 * TIM_S + ms * TIM_MS, 0);
+}
+
+static void seq(uint32_t s, int64_t ms, uint32_t v)
+{
+	seq_at(s, s * TIM_MS, ms, v);
 }
 
 static void clk(int64_t ns, int64_t ms, uint32_t v)
@@ -163,8 +169,8 @@ static void test_patience(void)
 {
 	begin(by_sequence);
 	seq(1, 1, 1);
-	seq(2, 120, 2);
-	seq(4, 121, 4);
+	seq_at(2, 120 * TIM_MS, 120, 2);
+	seq_at(4, 121 * TIM_MS, 121, 4);
 	is_str(got, "1! 2", "4 waits for 3");
 	is_int(cdf_order_count(order)->held, 1, "one is held");
 	cdf_order_time(order, 1000 * TIM_S + 200 * TIM_MS);
@@ -250,6 +256,68 @@ static void test_unwrap(void)
 	    "the clock runs on over its wraps");
 }
 
+/* Records 1 to 9, one each 10 ms; the clock of number 5 is `off` ms off. */
+static const struct cdf_order_count *with_odd_clock(int64_t off)
+{
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 10; s++)
+		seq_at(s, s * 10 * TIM_MS + (s == 5 ? off * TIM_MS : 0), s * 10, s);
+	return end();
+}
+
+static void test_odd_clock(void)
+{
+	static const int64_t off[] = {-2000, -30, 30, 900, 2000};
+
+	for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+		char what[80];
+		const struct cdf_order_count *n = with_odd_clock(off[i]);
+		snprintf(what, sizeof what, "one clock that is %lld ms off is odd, and no segment",
+		    (long long)off[i]);
+		is_str(got, "1! 2 3 4 5? 6 7 8 9", what);
+		is_int(n->segments, 1, "one segment");
+		is_int(n->held, 0, "nothing is held at the end");
+		is_int(steady[5], 50 * TIM_MS, "its time is taken from the arrivals");
+		is_int(steady[6], 60 * TIM_MS, "the next one's is its clock's");
+	}
+
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 10; s++)
+		seq_at(s, s * 10 * TIM_MS + (s == 4 || s == 5 ? 2000 * TIM_MS : 0), s * 10, s);
+	end();
+	is_str(got, "1! 2 3 4! 5 6! 7 8 9", "two that agree are a step there, and one back");
+
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 10; s++)
+		seq_at(s,
+		    s * 10 * TIM_MS +
+			(s == 4          ? 1500
+				: s == 5 ? -1500
+					 : 0) *
+			    TIM_MS,
+		    s * 10, s);
+	end();
+	is_str(got, "1! 2 3 4? 5? 6 7 8 9", "two that do not are two odd ones");
+
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 10; s++)
+		seq_at(s, s * 10 * TIM_MS, s < 5 ? s * 10 : 500 + s, s);
+	end();
+	is_str(got, "1! 2 3 4 5 6 7 8 9", "arrivals that stood still make no clock odd");
+
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 5; s++)
+		seq_at(s, s * 900 * TIM_MS, s * 90, s);
+	end();
+	is_str(got, "1! 2 3 4", "nor does a recording that is played at ten times its speed");
+
+	begin(by_sequence);
+	for (uint32_t s = 1; s < 5; s++)
+		seq_at(s, s * 10 * TIM_MS + (s == 4 ? 2000 * TIM_MS : 0), s * 10, s);
+	end();
+	is_str(got, "1! 2 3 4?", "the last one has no witness: no segment begins with it");
+}
+
 static void test_clock(void)
 {
 	const struct cdf_order_count *n;
@@ -287,6 +355,7 @@ int main(void)
 	test_patience();
 	test_restart();
 	test_unwrap();
+	test_odd_clock();
 	test_clock();
 	return done_testing();
 }
