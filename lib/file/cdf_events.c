@@ -2,6 +2,7 @@
  * cdf_events.c - an event stream into netCDF files
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +40,10 @@ struct cdf_events {
 	struct cdf_loss loss[LOSSES + TALLY_MAX + 1]; /* the builder's losses stand behind ours */
 	char builder[TALLY_MAX][CAP_LOSS_NAME + 16];  /* their names */
 	bool began;                                   /* there was an event */
-	bool again;      /* the next event begins a segment: another stream */
-	uint64_t next;   /* number of the next event */
-	uint32_t number; /* of the run of the last one */
+	bool again;       /* the next event begins a segment: another stream */
+	uint64_t next;    /* number of the next event */
+	uint32_t number;  /* of the run of the last one */
+	uint64_t dropped; /* datagrams dropped since the last event */
 
 	/* The variables of the open file, and where they stand in a row. */
 	struct {
@@ -238,10 +240,10 @@ static void put_numbers(struct cdf_events *e, const struct evt *v, const struct 
 	cdf_put_int(row + e->at.segment, CDF_I32, e->run.segment);
 	cdf_put_int(row + e->at.flags, CDF_I32, flags);
 	cdf_put_int(row + e->at.nrec, CDF_I16, v->nrec);
-	cdf_put_int(row + e->at.dropped, e->i64, (int64_t)rec->dropped);
+	cdf_put_int(row + e->at.dropped, e->i64, (int64_t)e->dropped);
 }
 
-static void count(struct cdf_events *e, const struct evt *v, const struct cap_record *rec)
+static void count(struct cdf_events *e, const struct evt *v)
 {
 	struct cdf_loss *l = e->loss;
 
@@ -251,7 +253,7 @@ static void count(struct cdf_events *e, const struct evt *v, const struct cap_re
 	}
 	l[EVENTS_CONFLICT].n += (v->flags & EVT_CONFLICT) != 0;
 	l[EVENTS_GAP].n += (v->flags & EVT_GAP) != 0;
-	l[DATAGRAMS_DROPPED].n += rec->dropped;
+	l[DATAGRAMS_DROPPED].n += e->dropped;
 	if (e->began && !e->again && v->number > e->next)
 		l[EVENTS_MISSING].n += v->number - e->next;
 	e->next = v->number + 1;
@@ -271,6 +273,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	struct evt v;
 
 	e->tally->in++;
+	e->dropped += rec->dropped;
 	if (!is_event(e, rec, &v)) {
 		e->loss[EVENTS_MALFORMED].n++;
 		e->tally->lost[0].n++;
@@ -287,15 +290,16 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	}
 	if (!e->run.open && open_file(e, rec->time, v.run) < 0)
 		return -1;
-	count(e, &v, rec);
 	uint8_t *row = cdf_run_row(&e->run);
 	if (!row)
 		return -1;
+	count(e, &v);
 	size_t same = put_fields(e, &v, row);
 	e->loss[FILL_VALUES].n += same;
 	put_sources(e, &v, row);
 	put_numbers(e, &v, rec, v.flags | (same ? FLAG_FILL : 0), row);
 	cdf_run_row_done(&e->run, rec->time);
+	e->dropped = 0;
 	e->began = true;
 	e->again = false;
 	e->tally->held--;
@@ -336,9 +340,13 @@ int cdf_events_close(struct cdf_events *e)
 {
 	int bad = 0;
 
+	e->loss[DATAGRAMS_DROPPED].n += e->dropped;
+	e->dropped = 0;
 	/* What was lost after the last file was finished gets one without events. */
-	if (cdf_run_untold(&e->run))
+	if (cdf_run_untold(&e->run, INT_MAX)) {
+		e->run.no_link = true; /* there is nothing in it to look at */
 		bad = open_file(e, e->run.beat, e->number);
+	}
 	if (!bad)
 		bad = cdf_run_close(&e->run);
 	cdf_run_settle(&e->run, e->tally, &e->tally->lost[1]);
