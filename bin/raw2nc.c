@@ -51,7 +51,8 @@ static struct card *card;
 static struct cdf_events *events;
 static struct cdf_packets *packets;
 static struct cap_reader *reader;
-static bool refused, job_failed;
+static bool refused;
+static enum cli_exit last_layout = EXIT_DONE; /* what became of the last layouts */
 
 /* The index of a word among those an option takes. */
 static int choice(const char *option, const char *word, const char *const *words)
@@ -98,13 +99,12 @@ static void begin_events(void)
 	char why[CARD_WHY];
 	const char *text = cap_text(reader);
 
-	if (events && !strcmp(card->text, text)) {
-		cdf_events_again(events);
-		return;
-	}
 	if (events) {
-		refuse(
-		    "the stream goes on with another card: one file holds one detector's events");
+		if (!strcmp(card->text, text))
+			cdf_events_again(events);
+		else
+			refuse("the stream goes on with another card: one file holds one "
+			       "detector's events");
 		return;
 	}
 	if (card_name)
@@ -197,9 +197,10 @@ static void step_jobs(bool all)
 	int got = 0;
 
 	while (cdf.jobs && (got = cdf_jobs_step(cdf.jobs, all ? TIM_S / 2 : 0, why)) != 1) {
-		if (got < 0)
+		if (got < 0) {
+			last_layout = errno == EINTR ? EXIT_CTRL_C : EXIT_SYSTEM;
 			cli_error("%s", why);
-		job_failed |= got < 0;
+		}
 		if (!all)
 			break;
 		cli_tick();
@@ -235,8 +236,7 @@ static enum cap_next read_all(bool *bad)
 			continue;
 		watch_disk();
 		due = tim_mono() + every;
-		*bad = commit() < 0;
-		if (*bad)
+		if ((*bad = commit() < 0))
 			return CAP_WAIT;
 	}
 }
@@ -288,9 +288,10 @@ int main(int argc, char **argv)
 	enum cli_exit code = bad ? failed() : EXIT_DONE;
 	if (finish() < 0 && !bad)
 		code = failed();
+	cli_second_interrupt(NULL, true); /* like the first one it stops a child, in order */
 	step_jobs(true);
 	if (code == EXIT_DONE)
-		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(name, last, error);
+		code = last_layout ? last_layout : refused ? EXIT_DATA : judge(name, last, error);
 	cdf_events_free(events);
 	cdf_packets_free(packets);
 	cdf_jobs_free(cdf.jobs);

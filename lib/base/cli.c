@@ -300,7 +300,7 @@ static void on_signal(int sig)
 	case SIGINT:
 		if (++interrupts > 1)
 			second_interrupt();
-		if (role == ROLE_FILTER)
+		if (role == ROLE_FILTER && interrupts == 1)
 			break;
 		stop = 1;
 		wake();
