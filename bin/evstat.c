@@ -229,7 +229,8 @@ static void open_source(void)
 		in = cap_reader_new(in_fd);
 		if (!in)
 			cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
-		cli_filter(in_fd);
+		if (io_ispipe(in_fd)) /* a file may be looked at for as long as one likes */
+			cli_filter(in_fd);
 	}
 	if (hear || in)
 		program.tally = &tally;

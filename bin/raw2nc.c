@@ -151,11 +151,6 @@ static void begin(void)
 
 /* ---- the loop ---- */
 
-static int add(const struct cap_record *rec)
-{
-	return events ? cdf_events_add(events, rec) : cdf_packets_add(packets, rec);
-}
-
 static int beat(int64_t now)
 {
 	return events ? cdf_events_time(events, now) : packets ? cdf_packets_time(packets, now) : 0;
@@ -164,10 +159,13 @@ static int beat(int64_t now)
 /* What the reader has met so far, for the loss tables. */
 static void tell_state(void)
 {
+	struct cap_state s = *cap_state(reader);
+
+	s.cut += cli_broke_off(); /* by us */
 	if (events)
-		cdf_events_state(events, cap_state(reader));
+		cdf_events_state(events, &s);
 	else if (packets)
-		cdf_packets_state(packets, cap_state(reader));
+		cdf_packets_state(packets, &s);
 }
 
 static int commit(void)
@@ -221,7 +219,8 @@ static enum cap_next read_all(bool *bad)
 		if (got == CAP_END || got == CAP_ERROR)
 			return got;
 		if (got == CAP_RECORD)
-			*bad = add(&rec) < 0;
+			*bad = (events ? cdf_events_add(events, &rec)
+				       : cdf_packets_add(packets, &rec)) < 0;
 		else if (got == CAP_NEW)
 			begin();
 		else if (got == CAP_BEAT)
@@ -262,7 +261,7 @@ static enum cli_exit judge(const char *name, enum cap_next last, int error)
 		cli_error("%s: %s: what was whole is kept", name, cap_why(reader));
 		return EXIT_DATA;
 	}
-	if (tally.out == 0) {
+	if (tally.out == 0 && !cli_broke_off()) {
 		cli_error("%s: there was nothing to store: no file was made", name);
 		return EXIT_DATA;
 	}
