@@ -238,7 +238,7 @@ static enum cli_exit finish(enum cap_next what)
 	if (!out_error)
 		check(build_flush(build));
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bool broken = code != EXIT_DONE || state->cut;
+	bool broken = code != EXIT_DONE || state->cut || cli_broke_off();
 	build_dropped(build, state->osdrop); /* those after its last packet too */
 	build_tally(build, &tally);
 	uint64_t ifdrop = state->ifdrop + tally_lost(&tally); /* lost before it, and by it */

@@ -143,7 +143,7 @@ static void read_all(void)
 	enum cap_next what = CAP_WAIT;
 	int64_t flushed = tim_mono();
 
-	while (what != CAP_END && !cli_stopping() && packets + events < (uint64_t)count) {
+	while (what != CAP_END && packets + events < (uint64_t)count && !cli_stopping()) {
 		what = cap_read(in, &r, LOOK_UP);
 		if (what == CAP_ERROR) {
 			enum cli_exit code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;

@@ -206,7 +206,7 @@ static enum cap_next run(void)
 /* What the bus came to. */
 static enum cli_exit finish_bus(enum cap_next what)
 {
-	if (!relay_error(pub) && what != CAP_ERROR)
+	if (!relay_error(pub) && what != CAP_ERROR && !cli_broke_off())
 		relay_end(pub, NULL, 0);
 	relay_finish(pub);
 	int error = relay_error(pub);

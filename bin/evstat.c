@@ -82,7 +82,9 @@ static void turn_bus(int64_t wait)
 			continue;
 		if (!watch_take(&watch, &view, message, n) && hear_header(hear, &header, &nheader))
 			watch_join(&watch, &view, header, nheader, message, n);
-		state = watch.ended ? "the run has ended" : "running";
+		state = watch.bare ? "no header of this run: it cannot be read"
+		    : watch.ended  ? "the run has ended"
+				   : "running";
 	}
 	bool nats = url.engine == BUS_NATS;
 	if (hear_state(hear) == HEAR_GONE)
@@ -227,7 +229,8 @@ static void open_source(void)
 		in = cap_reader_new(in_fd);
 		if (!in)
 			cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
-		cli_filter(in_fd);
+		if (io_ispipe(in_fd)) /* a file may be looked at for as long as one likes */
+			cli_filter(in_fd);
 	}
 	if (hear || in)
 		program.tally = &tally;

@@ -258,7 +258,7 @@ static enum cli_exit run_file(void)
 	struct bme680 v;
 
 	cli_filter(fd);
-	while (!cli_stopping() && !failed && (count == 0 || tally.out < (uint64_t)count)) {
+	while (!failed && (count == 0 || tally.out < (uint64_t)count) && !cli_stopping()) {
 		enum bme680_answer a = bme680_next(fd, &lines, tim_mono() + TIM_S, &v);
 		int error = errno;
 		cli_tick();

@@ -51,7 +51,8 @@ static struct card *card;
 static struct cdf_events *events;
 static struct cdf_packets *packets;
 static struct cap_reader *reader;
-static bool refused, job_failed;
+static bool refused;
+static enum cli_exit last_layout = EXIT_DONE; /* what became of the last layouts */
 
 /* The index of a word among those an option takes. */
 static int choice(const char *option, const char *word, const char *const *words)
@@ -98,13 +99,12 @@ static void begin_events(void)
 	char why[CARD_WHY];
 	const char *text = cap_text(reader);
 
-	if (events && !strcmp(card->text, text)) {
-		cdf_events_again(events);
-		return;
-	}
 	if (events) {
-		refuse(
-		    "the stream goes on with another card: one file holds one detector's events");
+		if (!strcmp(card->text, text))
+			cdf_events_again(events);
+		else
+			refuse("the stream goes on with another card: one file holds one "
+			       "detector's events");
 		return;
 	}
 	if (card_name)
@@ -151,11 +151,6 @@ static void begin(void)
 
 /* ---- the loop ---- */
 
-static int add(const struct cap_record *rec)
-{
-	return events ? cdf_events_add(events, rec) : cdf_packets_add(packets, rec);
-}
-
 static int beat(int64_t now)
 {
 	return events ? cdf_events_time(events, now) : packets ? cdf_packets_time(packets, now) : 0;
@@ -164,10 +159,13 @@ static int beat(int64_t now)
 /* What the reader has met so far, for the loss tables. */
 static void tell_state(void)
 {
+	struct cap_state s = *cap_state(reader);
+
+	s.cut += cli_broke_off(); /* by us */
 	if (events)
-		cdf_events_state(events, cap_state(reader));
+		cdf_events_state(events, &s);
 	else if (packets)
-		cdf_packets_state(packets, cap_state(reader));
+		cdf_packets_state(packets, &s);
 }
 
 static int commit(void)
@@ -197,9 +195,10 @@ static void step_jobs(bool all)
 	int got = 0;
 
 	while (cdf.jobs && (got = cdf_jobs_step(cdf.jobs, all ? TIM_S / 2 : 0, why)) != 1) {
-		if (got < 0)
+		if (got < 0) {
+			last_layout = errno == EINTR ? EXIT_CTRL_C : EXIT_SYSTEM;
 			cli_error("%s", why);
-		job_failed |= got < 0;
+		}
 		if (!all)
 			break;
 		cli_tick();
@@ -220,7 +219,8 @@ static enum cap_next read_all(bool *bad)
 		if (got == CAP_END || got == CAP_ERROR)
 			return got;
 		if (got == CAP_RECORD)
-			*bad = add(&rec) < 0;
+			*bad = (events ? cdf_events_add(events, &rec)
+				       : cdf_packets_add(packets, &rec)) < 0;
 		else if (got == CAP_NEW)
 			begin();
 		else if (got == CAP_BEAT)
@@ -235,8 +235,7 @@ static enum cap_next read_all(bool *bad)
 			continue;
 		watch_disk();
 		due = tim_mono() + every;
-		*bad = commit() < 0;
-		if (*bad)
+		if ((*bad = commit() < 0))
 			return CAP_WAIT;
 	}
 }
@@ -262,7 +261,7 @@ static enum cli_exit judge(const char *name, enum cap_next last, int error)
 		cli_error("%s: %s: what was whole is kept", name, cap_why(reader));
 		return EXIT_DATA;
 	}
-	if (tally.out == 0) {
+	if (tally.out == 0 && !cli_broke_off()) {
 		cli_error("%s: there was nothing to store: no file was made", name);
 		return EXIT_DATA;
 	}
@@ -288,9 +287,10 @@ int main(int argc, char **argv)
 	enum cli_exit code = bad ? failed() : EXIT_DONE;
 	if (finish() < 0 && !bad)
 		code = failed();
+	cli_second_interrupt(NULL, true); /* like the first one it stops a child, in order */
 	step_jobs(true);
 	if (code == EXIT_DONE)
-		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(name, last, error);
+		code = last_layout ? last_layout : refused ? EXIT_DATA : judge(name, last, error);
 	cdf_events_free(events);
 	cdf_packets_free(packets);
 	cdf_jobs_free(cdf.jobs);

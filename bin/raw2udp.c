@@ -181,7 +181,7 @@ int main(int argc, char **argv)
 	if (!in)
 		cli_die(EXIT_SYSTEM, "no memory");
 
-	while (!cli_stopping() && tally.in < (uint64_t)count && what != CAP_END) {
+	while (what != CAP_END && tally.in < (uint64_t)count && !cli_stopping()) {
 		what = cap_read(in, &record, pace_waiting(pace) > 0 ? 0 : LOOK_UP);
 		if (what == CAP_ERROR)
 			cli_die(

@@ -126,6 +126,31 @@ if [ -e "$shim" ]; then
 	is "$(prefix once.nc)" "$(sed -n 's/.*the first \([0-9]*\) records are safe.*/\1/p' err)" \
 	    "the marker says what the message says, though the next fsync would not fail"
 	each "the disk fills while netCDF-4 is made" write ENOSPC 1 "12 14 16 20 25 30 40" --final=nc4
+
+	# The child stands still before the file in its last layout gets the name.
+	stopped() { # stopped WORDS INPUT SIGNAL...
+		words=$1 input=$2
+		shift 2
+		rm -f mark nc4.nc
+		env --default-signal=INT LD_PRELOAD="$shim" FAIL_CALL=name FAIL_HOW=STOP FAIL_AT=2 FAIL_MARK=mark \
+		    raw2nc --quiet --final=nc4 -o nc4.nc <"$input" 2>stop.err &
+		writer=$!
+		tap_pids="$tap_pids $writer"
+		[ "$input" != feed ] || cat events.pcapng >feed
+		until_true 20 test -e mark
+		for s; do
+			kill -"$s" $writer
+			[ "$s" != USR1 ] || until_true 10 grep -q ' in, ' stop.err # the signal before it has been seen
+		done
+		finish $writer
+		is "$status $(prefix nc4.nc) $(echo .nc4*)" "130 600 .nc4*" \
+		    "$words while netCDF-4 is made: 130, and the file is whole as it was" || diag <stop.err
+		like stop.err 'nc4.nc: stopped; it is whole in its first layout, and the same input with --overwrite' "which is told"
+	}
+	mkfifo feed
+	stopped "Ctrl-C" events.pcapng INT
+	stopped "SIGTERM" events.pcapng TERM
+	stopped "a filter's second Ctrl-C" feed INT USR1 INT
 else
 	skip "no shim under the sanitizers"
 fi

@@ -95,6 +95,7 @@ ok "an hour" -- simdet -c chec -m 1 --records=1 -n 2 -r 0.0003 -o hour.pcapng
 raw2udp -d "127.0.0.1:$address" --status=st.json hour.pcapng 2>err & pid=$!
 until_true 10 grep -q '"in":2' st.json
 kill -TERM "$pid"; finish "$pid"
+is "$status" 130 "a signal in the middle of a file: 130"
 like err 'next packet leaves in 3333s .--max-gap' "a long wait is told beforehand"
 like err '2 packets in, 1 out, 1 held' "a signal ends the longest wait"
 ok "--max-gap passes it over" -- raw2udp -d "127.0.0.1:$address" --max-gap=20ms hour.pcapng

@@ -65,6 +65,7 @@ static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
 static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted, switched;
 static int64_t last_tick;
 static bool pipe_gone, status_broken, debug;
+static bool told; /* cli_stopping() has said so */
 static char last_error[MESSAGE_MAX];
 
 /* ---- messages ---- */
@@ -219,7 +220,7 @@ void cli_pipe_gone(void)
 /* What was lost on the way turns "done" into "done, but". */
 static enum cli_exit judge(enum cli_exit code)
 {
-	if (code == EXIT_DONE && role == ROLE_FINITE && interrupts > 0)
+	if (code == EXIT_DONE && cli_broke_off())
 		return EXIT_CTRL_C;
 	if (code == EXIT_DONE && prog->can_lose && prog->tally &&
 	    tally_lost(prog->tally) > (uint64_t)common.max_loss)
@@ -251,7 +252,10 @@ int cli_end(enum cli_exit code)
 		code = code ? code : EXIT_DATA;
 	}
 	code = judge(code);
-	if (prog->tally)
+	if (cli_broke_off())
+		cli_error("stopped before the end: run it again for the whole (%s)",
+		    prog->tally ? tally_line(prog->tally, line) : "by a signal");
+	else if (prog->tally)
 		cli_note("%s", tally_line(prog->tally, line));
 	bool whole = code == EXIT_DONE || code == EXIT_LOSSY;
 	write_status(whole ? "done" : "failed", whole ? NULL : last_error);
@@ -300,7 +304,7 @@ static void on_signal(int sig)
 	case SIGINT:
 		if (++interrupts > 1)
 			second_interrupt();
-		if (role == ROLE_FILTER)
+		if (role == ROLE_FILTER && interrupts == 1)
 			break;
 		stop = 1;
 		wake();
@@ -369,7 +373,13 @@ static void look_up(void)
 bool cli_stopping(void)
 {
 	look_up();
+	told |= stop;
 	return stop;
+}
+
+bool cli_broke_off(void)
+{
+	return told && role == ROLE_FINITE;
 }
 
 bool cli_draining(void)

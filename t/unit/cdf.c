@@ -7,6 +7,7 @@
 
 #include "file/cdf.h"
 #include "file/cdf_field.h"
+#include "file/cdf_final.h"
 #include "tap.h"
 
 /* A CDF-5 file: time unlimited, x = 3; global attribute n = 7 (int); short v(time, x), double
@@ -266,6 +267,22 @@ static void test_swap(void)
 	    "two of eight bytes");
 }
 
+/* Files in line for their last layout when everything is to end. */
+static void test_stopped_line(void)
+{
+	struct cdf_jobs *j = cdf_jobs_new(false, true);
+
+	ok(cdf_jobs_add(j, "one.nc") == 0 && cdf_jobs_add(j, "two.nc") == 0, "two files in line");
+	cdf_jobs_stop(j);
+	is_int(cdf_jobs_step(j, 0, why), -1, "none is begun after a stop");
+	ok(errno == EINTR && strncmp(why, "one.nc: stopped", 15) == 0,
+	    "which is told of the first");
+	is_int(cdf_jobs_step(j, 0, why), -1, "one after the other");
+	ok(errno == EINTR && strncmp(why, "two.nc: stopped", 15) == 0, "and of the second");
+	is_int(cdf_jobs_step(j, 0, why), 1, "then all are done");
+	cdf_jobs_free(j);
+}
+
 int main(void)
 {
 	test_reading();
@@ -275,5 +292,6 @@ int main(void)
 	test_full();
 	test_limits();
 	test_swap();
+	test_stopped_line();
 	return done_testing();
 }
