@@ -287,6 +287,50 @@ exec 3>&-
 finish $writer
 is "$status $(prefix live.nc)" "0 600" "and in the end all of them"
 
+# Records that come slowly, without the heartbeats that udp2raw gives: each is safe in time.
+cat >slow.py <<'E2'
+import os, struct, subprocess, sys, time, prefix
+d = open('events.pcapng', 'rb').read(); at = 0; n = 0
+p = subprocess.Popen(['raw2nc', '--quiet', '--every=100ms', '-o', 'slow.nc'], stdin=subprocess.PIPE, bufsize=0)
+def block():
+    global at
+    size = struct.unpack_from('<I', d, at + 4)[0]; p.stdin.write(d[at:at + size]); at += size
+for _ in range(2): block()
+while n < 60 and not (os.path.exists('slow.nc') and prefix.check(prefix.read('good.nc'), 'slow.nc')):
+    block(); n += 1; time.sleep(0.05)
+p.kill(); p.wait()
+print('safe' if n < 60 else n)
+E2
+is "$($py slow.py)" safe "slow records without heartbeats are committed in time"
+
+# ---- a file that is taken away, or moved, while it grows ----
+
+raw2nc --quiet --every=10ms -o gone.nc <pipe 2>gone.err &
+writer=$!
+tap_pids="$tap_pids $writer"
+exec 3>pipe
+head -c 100000 events.pcapng >&3
+until_true 10 test -e gone.nc
+rm gone.nc
+tail -c +100001 events.pcapng >&3 2>/dev/null
+until_true 10 sh -c "! kill -0 $writer 2>/dev/null || grep -q removed gone.err"
+exec 3>&-
+finish $writer
+is "$status" 3 "a file that is removed while it grows ends it" || diag <gone.err
+like gone.err 'gone.nc: was removed while it was written' "in words"
+raw2nc --quiet -o here.nc <pipe 2>here.err &
+writer=$!
+tap_pids="$tap_pids $writer"
+exec 3>pipe
+head -c 100000 events.pcapng >&3
+until_true 10 test -e here.nc
+mv here.nc there.nc
+tail -c +100001 events.pcapng >&3
+exec 3>&-
+finish $writer
+is "$status $(prefix there.nc)" "0 600" "one that is moved is whole where it is" || diag <here.err
+like here.err 'here.nc: was moved while it was written, to .*/there.nc' "and that is said"
+
 # ---- signals ----
 
 raw2nc --quiet -o int.nc <pipe 2>int.err &

@@ -37,6 +37,11 @@ write('restart.pcapng', [(at(i), frame(i + 5000)) for i in range(50)] +
 with open('told.pcapng', 'wb') as f:           # drops that the end mark tells, a second after all else
     f.write(header(101) + b''.join(packet(at(i), frame(i)) for i in range(50)) +
             end(at(50) + 2 * 10**9, 50) + end(at(50) + 3 * 10**9, 50, 0, 7))
+# A number is missing where a file begins; drops are told with a datagram that is not stored.
+write('edge.pcapng', [(T0 - T0 % 10**9 + i * 100_000_000, frame(i)) for i in range(30) if i != 20])
+list = [(at(i), frame(i)) for i in range(20)]; list[7] = (at(7), udp('192.168.40.71', bytes(8191)), 5)
+list[12] = (at(12), frame(11), 4)              # a duplicate
+write('refused.pcapng', list)
 # The host's clock is set back by ten seconds.
 write('back.pcapng', [(at(i) - (10**10 if i >= 50 else 0), frame(i)) for i in range(90)])
 # The clock of 2^32 ticks wraps each 16.777 s: a packet each 5 s, and one gap of 40 s.
@@ -71,6 +76,9 @@ ok "one clock that is garbled" -- sh -c 'simdet --quiet -c rfsoc -m 1 -n 2000 --
 	raw2nc -c rfsoc -o garbled.nc garbled.pcapng'
 like err "times not the clock's 1\$" "it is counted"
 ok "a host's clock that is set back" -- raw2nc -c roach2c -o back.nc back.pcapng
+mkdir edge
+ok "a number that is missing where a file begins" -- raw2nc -c roach2c --rotate=1s --dir=edge edge.pcapng
+ok "drops told with datagrams that are not stored" -- raw2nc -c roach2c --max-loss=9 -o refused.nc refused.pcapng
 mkdir told
 ok "drops that are told after the last file was finished" -- raw2nc -c roach2c --rotate=1s --dir=told told.pcapng
 ok "names of TolTEC" -- raw2nc -c roach2c --names=toltec -o toltec.nc one.pcapng
@@ -141,6 +149,11 @@ assert ds.dims['time'] == 90 and (np.diff(ns(ds.time)) > 0).all() and list(ds.an
 assert list(np.flatnonzero(ds.flags.values >> 18 & 1)) == list(range(50, 90))
 assert losses('back.nc')["times that are not the clock's"] == 40
 import glob
+for f in glob.glob('edge/roach2c_*.nc'):
+    assert losses(f)['records missing by sequence number'] == netCDF4.Dataset(f)['missing'][:].sum(), f
+assert sum(losses(f)['records missing by sequence number'] for f in glob.glob('edge/roach2c_*.nc')) == 1
+ds = xr.open_dataset('refused.nc'); i = ds.sequence.values - 1000
+assert {int(k): int(n) for k, n in zip(i, ds.dropped.values) if n} == {8: 5, 11: 4}, (i, ds.dropped.values)
 files = sorted(glob.glob('told/roach2c_*.nc'))
 assert [int(netCDF4.Dataset(f)['frames_written'][:]) for f in files] == [50, 0], files
 assert losses(files[1])["stream: kernel drops, as of its end mark"] == 7

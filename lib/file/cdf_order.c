@@ -403,7 +403,8 @@ static int hold(struct cdf_order *o, const struct slot *new)
 	while (at > 0 && o->slot[at - 1].key > new->key)
 		at--;
 	if (at > 0 && o->slot[at - 1].key == new->key) {
-		leave_out(o, new, &o->count.duplicate);
+		o->slot[at - 1].dropped += new->dropped;
+		o->count.duplicate++;
 		return 0;
 	}
 	struct slot spare = o->slot[o->held];
@@ -445,7 +446,7 @@ static int believe(struct cdf_order *o)
 	o->aside = false;
 	o->count.held--;
 	if (drain_all(o) < 0)
-		return -1;
+		return stop(o);
 	bool back = o->mode == BY_CLOCK || s.key < o->top || s.again;
 	if (back) {
 		s.key = first_key(o, s.rec);
@@ -514,7 +515,7 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 	if (!witnesses(o, &s))
 		return set_aside(o, &s);
 	if (believe(o) < 0)
-		return -1;
+		return stop(o);
 	s.again = false;
 	s.key = key_of(o, rec, o->top, minus(arrival, o->top_arrival));
 	return take(o, &s);

@@ -110,6 +110,8 @@ static int set_names(struct pub *p, const char *path, const char *dir, const cha
 	int n = snprintf(p->path, sizeof p->path, "%s", path);
 	int m = snprintf(p->part, sizeof p->part, "%s/.%s.part", dir, name);
 
+	if (!*path)
+		return fail(p->why, EINVAL, "the name of the file is empty");
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return fail(p->why, EISDIR, "%s: is a folder, not a file", path);
 	if (n >= PUB_PATH || m >= PUB_PATH || strlen(name) + strlen("..part") > NAME_MAX)
@@ -151,7 +153,8 @@ static int check_name(struct pub *p, const char *path, const char *name, bool re
 	return 0;
 }
 
-int pub_begin(struct pub *p, const char *path, bool replace)
+/* Opens the folder, and looks at the name in it. */
+static int look(struct pub *p, const char *path, bool replace)
 {
 	char dir[PUB_PATH];
 	const char *name = split(path, dir);
@@ -161,16 +164,27 @@ int pub_begin(struct pub *p, const char *path, bool replace)
 	if (set_names(p, path, dir, name) < 0)
 		return -1;
 	p->dirfd = open_dir(dir, p->why);
-	if (p->dirfd < 0)
-		return -1;
-	if (check_name(p, p->path, p->name, replace) < 0 || clear_stale(p) < 0) {
-		int error = errno;
+	return p->dirfd < 0 ? -1 : check_name(p, p->path, p->name, replace);
+}
+
+int pub_begin(struct pub *p, const char *path, bool replace)
+{
+	if (look(p, path, replace) < 0 || clear_stale(p) < 0) {
 		pub_end(p);
-		errno = error;
 		return -1;
 	}
 	p->ours = true;
 	return 0;
+}
+
+int pub_look(const char *path, bool replace, char why[PUB_WHY])
+{
+	struct pub p;
+	int bad = look(&p, path, replace);
+
+	memcpy(why, p.why, sizeof p.why);
+	pub_end(&p);
+	return bad;
 }
 
 int pub_hold(struct pub *p, int fd)
@@ -318,12 +332,15 @@ int pub_rename(struct pub *p, const char *path, bool replace)
 
 void pub_end(struct pub *p)
 {
+	int error = errno;
+
 	if (p->dirfd < 0)
 		return;
 	if (p->ours && !p->published)
 		unlinkat(p->dirfd, p->part_name, 0);
 	close(p->dirfd);
 	p->dirfd = -1;
+	errno = error;
 }
 
 /* Whether name is .PREFIX_*.SUFFIX.part; then the middle, NAME, goes to name. */

@@ -121,9 +121,7 @@ int raw_begin(void *raw, int64_t at)
 	int fd = pub_create(&f->pub);
 	if (fd < 0) {
 		fail_pub(f);
-		int error = errno;
 		pub_end(&f->pub);
-		errno = error;
 		return -1;
 	}
 	use(f, fd, true);
