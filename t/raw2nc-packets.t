@@ -82,6 +82,9 @@ ok "drops told with datagrams that are not stored" -- raw2nc -c roach2c --max-lo
 mkdir told
 ok "drops that are told after the last file was finished" -- raw2nc -c roach2c --rotate=1s --dir=told told.pcapng
 ok "names of TolTEC" -- raw2nc -c roach2c --names=toltec -o toltec.nc one.pcapng
+ok "the same where the PPS comes, at another phase than UTC's second" -- sh -c 'simdet --quiet -c roach2c -m 1 -n 2000 \
+	--start=2026-01-01T00:00:00.1Z --clock0=153600000 -o edge.pcapng && raw2nc -c roach2c --names=toltec -o edge.nc edge.pcapng'
+ok "the same of a detector without a PPS count" -- sh -c 'simdet --quiet -c rfsoc -m 1 -n 4000 -o - | raw2nc -c rfsoc --names=toltec -o nopps.nc'
 ok "names of roach2pcp" -- raw2nc -c roach2c --names=kid -o kid.nc one.pcapng
 is "$(ncdump -k kid.nc)" "64-bit offset" "which are CDF-2"
 exits 2 "these names need I and Q" -- sh -c 'simdet --quiet -c chec -n 1 -o - | raw2nc -c chec --names=toltec -o x.nc'
@@ -170,13 +173,20 @@ assert (I == c * 10 + np.arange(200)[:, None]).all()
 f = float(d['Header.Toltec.FpgaFreq'][:]); assert f == 256e6
 assert round(float(d['Header.Toltec.SampleFreq'][:]), 3) == 488.281 and int(d['Header.Toltec.AccumLen'][:]) == 524288
 assert int(d['Header.Toltec.RoachIndex'][:]) == 0 and d['Header.Toltec.ToneFreq'].shape == (1, 1024)
-start = int(ts[0, 0] + ts[0, 5] * 1e-9 - 0.5)
-dt = (ts[:, 2] - ts[:, 4]) / f
-dt[dt < 0] += (2.**32 - 1) / f
-t = start + ts[:, 1] + dt
+def times(d):
+    ts, f = d['Data.Toltec.Ts'][:].astype(float), float(d['Header.Toltec.FpgaFreq'][:])
+    dt = (ts[:, 2] - ts[:, 4]) / f
+    dt[dt < 0] += (2.**32 - 1) / f
+    return int(ts[0, 0] + ts[0, 5] * 1e-9 - 0.5) + ts[:, 1] + dt
+t = times(d)
 assert np.abs(t - (1763623433.123456789 + np.arange(200) * 2.048e-3)).max() < 1e-6, t[:3]
+for name, rate, seconds in ('edge.nc', 256e6, 5), ('nopps.nc', 1e9, 9):
+    e = netCDF4.Dataset(name)
+    t, want = times(e), ns(xr.open_dataset(name).time) / 1e9
+    assert np.abs(t - want).max() < 1e-6, (name, np.abs(t - want).max())
+    assert float(e['Header.Toltec.FpgaFreq'][:]) == rate and len(np.unique(e['Data.Toltec.Ts'][:, 1])) == seconds, name
 assert (np.diff(ts[:, 3]) == 1).all()
-assert np.abs(d['Data.Toltec.RecvTime'][:] - t).max() < 1e-5
+assert np.abs(d['Data.Toltec.RecvTime'][:] - times(d)).max() < 1e-5
 print('toltec good')
 # As roach2pcp's test writer lays them out.
 d = netCDF4.Dataset('kid.nc')

@@ -11,6 +11,10 @@
 #include "file/cdf_field.h"
 #include "file/cdf_names.h"
 
+/* Seconds from the PPS to the first row, as the file has them. The PPS comes at any phase of UTC's
+ * second, which may take one off later, and the clock may drift: the time since it stays above 0. */
+#define PPS_BEHIND 2
+
 /* Elements of Data.Toltec.Ts. */
 enum { TS_CLOCK_S, TS_PPS, TS_CLOCK, TS_PACKET, TS_PPS_TICKS, TS_CLOCK_NS, TS };
 
@@ -40,6 +44,8 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 	n->i = field_named(c, "I");
 	n->q = field_named(c, "Q");
 	n->pps = field_named(c, "pps");
+	if (n->pps >= 0 && (c->field[n->pps].count > 1 || c->field[n->pps].type >= CARD_F32))
+		n->pps = -1;
 	if (n->i < 0 || n->q < 0 || c->field[n->i].type != CARD_I32 ||
 	    c->field[n->q].type != CARD_I32 || c->field[n->i].count != c->field[n->q].count ||
 	    c->field[n->i].count < 2) {
@@ -50,7 +56,7 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 		return -1;
 	}
 	n->ntones = c->field[n->i].count;
-	n->ticks = c->clock_unit > 0 ? 1e9 / c->clock_unit : 0;
+	n->ticks = c->clock_field >= 0 ? 1e9 / c->clock_unit : 1e9;
 	if (names == CDF_NAMES_TOLTEC) {
 		rename_field(c, n->i, "Data.Toltec.Is", "iqlen");
 		rename_field(c, n->q, "Data.Toltec.Qs", "iqlen");
@@ -126,20 +132,38 @@ static void open_toltec(struct cdf_naming *n, struct cdf_run *r, const struct ca
 	n->recv = cdf_offset(r->f, n->v_recv);
 }
 
+/* Ticks from the second that start and the PPS count name, to the row. */
+static double ticks_since(const struct cdf_naming *n, int64_t pps, int64_t utc)
+{
+	double seconds = (double)(utc / TIM_S - n->start - pps);
+
+	return (seconds + (double)(utc % TIM_S) / 1e9) * n->ticks;
+}
+
+/* The readers' counter has 32 bits, and to them nothing is before the PPS. */
+static bool fits(double ticks)
+{
+	return ticks >= 0 && ticks < 4294967296.;
+}
+
 /* The PPS count, the clock count and the packet count are the datagram's; the two times are made
- * so that the formula of the readers gives our time of the row. */
+ * so that the formula of the readers gives our time of the row. They take start from the first row
+ * alone: another one only stands in the file where the PPS count began anew. */
 static void put_toltec(struct cdf_naming *n, const struct card *c, const struct cdf_item *item,
     int64_t utc, uint8_t *row)
 {
-	int64_t clock = c->clock_field >= 0 ? card_value(c, c->clock_field, item->rec) : 0;
-	int64_t pps = n->pps >= 0 ? card_value(c, n->pps, item->rec) : 0;
+	int64_t clock =
+	    c->clock_field >= 0 ? (uint32_t)card_value(c, c->clock_field, item->rec) : 0;
+	int64_t pps = n->pps >= 0 ? (uint32_t)card_value(c, n->pps, item->rec) : 0;
 
-	if (!n->started || item->segment)
-		n->start = utc / TIM_S - pps;
+	if (!n->started || (n->pps >= 0 && item->segment && !fits(ticks_since(n, pps, utc))))
+		n->start = utc / TIM_S - pps - PPS_BEHIND;
 	n->started = true;
-	double behind = (double)(utc - (n->start + pps) * TIM_S) / 1e9 * n->ticks;
+	if (n->pps < 0)
+		pps = utc / TIM_S - n->start;
+	double behind = ticks_since(n, pps, utc);
 	/* A PPS count that does not go with the time (a garbled one) gives no such pair. */
-	if (!(fabs(behind) < 4294967296.))
+	if (!fits(behind))
 		behind = 0;
 	int64_t ts[TS] = {
 	    n->start, pps, clock, item->sequence, clock - (int64_t)rint(behind), TIM_S / 2};
