@@ -20,7 +20,8 @@ write('one.pcapng', [(at(i), frame(i)) for i in range(200)])
 write('later.pcapng', [(at(i), frame(i)) for i in range(100)] +
       [(at(i) + 1000 * b, frame(i, b)) for i in range(100, 200) for b in range(2)])
 write('two.pcapng', [(at(i) + 1000 * b, frame(i, b)) for i in range(200) for b in range(2)])
-# Out of order, twice, missing, late; a datagram of a stranger, one too short, one that is no UDP.
+# Out of order, twice, missing, late; a datagram of a stranger, one too short, a piece of one, one
+# that is not all there; and a packet that is no UDP.
 order = list(range(100))
 order[10], order[11] = 11, 10                  # swapped
 order.insert(21, 20)                           # twice
@@ -29,9 +30,14 @@ order = [i for i in order if i != 30]; order.append(30)     # late: 140 ms after
 trouble = [(at(n), frame(i)) for n, i in enumerate(order)]
 trouble.insert(50, (at(50), udp('192.168.40.3', bytes(8192))))
 trouble.insert(51, (at(50), udp('192.168.40.71', bytes(8191))))
-trouble.insert(52, (at(50), b'\x45' + bytes(40)))
-trouble[70] = trouble[70] + (5,)
+whole = bytearray(frame(50)); whole[6] = 0x20  # more fragments
+trouble.insert(52, (at(50), bytes(whole)))
+trouble.insert(53, (at(50), frame(50)[:-1]))
+icmp = bytearray(frame(50)[:60]); icmp[2:4] = (0, 60); icmp[9] = 1
+trouble.insert(54, (at(50), bytes(icmp)))
+trouble[72] = trouble[72] + (5,)
 write('trouble.pcapng', trouble)
+write('other.pcapng', [(at(i), frame(i)) for i in range(100)] + [(at(100), bytes(icmp))] * 3)
 write('restart.pcapng', [(at(i), frame(i + 5000)) for i in range(50)] +
       [(at(i) + 10**9, frame(i, clock0=0)) for i in range(50, 80)])
 with open('told.pcapng', 'wb') as f:           # drops that the end mark tells, a second after all else
@@ -64,11 +70,13 @@ exits 4 "not without being asked" -- raw2nc -c roach2c -o later.nc later.pcapng
 like err 'later_s00.nc: exists, and is not overwritten' "in words"
 ok "the classic types" -- raw2nc -c roach2c --types=classic -o classic.nc one.pcapng
 exits 5 "a stream with all kinds of trouble" -- raw2nc -c roach2c -o trouble.nc trouble.pcapng
-like err 'wrong length 1, unknown source 1, not whole UDP 1, duplicate 1, late 1\)' "what was not kept"
-like err 'missing 4, reordered [12]' "and what was found" || diag <err
+like err 'wrong length 1, unknown source 1, truncated 1, fragment 1, duplicate 1, late 1\)' "what was not kept"
+like err 'missing 4, reordered [12].*, other traffic 1$' "and what was found" || diag <err
 like err '192.168.40.3:5000 is none of the card' "the stranger is named"
 like err 'a datagram of 8191 bytes from 192.168.40.71:5000: card roach2c has 8192' "the short one too"
-ok "--max-loss makes it 0" -- raw2nc -c roach2c --max-loss=5 --overwrite -o trouble.nc trouble.pcapng
+ok "--max-loss makes it 0" -- raw2nc -c roach2c --max-loss=6 --overwrite -o trouble.nc trouble.pcapng
+ok "other traffic in a capture is no loss" -- raw2nc -c roach2c -o other.nc other.pcapng
+like err '100 records in, 100 out, 0 lost; .*other traffic 3$' "but is counted"
 ok "a board that starts anew" -- raw2nc -c roach2c -o restart.nc restart.pcapng
 ok "a clock that wraps" -- raw2nc -c roach2c -o wrap.nc wrap.pcapng
 ok "one clock that is garbled" -- sh -c 'simdet --quiet -c rfsoc -m 1 -n 2000 --records=1 --garble=@500 -o garbled.pcapng &&
@@ -135,7 +143,8 @@ assert ds.dropped.values.sum() == 5
 l = losses('trouble.nc')
 assert [l[k] for k in ('records missing by sequence number', 'duplicates, not stored', 'records too late, not stored',
     'records out of line, not stored', 'stream: datagrams of a wrong length', 'stream: records of unknown sources',
-    'stream: captured packets that are no whole UDP', 'stream: datagrams dropped by the receiver')] == [4, 1, 1, 0, 1, 1, 1, 5], l
+    'stream: truncated datagrams', 'stream: fragments of datagrams', 'stream: other traffic',
+    'stream: datagrams dropped by the receiver')] == [4, 1, 1, 0, 1, 1, 1, 1, 1, 5], l
 print('trouble good')
 ds = xr.open_dataset('restart.nc')
 assert ds.dims['time'] == 80 and list(np.unique(ds.segment.values, return_counts=True)[1]) == [50, 30]

@@ -30,7 +30,9 @@ enum loss {
 	TIMES,
 	MALFORMED,
 	UNKNOWN,
-	NOT_DATA,
+	TRUNCATED,
+	FRAGMENTS,
+	FOREIGN,
 	DROPPED,
 	KERNEL_DROPS,
 	INTERFACE_DROPS,
@@ -51,7 +53,9 @@ static const char *const loss_names[LOSSES] = {
     [TIMES] = "times that are not the clock's",
     [MALFORMED] = "stream: datagrams of a wrong length",
     [UNKNOWN] = "stream: records of unknown sources",
-    [NOT_DATA] = "stream: captured packets that are no whole UDP",
+    [TRUNCATED] = "stream: truncated datagrams",
+    [FRAGMENTS] = "stream: fragments of datagrams",
+    [FOREIGN] = "stream: other traffic",
     [DROPPED] = "stream: datagrams dropped by the receiver",
     [KERNEL_DROPS] = "stream: kernel drops, as of its end mark",
     [INTERFACE_DROPS] = "stream: other losses, as of its end mark",
@@ -61,7 +65,7 @@ static const char *const loss_names[LOSSES] = {
 };
 
 /* the tally's losses */
-enum { T_MALFORMED, T_UNKNOWN, T_NOT_DATA, T_DUPLICATE, T_LATE, T_STRAY, T_UNWRITTEN };
+enum { T_MALFORMED, T_UNKNOWN, T_TRUNCATED, T_FRAGMENT, T_DUPLICATE, T_LATE, T_STRAY, T_UNWRITTEN };
 
 /* One board, and its file. */
 struct source {
@@ -115,7 +119,8 @@ struct cdf_packets *cdf_packets_new(
 	t->unit = "records";
 	t->lost[T_MALFORMED].name = "wrong length";
 	t->lost[T_UNKNOWN].name = "unknown source";
-	t->lost[T_NOT_DATA].name = "not whole UDP";
+	t->lost[T_TRUNCATED].name = "truncated";
+	t->lost[T_FRAGMENT].name = "fragment";
 	t->lost[T_DUPLICATE].name = "duplicate";
 	t->lost[T_LATE].name = "late";
 	t->lost[T_STRAY].name = "out of line";
@@ -125,6 +130,7 @@ struct cdf_packets *cdf_packets_new(
 	t->also[2].name = "segments";
 	t->also[3].name = "sources";
 	t->also[4].name = "times not the clock's";
+	t->also[5].name = "other traffic";
 	return p;
 }
 
@@ -385,6 +391,19 @@ static void lose(struct cdf_packets *p, int row, int in_tally)
 	p->tally->lost[in_tally].n++;
 }
 
+/* A captured packet that is no datagram: a piece of one is lost, other traffic is not for us. */
+static void skip(struct cdf_packets *p, enum pkt_verdict why)
+{
+	if (why == PKT_TRUNCATED) {
+		lose(p, TRUNCATED, T_TRUNCATED);
+	} else if (why == PKT_FRAGMENT) {
+		lose(p, FRAGMENTS, T_FRAGMENT);
+	} else {
+		p->stream[FOREIGN].n++;
+		p->tally->also[5].n++;
+	}
+}
+
 static void say_unknown(struct cdf_packets *p, const struct pkt *k)
 {
 	char text[PKT_TEXT];
@@ -448,8 +467,9 @@ int cdf_packets_add(struct cdf_packets *p, const struct cap_record *r)
 	struct pkt k;
 
 	p->dropped += r->dropped;
-	if (pkt_decode(r, &k) != PKT_OK) {
-		lose(p, NOT_DATA, T_NOT_DATA);
+	enum pkt_verdict got = pkt_decode(r, &k);
+	if (got != PKT_OK) {
+		skip(p, got);
 		return 0;
 	}
 	bool fits =
