@@ -151,6 +151,55 @@ is "$(ncdump -v segment two.nc | tr -d ' \n' | sed 's/.*segment=//')" \
     "0,0,0,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1;}" "two segments"
 is "$(ncdump -v anchor_first two.nc | tr -d ' \n' | sed 's/.*anchor_first=//' | cut -c1-8)" "0,10,-1," "each with its anchor"
 
+# ---- a card whose author knew nothing of the other names ----
+
+cat >names.card <<'E2'
+[card]
+name = names
+window = 5ms
+hold = 200ms
+rate = 100
+byteorder = big
+datagram = 24
+[source]
+by = field source
+count = 2
+[clock]
+field = clock
+unit = 1us
+[field clock]
+at = 0 u32
+[field event]
+at = 4 u32
+[field source]
+at = 8 u16
+[field time]
+at = 10 u16
+[field card_time]
+at = 12 u16
+[field loss]
+at = 14 u16 2
+axis = run
+[field anchor]
+at = 18 u16 3
+axis = card_run
+E2
+ok "names that the file has already" -- sh -c 'simdet --quiet -c ./names.card -m 2 -n 20 -o names.pcapng &&
+	evbuild --quiet -c ./names.card names.pcapng | raw2nc -o names.nc && raw2nc -c ./names.card -o names.nc names.pcapng'
+cat >names.py <<'E2'
+import xarray as xr
+for name, rest in ('names.nc', ('event', 'source')), ('names_s00.nc', ('time',)):
+    ds = xr.open_dataset(name).load()
+    assert ds.sizes[rest[0]] == 20
+    for of, own in ('clock', ()), ('event', ()), ('source', ()), ('time', ()), ('card_time', ()), ('loss', (2,)), ('anchor', (3,)):
+        of = next(n for n in ('card_card_' + of, 'card_' + of, of) if n in ds.variables)
+        assert ds[of].dims[:len(rest)] == rest and ds[of].shape[len(rest):] == own, (name, of)
+    assert {n for n in ds.variables if n in ds.sizes} <= {'time'}
+    print(*sorted(n for n in ds.variables if n.startswith('card_')))
+E2
+is "$($py names.py 2>&1 | tail -n 2)" "card_anchor card_card_time card_clock card_event card_loss card_source card_time
+card_anchor card_card_time card_clock card_loss card_time" "the card's get another, and xarray opens the files"
+
 # ---- the same input gives the same bytes ----
 
 ok "again" -- raw2nc -o again.nc events.pcapng
