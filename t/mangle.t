@@ -100,7 +100,7 @@ def downstream(card, want, per_event, what):
     assert s["in"] == s["out"] == len(v["time"]) == v["frames_written"] == want["events"], what
     assert [set(np.flatnonzero(p)) for p in v["present"]] == masks, what
     assert loss["incomplete events"] == s["also"]["incomplete"] == want["incomplete"], what
-    assert loss["records absent from incomplete events"] == len(masks) * SOURCES[card] - want["out"]
+    assert loss["sources absent from incomplete events"] == len(masks) * SOURCES[card] - want["out"]
     text = subprocess.run("evdump -O json --status=evdump.json run.events".split(), check=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     shown = [set(range(SOURCES[card])) - set(json.loads(e)["missing"]) for e in text.splitlines()]

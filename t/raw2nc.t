@@ -116,7 +116,7 @@ for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
     assert ds.frames_written.values == 50, name
     raw = netCDF4.Dataset(name); raw.set_auto_mask(False)
     loss = {k: int(v) for k, v in zip(netCDF4.chartostring(raw['loss_name'][:]), raw['loss_count'][:])}
-    assert loss['incomplete events'] == 5 and loss['records absent from incomplete events'] == 10, loss
+    assert loss['incomplete events'] == 5 and loss['sources absent from incomplete events'] == 10, loss
     assert loss['datagrams dropped before an event'] == 2, loss
     assert loss["kernel drops, as of the stream's end mark"] == 2, loss
     assert loss['measured values equal to the fill value'] == 1, loss

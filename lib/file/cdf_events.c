@@ -18,7 +18,7 @@
 
 enum loss {
 	EVENTS_INCOMPLETE,
-	RECORDS_ABSENT,
+	SOURCES_ABSENT,
 	EVENTS_MISSING,
 	EVENTS_MALFORMED,
 	EVENTS_CONFLICT,
@@ -58,7 +58,7 @@ struct cdf_events {
 
 static const char *const loss_names[LOSSES] = {
     [EVENTS_INCOMPLETE] = "incomplete events",
-    [RECORDS_ABSENT] = "records absent from incomplete events",
+    [SOURCES_ABSENT] = "sources absent from incomplete events",
     [EVENTS_MISSING] = "events missing in the stream",
     [EVENTS_MALFORMED] = "malformed events, not stored",
     [EVENTS_CONFLICT] = "events with conflicting duplicates",
@@ -249,7 +249,7 @@ static void count(struct cdf_events *e, const struct evt *v)
 
 	if (v->flags & EVT_INCOMPLETE) {
 		l[EVENTS_INCOMPLETE].n++;
-		l[RECORDS_ABSENT].n += v->nsrc - v->nrec;
+		l[SOURCES_ABSENT].n += v->nsrc - v->nrec;
 	}
 	l[EVENTS_CONFLICT].n += (v->flags & EVT_CONFLICT) != 0;
 	l[EVENTS_GAP].n += (v->flags & EVT_GAP) != 0;
