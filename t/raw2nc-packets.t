@@ -37,6 +37,7 @@ icmp = bytearray(frame(50)[:60]); icmp[2:4] = (0, 60); icmp[9] = 1
 trouble.insert(54, (at(50), bytes(icmp)))
 trouble[72] = trouble[72] + (5,)
 write('trouble.pcapng', trouble)
+write('many.pcapng', [(at(0) + b, udp('192.168.40.%d' % b, bytes(4))) for b in range(1, 101)])
 write('other.pcapng', [(at(i), frame(i)) for i in range(100)] + [(at(100), bytes(icmp))] * 3)
 write('restart.pcapng', [(at(i), frame(i + 5000)) for i in range(50)] +
       [(at(i) + 10**9, frame(i, clock0=0)) for i in range(50, 80)])
@@ -98,6 +99,27 @@ is "$(ncdump -k kid.nc)" "64-bit offset" "which are CDF-2"
 exits 2 "these names need I and Q" -- sh -c 'simdet --quiet -c chec -n 1 -o - | raw2nc -c chec --names=toltec -o x.nc'
 ok "TARGET-C datagrams of ten records" -- sh -c 'simdet --quiet -c chec -m 2 -n 40 -o - | raw2nc -c chec -o chec.nc'
 is "$(ncdump -v frames_written chec_s01.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" 40 "40 records of each module"
+cat >many.card <<'E2'
+[card]
+name = many
+byteorder = big
+record = 4
+window = 5ms
+hold = 200ms
+[source]
+by = address
+byte = last
+first = 1
+count = 100
+[clock]
+field = ticks
+unit = 1us
+[field ticks]
+at = 0 u32
+E2
+mkdir many
+ok "more sources than the limit of open files has room for" -- sh -c 'ulimit -S -n 64 && raw2nc -c ./many.card -o many/b.nc many.pcapng'
+is "$(ls many | wc -l)" 100 "each has its file"
 mkdir rot
 ok "rotation of several boards" -- raw2nc -c roach2c --rotate=1s --dir=rot two.pcapng
 is "$(cd rot && echo roach2c_s*)" "roach2c_s00_20251120T072353Z.nc roach2c_s01_20251120T072353Z.nc" "named by board and time"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -204,6 +205,16 @@ int64_t io_free_bytes(int fd)
 	    fstatvfs(fd, &v) < 0)
 		return -1;
 	return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
+
+void io_many_files(size_t n)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= n)
+		return;
+	files.rlim_cur = files.rlim_max < n ? files.rlim_max : n;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int io_rename_free(int dirfd, const char *from, const char *to)

@@ -71,6 +71,10 @@ bool io_regular(int fd);
  * moved, and the tree is tried as it was built. 0, or -1 where that cannot be told. */
 int io_beside(const char *rel, char *path, size_t size);
 
+/* Asks for room for n open files where the limit is lower and may be raised; says nothing when it may
+ * not: then an open fails. */
+void io_many_files(size_t n);
+
 /* Another name in the same folder, which must be free (EEXIST). */
 int io_rename_free(int dirfd, const char *from, const char *to);
 

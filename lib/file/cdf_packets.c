@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "file/cdf_field.h"
 #include "file/cdf_names.h"
@@ -19,6 +20,9 @@
 #define FLAG_REORDERED (1 << 17)
 #define FLAG_TIME      (1 << 18) /* time is not what the clock says */
 #define TIME_SLACK     1000      /* ns that time may be off to increase, without a flag */
+
+#define FILES_EACH 2  /* open at once for each source: its file, and the folder */
+#define FILES_MORE 64 /* and for all else */
 
 enum loss {
 	MISSING,
@@ -114,6 +118,7 @@ struct cdf_packets *cdf_packets_new(
 		free(p);
 		return NULL;
 	}
+	io_many_files(FILES_EACH * c->nsrc + FILES_MORE);
 	p->i64 = cdf_classic(CDF_I64, o->classic);
 	p->u32 = cdf_classic(CDF_U32, o->classic);
 	t->unit = "records";
