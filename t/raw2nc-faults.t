@@ -121,6 +121,8 @@ if [ -e "$shim" ]; then
 	each "writes are interrupted" write EINTR '' "$few"
 	each "fsync fails" sync EIO 1 "1 2 3 4 5 6 7"
 	each "a name cannot be given" name EIO 1 "1 2"
+	each "a sync is interrupted" sync EINTR '' "1 2 3 4 5 6 7 8"
+	is "$(cut -d ' ' -f 2 runs | sort -u)" 0 "and done again: nothing fails"
 	exits 3 "the disk has lost something once" -- env LD_PRELOAD="$shim" FAIL_CALL=sync FAIL_HOW=EIO FAIL_AT=7 \
 	    raw2nc --quiet --every=1ms -o once.nc events.pcapng
 	is "$(prefix once.nc)" "$(sed -n 's/.*the first \([0-9]*\) records are safe.*/\1/p' err)" \

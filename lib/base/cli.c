@@ -812,7 +812,7 @@ int cli_close_output(int fd)
 {
 	if (fd == STDOUT_FILENO)
 		return 0;
-	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
+	int bad = io_sync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
 	if (close(fd) < 0 && !bad)
 		bad = errno;
 	errno = bad;

@@ -229,10 +229,30 @@ int io_rename_free(int dirfd, const char *from, const char *to)
 	return unlinkat(dirfd, from, 0);
 }
 
+int io_sync(int fd)
+{
+	int bad;
+
+	do
+		bad = fsync(fd);
+	while (bad < 0 && errno == EINTR);
+	return bad;
+}
+
+int io_sync_data(int fd)
+{
+	int bad;
+
+	do
+		bad = fdatasync(fd);
+	while (bad < 0 && errno == EINTR);
+	return bad;
+}
+
 int io_sync_dir(int dirfd)
 {
 	/* Some network file systems cannot sync a folder: then there is nothing more to do. */
-	if (fsync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
+	if (io_sync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
 		return -1;
 	return 0;
 }

@@ -78,6 +78,10 @@ void io_many_files(size_t n);
 /* Another name in the same folder, which must be free (EEXIST). */
 int io_rename_free(int dirfd, const char *from, const char *to);
 
+/* fsync and fdatasync, once more when a signal interrupts them. */
+int io_sync(int fd);
+int io_sync_data(int fd);
+
 /* fsync of a folder, so that a name made or changed in it survives a power cut. */
 int io_sync_dir(int dirfd);
 

@@ -126,7 +126,7 @@ static int close_file(struct file *f)
 	int rc = 0;
 
 	if (f->fd >= 0) {
-		rc = f->dirty ? fdatasync(f->fd) : 0;
+		rc = f->dirty ? io_sync_data(f->fd) : 0;
 		rc |= close(f->fd);
 	}
 	f->fd = -1;
@@ -280,7 +280,7 @@ int logdir_sync(struct logdir *d)
 
 	for (int i = 0; i < d->nfiles; i++) {
 		struct file *f = &d->file[i];
-		if (f->dirty && f->fd >= 0 && fdatasync(f->fd) < 0)
+		if (f->dirty && f->fd >= 0 && io_sync_data(f->fd) < 0)
 			rc = -1;
 		f->dirty = false;
 	}

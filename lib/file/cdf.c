@@ -287,7 +287,7 @@ struct cdf *cdf_create(
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) < 0 ||
 	    write_header(h, fd, why) < 0 || keep_fixed(f) < 0 || make_room(f, block) < 0 ||
-	    fsync(fd) < 0)
+	    io_sync(fd) < 0)
 		return give_up(f, path, why);
 	f->pushed = h->first;
 	f->reserved = io_in_memory(fd) ? UINT64_MAX : 0;
@@ -459,13 +459,11 @@ static bool nothing_new(const struct cdf *f)
 /* A failed write-back is told once, and then forgotten with what it lost: nothing after it is safe. */
 static int sync_file(struct cdf *f)
 {
-	if (!f->unsafe && fsync(f->fd) == 0)
-		return 0;
+	if (!f->unsafe && io_sync(f->fd) < 0)
+		f->unsafe = errno;
 	if (f->unsafe)
 		errno = f->unsafe;
-	else if (errno != EINTR)
-		f->unsafe = errno;
-	return -1;
+	return f->unsafe ? -1 : 0;
 }
 
 int cdf_commit(struct cdf *f)

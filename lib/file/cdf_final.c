@@ -187,7 +187,7 @@ int cdf_write_channel(
 	struct cdf *f = cdf_create(t, path, to, 0, -1, why);
 	if (!f)
 		return -1;
-	int bad = copy_fixed(h, from, f) < 0 || copy_records(h, from, f) < 0 || fsync(to) < 0;
+	int bad = copy_fixed(h, from, f) < 0 || copy_records(h, from, f) < 0 || io_sync(to) < 0;
 	if (bad)
 		fail(why, path, strerror(errno));
 	else

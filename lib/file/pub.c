@@ -236,7 +236,7 @@ static int commit_ready(struct pub *p, int fd)
 {
 	if (still_ours(p, fd) < 0)
 		return -1;
-	if (fsync(fd) < 0)
+	if (io_sync(fd) < 0)
 		return fail(
 		    p->why, errno, "%s: does not reach the disk: %s", p->path, strerror(errno));
 	return 0;
@@ -370,7 +370,7 @@ static int rescue(int dirfd, const char *part, const char *name, char kept[256])
 	if (got == 0 && st.st_size == 0)
 		got = unlinkat(dirfd, part, 0);
 	else if (got == 0)
-		got = fsync(fd) < 0 || rename_cut(dirfd, part, name, kept) < 0 ? -1 : 1;
+		got = io_sync(fd) < 0 || rename_cut(dirfd, part, name, kept) < 0 ? -1 : 1;
 	int error = errno;
 	close(fd);
 	errno = error;

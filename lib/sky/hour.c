@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "base/wire.h"
 #include "base/why.h"
@@ -361,7 +362,7 @@ int hour_publish(struct hour *h)
 {
 	char reason[CDF_WHY];
 
-	if (fsync(h->fd) < 0)
+	if (io_sync(h->fd) < 0)
 		return fail(h, "%s: does not reach the disk: %s", h->pub.part, strerror(errno));
 	if (cdf_verify(h->pub.part, cdf_head(h->cdf), 0, -1, reason) < 0)
 		return fail(h, "%s", reason);
@@ -375,7 +376,7 @@ int hour_publish(struct hour *h)
 
 static int sync_it(struct hour *h)
 {
-	return fsync(h->fd) < 0
+	return io_sync(h->fd) < 0
 	    ? fail(h, "%s: does not reach the disk: %s", h->pub.path, strerror(errno))
 	    : 0;
 }
