@@ -92,7 +92,7 @@ mkdir told
 ok "drops that are told after the last file was finished" -- raw2nc -c roach2c --rotate=1s --dir=told told.pcapng
 ok "names of TolTEC" -- raw2nc -c roach2c --names=toltec -o toltec.nc one.pcapng
 ok "the same where the PPS comes, at another phase than UTC's second" -- sh -c 'simdet --quiet -c roach2c -m 1 -n 2000 \
-	--start=2026-01-01T00:00:00.1Z --clock0=153600000 -o edge.pcapng && raw2nc -c roach2c --names=toltec -o edge.nc edge.pcapng'
+	--start=2026-01-01T00:00:00.1Z --clock0=153600000 -o phase.pcapng && raw2nc -c roach2c --names=toltec -o phase.nc phase.pcapng'
 ok "the same of a detector without a PPS count" -- sh -c 'simdet --quiet -c rfsoc -m 1 -n 4000 -o - | raw2nc -c rfsoc --names=toltec -o nopps.nc'
 ok "names of roach2pcp" -- raw2nc -c roach2c --names=kid -o kid.nc one.pcapng
 is "$(ncdump -k kid.nc)" "64-bit offset" "which are CDF-2"
@@ -211,7 +211,7 @@ def times(d):
     return int(ts[0, 0] + ts[0, 5] * 1e-9 - 0.5) + ts[:, 1] + dt
 t = times(d)
 assert np.abs(t - (1763623433.123456789 + np.arange(200) * 2.048e-3)).max() < 1e-6, t[:3]
-for name, rate, seconds in ('edge.nc', 256e6, 5), ('nopps.nc', 1e9, 9):
+for name, rate, seconds in ('phase.nc', 256e6, 5), ('nopps.nc', 1e9, 9):
     e = netCDF4.Dataset(name)
     t, want = times(e), ns(xr.open_dataset(name).time) / 1e9
     assert np.abs(t - want).max() < 1e-6, (name, np.abs(t - want).max())
@@ -225,6 +225,7 @@ assert d['iqdata'].dimensions == ('time', 'ntones') and d['iqdata'].dtype == 'f8
 assert np.abs(d['timestamps'][:] - (1763623433.123456789 + np.arange(200) * 2.048e-3)).max() < 1e-6
 assert np.allclose(d['iqdata'][7, :1000], np.hypot(c[:1000] * 10 + 7, -(c[:1000] * 10.) - 7))
 assert np.ma.is_masked(d['iqdata'][0, 1013])
+assert 'roach2pcp' in d.description and 'one.pcapng' in d.history
 print('kid good')
 E2
 $py check.py >got 2>&1

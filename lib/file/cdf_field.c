@@ -262,7 +262,8 @@ static void shift_down(uint8_t *to, size_t n, size_t size)
 		to[i * size] ^= 0x80;
 }
 
-/* 64-bit integers and counters as doubles. */
+/* 64-bit integers and counters as doubles, whose fill value is NaN: the number that stands for it
+ * among integers is one as any other here, but where the card has elements without a value. */
 static size_t put_doubles(
     const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to)
 {
@@ -274,9 +275,9 @@ static size_t put_doubles(
 		card_extract(c, f->field, rec, values);
 	size_t same = 0;
 	for (size_t i = 0; i < f->count; i++) {
-		bool fill = f->has_fill && values[i] == f->fill;
+		bool fill = f->spare && values[i] == f->fill;
 		double v = f->from == CARD_I64 ? (double)(int64_t)values[i] : (double)values[i];
-		cdf_put_real(to + 8 * i, fill && f->spare ? NAN : v);
+		cdf_put_real(to + 8 * i, fill ? NAN : v);
 		same += fill;
 	}
 	return same - f->spare;

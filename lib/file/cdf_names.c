@@ -179,6 +179,8 @@ static void define_kid(struct cdf_naming *n, struct cdf_head *h)
 {
 	int dims[] = {0, 0};
 
+	cdf_text(h, CDF_GLOBAL, "description",
+	    "timestamps and iqdata as roach2pcp's test writer has them, and all else beside");
 	n->v_time = cdf_var(h, "timestamps", CDF_F64, 1, dims);
 	cdf_text(h, n->v_time, "long_name", "time, seconds since 1970-01-01 (UTC)");
 	while (dims[1] < h->ndims && strcmp(h->dim[dims[1]].name, "ntones") != 0)

@@ -283,8 +283,36 @@ static void test_stopped_line(void)
 	cdf_jobs_free(j);
 }
 
+/* The same number is masked by readers where _FillValue is it, and not where that is NaN. */
+static void test_fill(void)
+{
+	static const char text[] = "[card]\nname = t\nbyteorder = big\nrecord = 8\nwindow = 1ms\n"
+				   "hold = 1ms\n[source]\nby = port\ncount = 1\n[clock]\n"
+				   "field = t\nunit = 1ns\n[field t]\nat = 0 u64\n";
+	static const uint8_t rec[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
+	struct card *c = card_parse("t.card", text, sizeof text - 1, why);
+	struct cdf_head *h = cdf_head_new(CDF_5);
+	struct cdf_field f;
+	uint8_t to[8];
+	int time = cdf_dim(h, "time", 0);
+
+	if (!ok(c != NULL, "a card"))
+		printf("# %s\n", why);
+	cdf_field_define(&f, h, c, 0, 1, &time, true, false);
+	is_int(f.type, CDF_U64, "a u64 is one");
+	is_int(cdf_field_put(&f, c, rec, to), 1, "a measured fill value is counted");
+	ok(memcmp(to, rec, 8) == 0, "and stored");
+	cdf_field_define(&f, h, c, 0, 1, &time, true, true);
+	is_int(f.type, CDF_F64, "or a double, in classic types");
+	is_int(cdf_field_put(&f, c, rec, to), 0, "where it is none");
+	ok(memcmp(to, "\x43\xf0\0\0\0\0\0\0", 8) == 0, "but 2^64, as near as a double comes");
+	cdf_head_free(h);
+	card_free(c);
+}
+
 int main(void)
 {
+	test_fill();
 	test_reading();
 	test_damage();
 	test_writing();
