@@ -185,10 +185,10 @@ at = 18 u16 3
 axis = card_run
 E2
 ok "names that the file has already" -- sh -c 'simdet --quiet -c ./names.card -m 2 -n 20 -o names.pcapng &&
-	evbuild --quiet -c ./names.card names.pcapng | raw2nc -o names.nc && raw2nc -c ./names.card -o names.nc names.pcapng'
+	evbuild --quiet -c ./names.card names.pcapng | raw2nc -o names.nc && raw2nc -c ./names.card -o named.nc names.pcapng'
 cat >names.py <<'E2'
 import xarray as xr
-for name, rest in ('names.nc', ('event', 'source')), ('names_s00.nc', ('time',)):
+for name, rest in ('names.nc', ('event', 'source')), ('named_s00.nc', ('time',)):
     ds = xr.open_dataset(name).load()
     assert ds.sizes[rest[0]] == 20
     for of, own in ('clock', ()), ('event', ()), ('source', ()), ('time', ()), ('card_time', ()), ('loss', (2,)), ('anchor', (3,)):
