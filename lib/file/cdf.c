@@ -85,7 +85,7 @@ void cdf_swap(void *values, size_t n, size_t size)
 
 /* ---- the header ---- */
 
-static int put_atts(int nc, int var, const struct cdf_atts *a)
+int cdf_put_atts(int nc, int var, const struct cdf_atts *a)
 {
 	int bad = 0;
 
@@ -107,9 +107,9 @@ static int put_tables(int nc, const struct cdf_head *h)
 		const struct cdf_var *x = &h->var[v];
 		bad = nc_def_var(nc, x->name, (nc_type)x->type, x->ndims, x->dim, &id);
 		if (!bad)
-			bad = put_atts(nc, v, &x->atts);
+			bad = cdf_put_atts(nc, v, &x->atts);
 	}
-	return bad ? bad : put_atts(nc, NC_GLOBAL, &h->atts);
+	return bad ? bad : cdf_put_atts(nc, NC_GLOBAL, &h->atts);
 }
 
 /* Has libnetcdf make a file with the header. Records begin at a page, so that the marker and the

@@ -13,8 +13,7 @@
 #include "stream/build.h"
 #include "stream/evt.h"
 
-#define FLAG_FILL (1 << 16)   /* a measured value equals the fill value */
-#define BUILDER   "evbuild: " /* the rows of the loss table that an end mark names */
+#define BUILDER "evbuild: " /* the rows of the loss table that an end mark names */
 
 enum loss {
 	EVENTS_INCOMPLETE,
@@ -101,19 +100,10 @@ struct cdf_events *cdf_events_new(
 
 /* ---- the file ---- */
 
-static int per_event(struct cdf_head *h, const char *name, enum cdf_type t, int ndims,
-    const int *dims, const char *long_name)
-{
-	int v = cdf_var(h, name, t, ndims, dims);
-
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
-}
-
 static void put_flag_meanings(struct cdf_head *h, int v)
 {
 	static const int32_t masks[] = {EVT_INCOMPLETE, EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED,
-	    EVT_SEGMENT, EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, FLAG_FILL};
+	    EVT_SEGMENT, EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, CDF_FLAG_FILL};
 
 	cdf_list(h, v, "flag_masks", CDF_I32, sizeof masks / sizeof *masks, masks);
 	cdf_text(h, v, "flag_meanings",
@@ -131,20 +121,20 @@ static void define(struct cdf_events *e, struct cdf_head *h, const int dims[2], 
 	cdf_text(h, p->time, "standard_name", "time");
 	p->arrival = cdf_run_time_var(&e->run, h, "arrival", dims[0],
 	    "arrival of the event's first datagram (UTC, kernel time stamp)");
-	p->clock = per_event(h, "clock", e->i64, 1, dims, "device clock of the event");
+	p->clock = cdf_named(h, "clock", e->i64, 1, dims, "device clock of the event");
 	cdf_text(h, p->clock, "units", "ns");
 	p->number =
-	    per_event(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
-	p->run = per_event(h, "run", e->u32, 1, dims, "run number");
-	p->segment = per_event(h, "segment", CDF_I32, 1, dims,
+	    cdf_named(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
+	p->run = cdf_named(h, "run", e->u32, 1, dims, "run number");
+	p->segment = cdf_named(h, "segment", CDF_I32, 1, dims,
 	    "segment of the device clock: a new one begins where it was restarted");
-	p->flags = per_event(h, "flags", CDF_I32, 1, dims, "quality of the event");
+	p->flags = cdf_named(h, "flags", CDF_I32, 1, dims, "quality of the event");
 	put_flag_meanings(h, p->flags);
-	p->nrec = per_event(h, "nrec", CDF_I16, 1, dims, "sources that are in the event");
-	p->dropped = per_event(h, "dropped", e->i64, 1, dims,
+	p->nrec = cdf_named(h, "nrec", CDF_I16, 1, dims, "sources that are in the event");
+	p->dropped = cdf_named(h, "dropped", e->i64, 1, dims,
 	    "datagrams that the receiver dropped since the event before");
-	p->present = per_event(h, "present", CDF_I8, 2, dims, "1 where the source is in the event");
-	p->offset = per_event(
+	p->present = cdf_named(h, "present", CDF_I8, 2, dims, "1 where the source is in the event");
+	p->offset = cdf_named(
 	    h, "offset", CDF_I32, 2, dims, "device time of the source's record less clock");
 	cdf_text(h, p->offset, "units", "ns");
 	cdf_number(h, p->offset, "_FillValue", CDF_I32, EVT_ABSENT);
@@ -297,7 +287,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	size_t same = put_fields(e, &v, row);
 	e->loss[FILL_VALUES].n += same;
 	put_sources(e, &v, row);
-	put_numbers(e, &v, rec, v.flags | (same ? FLAG_FILL : 0), row);
+	put_numbers(e, &v, rec, v.flags | (same ? CDF_FLAG_FILL : 0), row);
 	cdf_run_row_done(&e->run, rec->time);
 	e->dropped = 0;
 	e->began = true;

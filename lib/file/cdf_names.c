@@ -99,17 +99,17 @@ static void define_toltec(struct cdf_naming *n, struct cdf_head *h)
 	    "FpgaFreq is the variable time. Counters are the bits of unsigned ones");
 	n->v_lo = cdf_var(h, "Data.Toltec.LoFreq", CDF_I32, 1, &time);
 	cdf_text(h, n->v_lo, "comment", "not in the datagrams: 0");
-	n->v_recv = cdf_var(h, "Data.Toltec.RecvTime", CDF_F64, 1, &time);
-	cdf_text(h, n->v_recv, "long_name", "arrival, seconds since 1970-01-01 (UTC)");
+	n->v_recv = cdf_named(h, "Data.Toltec.RecvTime", CDF_F64, 1, &time,
+	    "arrival, seconds since 1970-01-01 (UTC)");
 }
 
-static void set_header(const struct cdf *f, struct cdf_run *r, const char *name, double v)
+static void set_header(struct cdf_run *r, const char *name, double v)
 {
 	char full[CDF_NAME];
 
 	snprintf(full, sizeof full, "Header.Toltec.%s", name);
-	int var = cdf_find(cdf_head(f), full);
-	if (cdf_head(f)->var[var].type == CDF_F64)
+	int var = cdf_find(cdf_head(r->f), full);
+	if (cdf_head(r->f)->var[var].type == CDF_F64)
 		cdf_put_real(cdf_fixed(r->f, var), v);
 	else
 		cdf_put_int(cdf_fixed(r->f, var), CDF_I32, (int64_t)v);
@@ -119,12 +119,12 @@ static void open_toltec(struct cdf_naming *n, struct cdf_run *r, const struct ca
 {
 	uint8_t *tones = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "Header.Toltec.ToneFreq"));
 
-	set_header(r->f, r, "FpgaFreq", n->ticks);
-	set_header(r->f, r, "SampleFreq", c->rate);
-	set_header(r->f, r, "AccumLen", c->rate > 0 ? rint(n->ticks / c->rate) : 0);
-	set_header(r->f, r, "RoachIndex", source);
-	set_header(r->f, r, "ObsType", 1); /* a time stream */
-	set_header(r->f, r, "MaxNumTones", n->ntones);
+	set_header(r, "FpgaFreq", n->ticks);
+	set_header(r, "SampleFreq", c->rate);
+	set_header(r, "AccumLen", c->rate > 0 ? rint(n->ticks / c->rate) : 0);
+	set_header(r, "RoachIndex", source);
+	set_header(r, "ObsType", 1); /* a time stream */
+	set_header(r, "MaxNumTones", n->ntones);
 	for (uint32_t k = 0; k < n->ntones; k++)
 		cdf_put_real(tones + 8 * k, NAN);
 	n->ts = cdf_offset(r->f, n->v_ts);
@@ -181,12 +181,12 @@ static void define_kid(struct cdf_naming *n, struct cdf_head *h)
 
 	cdf_text(h, CDF_GLOBAL, "description",
 	    "timestamps and iqdata as roach2pcp's test writer has them, and all else beside");
-	n->v_time = cdf_var(h, "timestamps", CDF_F64, 1, dims);
-	cdf_text(h, n->v_time, "long_name", "time, seconds since 1970-01-01 (UTC)");
+	n->v_time =
+	    cdf_named(h, "timestamps", CDF_F64, 1, dims, "time, seconds since 1970-01-01 (UTC)");
 	while (dims[1] < h->ndims && strcmp(h->dim[dims[1]].name, "ntones") != 0)
 		dims[1]++;
-	n->v_iq = cdf_var(h, "iqdata", CDF_F64, 2, dims);
-	cdf_text(h, n->v_iq, "long_name", "amplitude of each tone, sqrt(I*I + Q*Q)");
+	n->v_iq =
+	    cdf_named(h, "iqdata", CDF_F64, 2, dims, "amplitude of each tone, sqrt(I*I + Q*Q)");
 	cdf_number(h, n->v_iq, "_FillValue", CDF_F64, NAN);
 }
 

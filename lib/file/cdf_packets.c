@@ -16,7 +16,6 @@
 #include "stream/pkt.h"
 
 /* Flags of a packet: those of events where they say the same, and three more. */
-#define FLAG_FILL      (1 << 16) /* a measured value equals the fill value */
 #define FLAG_REORDERED (1 << 17)
 #define FLAG_TIME      (1 << 18) /* time is not what the clock says */
 #define TIME_SLACK     1000      /* ns that time may be off to increase, without a flag */
@@ -147,16 +146,15 @@ struct places {
 
 static int per_row(struct cdf_head *h, const char *name, enum cdf_type t, const char *long_name)
 {
-	int time = 0, v = cdf_var(h, name, t, 1, &time);
+	int time = 0;
 
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
+	return cdf_named(h, name, t, 1, &time, long_name);
 }
 
 static void define(struct source *s, struct cdf_head *h, struct places *p)
 {
 	static const int32_t masks[] = {
-	    EVT_SEGMENT, EVT_GAP, EVT_DROPS, FLAG_FILL, FLAG_REORDERED, FLAG_TIME};
+	    EVT_SEGMENT, EVT_GAP, EVT_DROPS, CDF_FLAG_FILL, FLAG_REORDERED, FLAG_TIME};
 	enum cdf_type i64 = s->of->i64, u32 = s->of->u32;
 
 	p->time = cdf_run_time_var(&s->run, h, "time", 0, "time of the record (UTC)");
@@ -229,7 +227,7 @@ static void put_row(
 {
 	size_t same = put_fields(s, item->rec, row);
 	int64_t flags = (item->segment ? EVT_SEGMENT : 0) | (item->missing ? EVT_GAP : 0) |
-	    (item->dropped ? EVT_DROPS : 0) | (same ? FLAG_FILL : 0) |
+	    (item->dropped ? EVT_DROPS : 0) | (same ? CDF_FLAG_FILL : 0) |
 	    (item->reordered ? FLAG_REORDERED : 0) | (replaced ? FLAG_TIME : 0);
 
 	s->loss[FILL_VALUES].n += same;

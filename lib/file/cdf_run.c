@@ -82,10 +82,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 static int fixed_var(
     struct cdf_head *h, const char *name, enum cdf_type t, int dim, const char *long_name)
 {
-	int v = cdf_var(h, name, t, dim >= 0, &dim);
-
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
+	return cdf_named(h, name, t, dim >= 0, &dim, long_name);
 }
 
 static int loss_rows(const struct cdf_run *r)
@@ -106,8 +103,7 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 
 	r->marker = fixed_var(h, "frames_written", r->o->classic ? CDF_I32 : CDF_I64, -1,
 	    "records that are whole and safe on the disk; later ones are not to be used");
-	int name = cdf_var(h, "loss_name", CDF_CHAR, 2, loss);
-	cdf_text(h, name, "long_name", "what was lost or found, see loss_count");
+	cdf_named(h, "loss_name", CDF_CHAR, 2, loss, "what was lost or found, see loss_count");
 	r->loss_count = fixed_var(h, "loss_count", i64, loss[0], "how many, since this file began");
 	cdf_text(h, r->loss_count, "units", "1");
 	r->anchor_clock = fixed_var(
@@ -130,10 +126,9 @@ static void put_time_units(struct cdf_run *r, struct cdf_head *h, int var)
 int cdf_run_time_var(
     struct cdf_run *r, struct cdf_head *h, const char *name, int dim, const char *long_name)
 {
-	int v = cdf_var(h, name, CDF_F64, 1, &dim);
+	int v = cdf_named(h, name, CDF_F64, 1, &dim, long_name);
 
 	put_time_units(r, h, v);
-	cdf_text(h, v, "long_name", "%s", long_name);
 	return v;
 }
 

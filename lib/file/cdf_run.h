@@ -15,7 +15,8 @@
 #include "file/pub.h"
 #include "stream/card.h"
 
-#define CDF_ANCHORS 256 /* segments that one file has room for */
+#define CDF_ANCHORS   256       /* segments that one file has room for */
+#define CDF_FLAG_FILL (1 << 16) /* beside EVT_*: a measured value equals the fill value */
 
 enum cdf_names { CDF_NAMES_OWN, CDF_NAMES_TOLTEC, CDF_NAMES_KID };
 
