@@ -542,7 +542,7 @@ static int tell_rest(struct source *s)
 	bool untold = cdf_run_untold(&s->run, FIRST_STREAM);
 
 	for (int i = FIRST_STREAM; i < LOSSES && s->run.beat && !s->run.why[0]; i++)
-		untold |= s->of->stream[i].n != s->of->stream[i].base;
+		untold |= i != FOREIGN && s->of->stream[i].n != s->of->stream[i].base;
 	if (!untold)
 		return 0;
 	s->run.no_link = true; /* there is nothing in it to look at */
