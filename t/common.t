@@ -48,6 +48,14 @@ exits 2 "a port without its option" -- udp2raw 2009
 like err '2009: one argument too many \(-l 2009\?\); usage: udp2raw \[OPTION\.\.\.\]$' "is guessed"
 exits 2 "an output without its option" -- evbuild -c chec run.pcapng new.events
 like err 'new.events: one argument too many \(-o new.events\?\)' "too"
+for o in "evstat -n" "evsub -n" "evsub --duration" "gasread -n" "gasread -t" "hvmon -n" "hvmon -t" "hvmux --duration" \
+    "logd -n" "scopeget -n" "simdas -n" "simgas -n" "simhv --duration" "simrot --duration" "simscope -t" "simtel -n" \
+    "writelog -n" "writelog -t"; do
+	[ -e "$FYKE_BUILD/bin/${o% *}" ] || continue
+	# shellcheck disable=SC2086 # a program and its option
+	exits 2 "$o 0" -- $o 0
+	like err "'0' is not a (whole number|time \(.*\)) (of 1(ns)? or more|from 1 to)" "is no end"
+done
 ok "0010 is ten" -- evdump -n 0010 run.pcapng
 is "$(wc -l <out)" 10 "ten lines"
 

@@ -224,6 +224,17 @@ for url in zmq://x zmq+tcp:// zmq+tcp://127.0.0.1 zmq+tcp://127.0.0.1:70000 zmq+
 done
 exits 2 "a password in the address" -- evpub nats://me:secret@h/S/x run.events
 like err '[-]-credentials=FILE' "is refused, with the way to do it"
+exits 3 "another machine's name" -- evpub zmq+tcp://nosuch.invalid:5555 run.events
+like err 'this machine has no such address.*\(ip addr lists them\)' "is no place to listen"
+exits 3 "nor is its address" -- evpub zmq+tcp://192.0.2.7:5555 run.events
+like err 'this machine has no such address.*\(ip addr lists them\)' "which is told"
+ok "nobody there" -- evpub 'zmq+tcp://127.0.0.1:0?linger=0' run.events
+like err 'nobody was there.*--wait=1' "is told"
+exits 2 "--tee on a terminal" -- /usr/bin/python3 -c '
+import os, pty
+status = pty.spawn(["evpub", "--tee", "zmq+tcp://127.0.0.1:0", "run.events"])
+raise SystemExit(os.waitstatus_to_exitcode(status))'
+like out 'not writing a stream to a terminal: pipe it into a program' "is refused, without options that there are not"
 exits 2 "--as=ssdaq over NATS" -- evpub nats://h/S/x --as=ssdaq run.events
 exits 2 "--as=nonsense" -- evpub 'zmq+tcp://127.0.0.1:0' --as=nonsense run.events
 start one evpub "zmq+ipc://$tmp/pub.sock" --wait=1 run.events
