@@ -42,11 +42,12 @@ play="simdet -c chec -d localhost:2009 -n 100 -r 200"
 line=$(indented 'udp2raw -l 2009 \| evbuild -c chec \| raw2nc' | sed 's/2009/0/')
 ok "Ctrl-C ends the pipeline" -- /usr/bin/python3 ctrl-c.py "$line" "$play"
 ok "nothing is lost" -- whole run.nc
-exits 4 "typed again, it is refused" -- sh -c "$line"
+simdet --quiet -c chec -n 5 -o - | evbuild --quiet -c chec >again.events
+exits 4 "typed again, its end refuses" -- sh -c "${line##*| } again.events"
 ok "and the first run is still there" -- whole run.nc
 line=$(grep -A 1 -F '    R=$(date' "$readme" | sed 's/2009/0/')
 ok "the one that keeps the packets" -- /usr/bin/python3 ctrl-c.py "$line" "$play"
-is "$(ls ./*Z.pcapng | grep -c '^./20[0-9]*T[0-9]*Z.pcapng$')" 1 "gives a run its own name"
+is "$(printf '%s\n' ./*Z.pcapng | grep -c '^./20[0-9]*T[0-9]*Z.pcapng$')" 1 "gives a run its own name"
 ok "nothing is lost: the packets" -- evdump --check ./*Z.pcapng
 like out 'good: 320 packets' "all of them"
 ok "and the file" -- whole ./*Z.nc
