@@ -28,7 +28,7 @@ static int64_t every = TIM_S, limit;
 static const struct cli_option options[] = {
     {"format", 'O', CLI_STR, &form_text, "FORM", "text, or json (an object a line)", 0, 0},
     {"every", 0, CLI_TIME, &every, "TIME", "show so often (1s)", 100 * TIM_MS, TIM_H},
-    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many times", 1, 0},
+    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many times", 1, INT64_MAX},
     {"credentials", 0, CLI_STR, &credentials, "FILE", "names and keys, in a file of mode 0600", 0,
 	0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};

@@ -33,7 +33,7 @@ static bool no_sensor, stale;
 
 static const struct cli_option options[] = {
     {"link", 'l', CLI_STR, &link_path, "PATH", "make PATH a symbolic link to the port", 0, 0},
-    {"count", 'n', CLI_INT, &count, "N", "end after N answers", 1, 0},
+    {"count", 'n', CLI_INT, &count, "N", "end after N answers", 1, INT64_MAX},
     {"reset", 0, CLI_TIME, &reset, "TIME", "deaf for so long after each opening (1.8s)", 0,
 	TIM_MIN},
     {"delay", 0, CLI_TIME, &delay, "TIME", "a measurement takes so long (250ms)", 0, TIM_MIN},

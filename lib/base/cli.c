@@ -482,6 +482,11 @@ static int to_size(const char *text, int64_t *v)
 	return 0;
 }
 
+static int64_t highest(const struct cli_option *o)
+{
+	return o->lo == 0 && o->hi == 0 ? INT64_MAX : o->hi;
+}
+
 static const char *bound_text(const struct cli_option *o, int64_t v, char buf[TIM_TEXT])
 {
 	if (o->kind == CLI_TIME)
@@ -495,7 +500,7 @@ static const char *range_text(const struct cli_option *o, char *buf, size_t size
 {
 	char a[TIM_TEXT], b[TIM_TEXT];
 
-	if (o->hi == 0 && o->lo >= 0)
+	if (highest(o) == INT64_MAX)
 		snprintf(buf, size, "of %s or more", bound_text(o, o->lo, a));
 	else
 		snprintf(
@@ -508,7 +513,7 @@ static void set_option(size_t i, const char *text, const char *from)
 {
 	const struct cli_option *o = option[i];
 	char range[128];
-	int64_t lo = o->lo, hi = o->hi == 0 && o->lo >= 0 ? INT64_MAX : o->hi, v = 0;
+	int64_t lo = o->lo, hi = highest(o), v = 0;
 	double real = 0;
 	long long ll;
 	int bad = 0;

@@ -50,7 +50,7 @@ struct cli_list {
 
 /* One option. The long name is also the configuration key and, as FYKE_PROGRAM_NAME in capitals
  * with _ for -, the environment's. What *to holds before cli_begin() is the default.
- * hi == 0 with lo >= 0 means lo to the largest. The table ends with a NULL name. */
+ * lo == hi == 0 means 0 to the largest. The table ends with a NULL name. */
 struct cli_option {
 	const char *name;
 	char letter; /* or 0 */
