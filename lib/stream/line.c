@@ -424,7 +424,8 @@ static bool wins(const struct build *b, const struct vote *v, bool at_end)
 	/* one alone, or with numbers that fit the old line, may just be late */
 	bool together = v->with >= 2 && !v->fits;
 
-	if (v->with <= v->against) /* the old line has as many sources: a few were restarted alone */
+	if (v->with <=
+	    v->against) /* the old line has as many sources: a few were restarted alone */
 		return false;
 	if (v->sure) /* so long a row of late ones there is not, whatever else speaks for it */
 		return true;
