@@ -62,7 +62,7 @@ struct build_count {
 	uint64_t alone;         /* sources that were restarted while the others went on */
 	uint64_t dropped;       /* sum of the packets' drop counts, or what build_dropped() said */
 	/* Not counted as in: other traffic, which is no UDP, and records of sources that are not
-	 * among the expected. */
+	 * among the expected, or of addresses that are not. */
 	uint64_t foreign, left_out;
 };
 
@@ -107,6 +107,9 @@ void build_dropped(struct build *b, uint64_t all);
 
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);
+
+/* Whether something came in, and nothing of it can be used: why, as a sentence. */
+bool build_useless(const struct build *b, char why[BUILD_WHY]);
 
 /* The output failed (NULL: it was never open): counts the events that had left and are not whole in
  * it, and what is still held, as not written. */

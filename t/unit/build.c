@@ -1004,8 +1004,9 @@ static void senders_by_address(void)
 	}
 	ok(run(kid_card), "sources by a list of addresses, whatever the card says");
 	is_int(count.complete, 10, "events of both");
-	is_int(count.unknown, 10, "and a third is unknown");
-	is_int(said, 1, "said once");
+	is_int(count.left_out, 10, "and a third is left out");
+	is_int(count.in, 20, "which is no loss");
+	is_int(said, 0, "and needs no word");
 }
 
 /* ---- any network ---- */
