@@ -146,17 +146,16 @@ static void account(const struct sim_datagram *d, int64_t at, int error)
 	char line[SIM_LINE];
 
 	tally.in++;
-	if (error) {
-		if (tally.lost[0].n++ == 0)
-			cli_warn("a datagram could not be sent: %s (counted from now on)",
-			    strerror(error));
+	if (error && tally.lost[0].n++ == 0)
+		cli_warn("a datagram could not be sent: %s (counted from now on)", strerror(error));
+	if (error)
 		return;
-	}
 	tally.out++;
 	for (int i = 0; i < SIM_FAULTS; i++)
 		tally.also[i].n += d->faults >> i & 1;
-	if (truth)
-		fwrite(line, 1, sim_truth(sim, d, sent, at, line), truth);
+	size_t n = truth ? sim_truth(sim, d, sent, at, line) : 0;
+	if (n > 0)
+		fwrite(line, 1, n, truth);
 	sent++;
 }
 
