@@ -424,12 +424,14 @@ static bool wins(const struct build *b, const struct vote *v, bool at_end)
 	/* one alone, or with numbers that fit the old line, may just be late */
 	bool together = v->with >= 2 && !v->fits;
 
-	if (v->with <=
-	    v->against) /* the old line has as many sources: a few were restarted alone */
+	/* the old line has as many sources: a few were restarted alone */
+	if (v->with <= v->against)
 		return false;
-	if (v->sure) /* so long a row of late ones there is not, whatever else speaks for it */
+	/* so long a row of late ones there is not */
+	if (v->sure)
 		return true;
-	if (may_be_of_before(b, v)) /* however many agree, unless it is all of them */
+	/* however many agree, unless it is all of them */
+	if (may_be_of_before(b, v))
 		return false;
 	/* most sources: one of them has gone on there, or several came at once */
 	if (2 * v->with > v->known && (v->confirmed || together))
