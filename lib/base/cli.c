@@ -880,14 +880,10 @@ int cli_open_input(const char *path)
 
 int cli_open_output(const char *path, const char *what)
 {
-	struct stat st;
 	int fd = STDOUT_FILENO;
 
 	if (path && strcmp(path, "-") != 0) {
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
-		if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
-		    !S_ISLNK(st.st_mode))
-			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		fd = io_create(path);
 		if (fd < 0)
 			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", path,
 			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));

@@ -64,6 +64,10 @@ bool io_in_memory(int fd);
 /* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
 int64_t io_free_bytes(int fd);
 
+/* Opens a new file for writing; a FIFO or a device is opened as it is. A descriptor, or -1: EEXIST
+ * where a file (or a link) has this name. */
+int io_create(const char *path);
+
 /* Whether this is an ordinary file. */
 bool io_regular(int fd);
 
