@@ -73,7 +73,7 @@ ok "the classic types" -- raw2nc -c roach2c --types=classic -o classic.nc one.pc
 exits 5 "a stream with all kinds of trouble" -- raw2nc -c roach2c -o trouble.nc trouble.pcapng
 like err 'wrong length 1, unknown source 1, truncated 1, fragment 1, duplicate 1, late 1\)' "what was not kept"
 like err 'missing 4, reordered [12].*, other traffic 1$' "and what was found" || diag <err
-like err '192.168.40.3:5000 is none of the card' "the stranger is named"
+like err '192.168.40.3:5000: an unknown source: roach2c has sources 0 to 12 \(addresses that end in .71 to .83\)' "the stranger is named"
 like err 'a datagram of 8191 bytes from 192.168.40.71:5000: card roach2c has 8192' "the short one too"
 ok "--max-loss makes it 0" -- raw2nc -c roach2c --max-loss=6 --overwrite -o trouble.nc trouble.pcapng
 ok "other traffic in a capture is no loss" -- raw2nc -c roach2c -o other.nc other.pcapng

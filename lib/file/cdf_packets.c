@@ -409,12 +409,11 @@ static void skip(struct cdf_packets *p, enum pkt_verdict why)
 
 static void say_unknown(struct cdf_packets *p, const struct pkt *k)
 {
-	char text[PKT_TEXT];
+	char text[PKT_TEXT], range[CARD_WHY];
 
 	if (!p->said_unknown)
-		p->o->say(
-		    "%s is none of the card's sources (%u, from %u on): not stored, and counted",
-		    pkt_text(&k->src, text), p->card.nsrc, p->card.first);
+		p->o->say("%s: an unknown source: %s has %s: not stored, and counted",
+		    pkt_text(&k->src, text), p->card.name, card_sources(&p->card, range));
 	p->said_unknown = true;
 }
 

@@ -40,42 +40,15 @@ static bool new_stranger(struct build *b, const struct pkt_addr *from)
 	return true;
 }
 
-/* "addresses ending in .0 to .31, .100 to .131": where the card's sources may send from. */
-static void text_expected(const struct card *c, char *buf, size_t size)
-{
-	const char *dot = c->by == CARD_BY_ADDRESS ? "." : "";
-	unsigned limit = c->by == CARD_BY_ADDRESS ? 255 : 65535, lo = c->first;
-	size_t n = 0;
-
-	*buf = '\0';
-	if (c->by == CARD_BY_ADDRESS && c->address_byte != CARD_BYTE_LAST)
-		n = (size_t)snprintf(buf, size, " (byte %u of the address", c->address_byte);
-	else if (c->by != CARD_BY_FIELD)
-		n = (size_t)snprintf(
-		    buf, size, " (%s", c->by == CARD_BY_PORT ? "ports" : "addresses that end in");
-	for (int k = 0; n > 0 && n < size && lo <= limit && k < 4; k++, lo += c->modulo) {
-		unsigned hi = lo + c->nsrc - 1;
-		n += (size_t)snprintf(buf + n, size - n, "%s %s%u to %s%u", k ? "," : "", dot, lo,
-		    dot, hi > limit ? limit : hi);
-		if (!c->modulo)
-			break;
-	}
-	if (n > 0 && n < size)
-		snprintf(buf + n, size - n, ")");
-}
-
 void sender_unknown(struct build *b, const struct pkt *p)
 {
 	const struct card *c = b->card;
-	char from[PKT_TEXT], range[200];
+	char from[PKT_TEXT], range[CARD_WHY];
 
 	if (!new_stranger(b, &p->src))
 		return;
-	pkt_text(&p->src, from);
-	text_expected(c, range, sizeof range);
-	build_sayf(b,
-	    "%s: an unknown source: %s has sources 0 to %u%s; its records are counted as unknown",
-	    from, c->name, c->nsrc - 1, range);
+	build_sayf(b, "%s: an unknown source: %s has %s; its records are counted as unknown",
+	    pkt_text(&p->src, from), c->name, card_sources(c, range));
 }
 
 /* A datagram that is no whole number of records. */
