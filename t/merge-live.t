@@ -82,7 +82,7 @@ bring hdr 550; bring enc 550; bring raw 550
 until_true 12 quality_is $f8 50 0; tap $? "ten minutes after its end it is final"
 mv raw/20050621/raw_050621_0531.bin kept.bin
 touch hdr/20050621/0533
-until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose raw files have gone, 0531 the first: it stays as it is' live.err
+until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose files have gone, 0531 the first: it stays as it is' live.err
 tap $? "a final hour is not written anew when one of its raw files has gone"
 is "$(state_of $f8 51)" 1 "its minute stays"
 inode=$(stat -c %i $f8)
