@@ -26,7 +26,6 @@
 #define BEAT_EVERY   TIM_S
 #define BEAT_MARGIN  (10 * TIM_MS)  /* between a datagram's stamp and its place in the queue */
 #define FULL_WAIT    (100 * TIM_MS) /* between looks at the signals while the ring is full */
-#define DRAIN_TIME   (200 * TIM_MS) /* for what is in the sockets at the end */
 #define FINISH_TIME  (10 * TIM_S)   /* without any progress of the output at the end */
 #define ASSUMED_SIZE 1440
 
@@ -38,17 +37,20 @@ static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 /* clang-format off */
 static const struct cli_option options[] = {
-	{"listen", 'l', CLI_LIST, &listeners, "ADDR:PORT", "receive here (repeatable; PORT: everywhere)", 0, 0},
-	{"allow", 'a', CLI_LIST, &networks, "NETWORK", "keep only what comes from here (repeatable)", 0, 0},
-	{"count", 'n', CLI_INT, &count, "N", "stop after N datagrams", 0, 0},
-	{"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (a number: seconds)", 0, 0},
+	{"listen", 'l', CLI_LIST, &listeners, "ADDR:PORT",
+	    "receive here (repeatable; PORT: everywhere)", 0, 0},
+	{"allow", 'a', CLI_LIST, &networks, "NETWORK",
+	    "keep only what comes from here (repeatable)", 0, 0},
+	{"count", 'n', CLI_INT, &count, "N", "stop after N datagrams", 1, INT64_MAX},
+	{"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (seconds)", 1, INT64_MAX},
 	{"until", 0, CLI_STR, &until_text, "HH:MMZ", "stop when UTC shows this", 0, 0},
 	{"output", 'o', CLI_STR, &output, "FILE", "write to FILE, a new one (standard output)", 0, 0},
 	{"rotate", 0, CLI_TIME, &rotate, "TIME", "a file for each TIME, in --dir", TIM_S, TIM_DAY},
 	{"dir", 0, CLI_STR, &dir, "DIR", "folder for the files of --rotate", 0, 0},
 	{CLI_MIN_FREE(space)},
 	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
-	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB, 65536 * MIB},
+	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB,
+	    65536 * MIB},
 	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (5ms)", 0, TIM_S},
 	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
 	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
@@ -84,6 +86,8 @@ static void read_options(void)
 		    (long long)cpu);
 	if (listeners.n == 0)
 		cli_die(EXIT_USAGE, "where to listen? -l PORT, or -l ADDRESS:PORT");
+	if (output && !*output)
+		cli_die(EXIT_USAGE, "-o: an empty name: give a file, or - for standard output");
 	if (!rotate != !dir)
 		cli_die(EXIT_USAGE, "--rotate=TIME and --dir=DIR go together");
 	if (dir && output)
@@ -129,7 +133,14 @@ static void start(void)
 	struct ring_sink sink = {&raw,
 	    raw.disk || dir ? 0 : 256 << 10, /* a pipe: both ends at work */
 	    raw_begin, raw_put, raw_cut, raw_end, raw_tick};
-	struct rcv_options o = {program.name, rotate, (uint64_t)count, allow, networks.n, &tally};
+	struct rcv_options o = {.program = program.name,
+	    .rotate = rotate,
+	    .limit = (uint64_t)count,
+	    .allow = allow,
+	    .nallow = networks.n,
+	    .tally = &tally,
+	    .stopping = cli_stopping,
+	    .patience = FINISH_TIME};
 	char text[NET_TEXT];
 	cpu_set_t set;
 
@@ -165,18 +176,24 @@ static void report_buffer(void)
 /* Once, when it is known what comes: `after` so long. */
 static void report_rate(int64_t mono, int64_t after)
 {
-	static int64_t since, before;
+	static struct {
+		bool counting, told;
+		int64_t since, before;
+	} rate;
 	int64_t came = (int64_t)tally.in;
 
-	since = before ? since : mono;
-	before = before ? before : came;
-	if (since < 0 || mono - since < after || came - before < 10)
+	if (!rate.counting) {
+		rate.counting = came > 0;
+		rate.since = mono;
+		rate.before = came;
+	}
+	if (rate.told || mono - rate.since < after || came - rate.before < 10)
 		return;
-	double per_s = (double)(came - before) * 1e9 / (double)(mono - since);
-	double fit = (double)idle_holds(&idle, rcv_longest(rcv));
-	cli_note("%.0f datagrams/s of up to %zu bytes: a socket buffer holds %.0f, %.0f ms of them",
-	    per_s, rcv_longest(rcv), fit, fit * sockets.n / per_s * 1000);
-	since = -1;
+	double per_s = (double)(came - rate.before) * 1e9 / (double)(mono - rate.since);
+	double fit = (double)idle_holds(&idle, rcv_longest(rcv)), s = fit * sockets.n / per_s;
+	cli_note("%.0f datagrams/s of up to %zu bytes: a socket buffer holds %.0f, %.0f %s of them",
+	    per_s, rcv_longest(rcv), fit, s < 10 ? s * 1000 : s, s < 10 ? "ms" : "s");
+	rate.told = true;
 }
 
 static void watch_space(void)
@@ -203,15 +220,15 @@ static bool take_stock(void)
  * next one is due. */
 static int64_t show(int64_t mono)
 {
-	static int64_t due = INT64_MAX;
+	static bool pending;
+	static int64_t due;
 
-	if (rcv_pending(rcv) && due == INT64_MAX)
+	if (!pending)
 		due = mono + SHOW_AFTER;
 	if (mono >= due || idle.rate * (double)SHOW_AFTER < 1e9)
 		rcv_show(rcv);
-	if (!rcv_pending(rcv))
-		due = INT64_MAX;
-	return due;
+	pending = rcv_pending(rcv);
+	return pending ? due : INT64_MAX;
 }
 
 /* Until it is time to stop, or receiving fails: then its errno. */
@@ -222,13 +239,13 @@ static int run(void)
 	for (bool wait = false;;) {
 		int64_t utc = tim_now(), mono = tim_mono();
 		bool stop = cli_stopping() || mono >= ends.mono || utc >= ends.utc;
-		struct rcv_round t = rcv_drain(rcv, wait);
+		struct rcv_round t = rcv_drain(rcv, utc, wait);
 		idle_note(&idle, t.got, mono);
-		if (t.empty && rcv_drained(rcv, utc, mono) < 0)
+		if (t.done && rcv_drained(rcv, utc, mono) < 0)
 			t.error = errno;
 		if (!take_stock() || stop || t.limit || t.error)
 			return t.error;
-		if (t.empty && mono >= beat) {
+		if (t.done && mono >= beat) {
 			(void)rcv_beat(rcv, utc - BEAT_MARGIN);
 			watch_space();
 			beat = mono + BEAT_EVERY;
@@ -236,36 +253,19 @@ static int run(void)
 		report_rate(mono, 2 * TIM_S);
 		cli_tick();
 		int64_t until = MIN(show(mono), MIN(beat, ends.mono));
-		wait = t.empty && idle_in_read(&idle, rcv_size(rcv));
+		wait = t.done && idle_in_read(&idle, rcv_size(rcv));
 		if (t.full)
 			(void)rcv_wait_room(rcv, FULL_WAIT);
-		else if (t.empty && !wait)
+		else if (t.done && !wait)
 			idle_wait(&idle, rcv_size(rcv), MIN(until, mono + (ends.utc - utc)));
 	}
 }
 
 /* ---- after ---- */
 
-/* What is in the sockets now still belongs to the capture; where the output is slow, what fits them. */
-static void last_drain(void)
-{
-	int64_t until = tim_mono() + DRAIN_TIME, came = 0;
-	int64_t most = sockets.n * idle_holds(&idle, 0);
-	struct rcv_round t;
-
-	do {
-		t = rcv_drain(rcv, false);
-		came += t.got;
-		if (t.full && !rcv_wait_room(rcv, FINISH_TIME))
-			return;
-	} while (!t.empty && !t.limit && !t.error && (t.full ? came < most : tim_mono() < until));
-}
-
 static enum cli_exit finish(int error)
 {
-	if (!error)
-		last_drain();
-	int cut = rcv_finish(rcv, FINISH_TIME) < 0 ? errno : 0;
+	int cut = rcv_finish(rcv, !error) < 0 ? errno : 0;
 	int failed = ring_finish(ring, FINISH_TIME) < 0 ? errno : cut;
 	(void)take_stock();
 	report_rate(tim_mono(), 100 * TIM_MS); /* a short run has not told yet */

@@ -59,6 +59,10 @@ exits 2 "an address is one" -- udp2raw -l nonsense:x:y
 exits 2 "a port is at most 65535" -- udp2raw -l 65536
 exits 2 "TCP is not UDP" -- udp2raw -l tcp:127.0.0.1:0
 exits 2 "a network is one" -- udp2raw -l 127.0.0.1:0 -a 10.0.0.0/33
+exits 2 "-n takes at least 1" -- udp2raw -l 127.0.0.1:0 -n 0 -o x.pcapng
+exits 2 "and -t a time: a script's that came to 0 does not run for ever" -- udp2raw -l 127.0.0.1:0 -t 0 -o x.pcapng
+exits 2 "an empty name is none" -- udp2raw -l 127.0.0.1:0 -o ''
+like err '-o: an empty name' "and is called so"
 exits 2 "--rotate wants a folder" -- udp2raw -l 127.0.0.1:0 --rotate=60s
 exits 2 "one file or many" -- udp2raw -l 127.0.0.1:0 --rotate=60s --dir=. -o x.pcapng
 exits 2 "a processor that is there" -- udp2raw -l 127.0.0.1:0 --cpu=1023 -o cpu.pcapng
@@ -111,6 +115,10 @@ start small udp2raw -l 127.0.0.1:0 -n 40 --rcvbuf=64K -o few.pcapng; cap=$pid
 ok "short datagrams" -- simdet -c chec --records=1 -m 2 -n 20 -r 100 -d "$address"
 finish "$cap"; is "$status" 0 "all come"
 like small.err 'of up to 144 bytes: a socket buffer holds 157, ' "and are told with their own length"
+start calm udp2raw -l 127.0.0.1:0 -n 12 -o calm.pcapng; cap=$pid
+ok "a dozen in half a second" -- simdet -c chec --records=1 -m 1 -n 12 -r 20 -d "$address"
+finish "$cap"; is "$status" 0 "are enough"
+like calm.err 'a socket buffer holds [0-9]+, [0-9]+ s of them' "to say how many seconds fit"
 
 # Without naps it waits for each datagram, in the read itself where many come.
 start block udp2raw -l 127.0.0.1:0 --nap=0 -o block.pcapng; cap=$pid
@@ -434,4 +442,5 @@ send 127.0.0.1 "$(port_of fullrot)" 2000 1440
 finish "$cap"; is "$status" 3 "in a folder too"
 like fullrot.err 'rot/full_.*: File too large' "with the name"
 ls rot/full_*.cut.pcapng >/dev/null 2>&1; tap $? "and the file is kept as one that was cut"
+like fullrot.err "it is now $(echo rot/full_*.cut.pcapng):" "which is said"
 done_testing

@@ -175,14 +175,12 @@ void raw_cut(void *raw, size_t n)
 
 static int end_in_folder(struct raw *f, bool whole)
 {
-	char name[PUB_PATH];
 	int bad = whole ? pub_commit(&f->pub, f->fd, false) : pub_keep(&f->pub, f->fd);
 
 	/* A name that was taken meanwhile must not cost the data. */
 	if (bad && whole && !f->pub.published)
 		(void)pub_keep(&f->pub, f->fd);
-	memcpy(name, f->pub.path, sizeof name);
-	memcpy(f->path, name, sizeof name);
+	memcpy(f->path, f->pub.path, sizeof f->path);
 	if (bad)
 		return fail_pub(f);
 	f->files++;
@@ -191,6 +189,15 @@ static int end_in_folder(struct raw *f, bool whole)
 		f->no_link = true;
 	}
 	return 0;
+}
+
+/* Where a write failed, that is the reason, whatever the end meets. */
+static void first_reason(struct raw *f, const char *why)
+{
+	if (f->dir && f->pub.published)
+		snprintf(f->why, sizeof f->why, "%.300s, and it is now %.190s", why, f->path);
+	else
+		snprintf(f->why, sizeof f->why, "%s", why);
 }
 
 int raw_end(void *raw, bool whole)
@@ -216,10 +223,10 @@ int raw_end(void *raw, bool whole)
 		error = errno;
 	}
 	f->fd = -1;
+	if (!whole && first[0])
+		first_reason(f, first);
 	if (f->dir)
 		pub_end(&f->pub);
-	if (!whole) /* the reason is the write that failed */
-		memcpy(f->why, first, sizeof first);
 	errno = error;
 	return error ? -1 : 0;
 }

@@ -17,7 +17,8 @@
 
 #define BATCH       256
 #define BATCH_MIN   16
-#define ROUND_MAX   64 /* batches of one socket before the next one has its turn */
+#define ROUND_MAX   64            /* batches for each socket in a round */
+#define TURN_TIME   (10 * TIM_MS) /* what one of several sockets gives at once has come in so long */
 #define PAYLOAD_MAX 65535
 #define BLOCK_MAX   (CAP_HEAD + PKT_HEAD_MAX + PAYLOAD_MAX + CAP_TAIL)
 #define DROP_ROOM   12                       /* what a drop count adds to a block */
@@ -25,6 +26,8 @@
 #define PER_CHUNK   (RING_CHUNK / BLOCK_MAX) /* the largest blocks that surely fit a chunk */
 #define LATE_MAX    TIM_S         /* older than its file by more: the clock was set back */
 #define SWITCH_TIME (20 * TIM_MS) /* how long two files stay open at a change */
+#define LONG_AGO    (INT64_MIN / 2)
+#define LOOK_EVERY  (100 * TIM_MS) /* whether it is time to stop, while nothing moves */
 
 /* Ancillary data of a datagram: time stamp, drop counter, destination. */
 #define CONTROL_MAX                                                                                \
@@ -38,6 +41,8 @@ struct sock {
 	size_t expect;    /* payload that a slot has room for */
 	size_t spare;     /* room for a drop count in each slot */
 	unsigned batch;   /* how many to ask for */
+	int64_t last;     /* stamp of the last datagram read */
+	bool more;        /* not found empty in this round */
 	uint32_t counter; /* of drops, as last seen */
 	uint64_t unsaid;  /* drops seen that no block tells of yet */
 	bool stalled;     /* not drained since the ring was full */
@@ -47,8 +52,8 @@ struct sock {
 struct file {
 	struct ring_chunk *chunk; /* NULL: not begun */
 	int64_t begins, ends;     /* UTC */
-	int64_t last;             /* latest stamp in it */
-	uint64_t delivered, refused, dropped;
+	int64_t last;             /* latest stamp in it, since the clock was set back */
+	uint64_t delivered, dropped;
 };
 
 /* A datagram as it came. */
@@ -73,6 +78,9 @@ struct rcv {
 	struct tally *tally;
 	struct file cur, next; /* next: only around the change of a file */
 	int64_t change_mono;   /* when next was begun */
+	uint64_t refused;      /* datagrams that no end mark tells of yet */
+	bool ending, stuck;    /* at the end; there the output did not move */
+	int64_t upto;          /* of the last round */
 	size_t free_seen;      /* chunks that were free, less those taken since */
 	size_t shown;          /* of cur.chunk */
 	size_t longest;        /* payload seen */
@@ -91,13 +99,18 @@ struct rcv {
 
 /* ---- files and chunks ---- */
 
-/* A chunk; waits as long as the writer lives. */
+/* A chunk; waits as long as the writer lives, but not for ever when it is time to stop. */
 static struct ring_chunk *take(struct rcv *r)
 {
 	struct ring_chunk *c;
+	int64_t until = INT64_MAX;
 
-	while (!(c = ring_take(r->ring)) && errno == EAGAIN)
-		ring_wait(r->ring, TIM_S);
+	while (!(c = ring_take(r->ring)) && errno == EAGAIN && !r->stuck) {
+		ring_wait(r->ring, LOOK_EVERY);
+		if (until == INT64_MAX && (r->ending || r->o.stopping()))
+			until = tim_mono() + r->o.patience;
+		r->stuck = tim_mono() >= until;
+	}
 	if (c && r->free_seen)
 		r->free_seen--;
 	return c;
@@ -117,8 +130,7 @@ static int begin(struct rcv *r, struct file *f, int64_t t, int64_t named)
 
 	if (!c)
 		return -1;
-	*f = (struct file){
-	    .chunk = c, .begins = INT64_MIN / 2, .ends = INT64_MAX, .last = INT64_MIN};
+	*f = (struct file){.chunk = c, .begins = LONG_AGO, .ends = INT64_MAX, .last = LONG_AGO};
 	if (r->o.rotate) {
 		f->begins = file_begin(r, t);
 		f->ends = f->begins + r->o.rotate;
@@ -152,9 +164,10 @@ static int finish(struct rcv *r, struct file *f)
 
 	if (!p)
 		return -1;
-	uint64_t all = f->delivered + f->refused + f->dropped;
+	uint64_t all = f->delivered + r->refused + f->dropped;
 	f->chunk->used += cap_endmark(
-	    p, now > f->last ? now : f->last, all, f->refused, f->dropped, f->delivered);
+	    p, now > f->last ? now : f->last, all, r->refused, f->dropped, f->delivered);
+	r->refused = 0;
 	f->chunk->ends = true;
 	ring_push(r->ring, f->chunk);
 	f->chunk = NULL;
@@ -173,8 +186,8 @@ static int change(struct rcv *r)
 }
 
 /* The file of a datagram that arrived at t. Around a change two are open, so that each socket's
- * last datagrams find their file; what comes later still goes into the present one. A step back
- * of the clock begins a new file. */
+ * last datagrams find their file; what comes later still goes into the present one. When the clock
+ * was set back to before the file's time, a new one begins. */
 static struct file *file_of(struct rcv *r, int64_t t)
 {
 	struct file *f = &r->cur;
@@ -285,13 +298,18 @@ static bool look(struct rcv *r, struct sock *s, unsigned i, uint8_t *slot, struc
 	bool cut = m->msg_flags & MSG_TRUNC, mine = allowed(r, &r->name[i].any);
 	if (cut || !mine) {
 		r->tally->lost[mine ? RCV_TRUNCATED : RCV_NOT_ALLOWED].n++;
-		if (r->cur.chunk)
-			r->cur.refused++;
+		r->refused++;
 		return false;
 	}
 	address(&g->from, &r->name[i]);
 	g->dropped = s->unsaid;
 	return true;
+}
+
+/* Stamps go back by more than a little only where the clock was set back. */
+static bool was_set_back(const struct file *f, int64_t time)
+{
+	return time < f->last - LATE_MAX;
 }
 
 /* Makes a block of a payload that stands in its place: headers, hash, trailer. */
@@ -304,7 +322,7 @@ static void seal(struct rcv *r, struct sock *s, struct file *f, const struct gra
 	pkt_headers(head, &g->from, &g->to, head + s->head, g->len);
 	c->used += cap_seal(c->data + c->used, n, n, g->time, g->dropped);
 	c->records++;
-	if (g->time > f->last)
+	if (g->time > f->last || was_set_back(f, g->time))
 		f->last = g->time;
 	f->delivered++;
 	f->dropped += g->dropped;
@@ -357,6 +375,11 @@ static bool in_place(struct rcv *r, struct sock *s, size_t stride, const struct 
 
 /* ---- a batch ---- */
 
+static bool at_limit(const struct rcv *r)
+{
+	return r->o.limit && r->kept == r->o.limit;
+}
+
 /* How many datagrams may be asked for at once: 0 when the ring has no room for them, however
  * long they are. */
 static unsigned may_ask(struct rcv *r, struct sock *s)
@@ -385,12 +408,22 @@ static void lay_out(struct rcv *r, struct sock *s, uint8_t *base, size_t stride,
 	}
 }
 
-/* The next batch: slots as long as the longest of these, and half as many more as came. */
-static void adapt(struct sock *s, unsigned got, size_t longest, bool drops)
+/* How many datagrams to ask one of several sockets for, of which got came in so long: a pause of
+ * ours must not put a second of one device before the same second of another. */
+static unsigned turn(unsigned got, int64_t span)
 {
-	unsigned want = 2 * got;
+	int64_t n = span > 0 ? got * TURN_TIME / span : BATCH;
 
-	s->batch = want < BATCH_MIN ? BATCH_MIN : want > BATCH ? BATCH : want;
+	return n < 1 ? 1 : n > BATCH ? BATCH : (unsigned)n;
+}
+
+/* The next batch: slots as long as the longest of these, and twice as many as came, but at most
+ * so many. */
+static void adapt(struct sock *s, unsigned got, size_t longest, bool drops, unsigned most)
+{
+	unsigned want = 2 * got < BATCH_MIN ? BATCH_MIN : 2 * got;
+
+	s->batch = want < most ? want : most;
 	if (longest > s->expect)
 		s->expect = longest;
 	else /* not at once: a few short ones change nothing */
@@ -435,7 +468,9 @@ static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, u
 		}
 	}
 	r->longest = longest > r->longest ? longest : r->longest;
-	adapt(s, n, longest, s->counter != counter);
+	adapt(s, n, longest, s->counter != counter,
+	    r->nsocks > 1 ? turn(n, g.time - s->last) : BATCH);
+	s->last = g.time;
 	return 0;
 }
 
@@ -459,9 +494,8 @@ static bool batch(struct rcv *r, struct sock *s, int flags, struct rcv_round *t)
 	size_t stride = CAP_STRIDE(s->head + s->expect) + s->spare, space;
 	unsigned n = may_ask(r, s);
 
-	t->limit = r->o.limit && r->kept == r->o.limit;
 	if (n == 0) {
-		t->full = !t->limit;
+		t->full = true;
 		return false;
 	}
 	uint8_t *base = batch_base(r, stride, &space);
@@ -486,25 +520,55 @@ static bool batch(struct rcv *r, struct sock *s, int flags, struct rcv_round *t)
 	return k == (int)n;
 }
 
-struct rcv_round rcv_drain(struct rcv *r, bool wait)
+/* The socket that is behind the others: what it has came first. NULL: of none there is more that
+ * came before upto. */
+static struct sock *behind(struct rcv *r, int64_t upto)
 {
-	struct rcv_round t = {.empty = true};
+	struct sock *oldest = NULL;
+
+	for (struct sock *s = r->sock; s < r->sock + r->nsocks; s++)
+		if (s->more && s->last < (oldest ? oldest->last : upto))
+			oldest = s;
+	return oldest;
+}
+
+static void begin_round(struct rcv *r, int64_t upto)
+{
+	bool set_back = upto < r->upto; /* the stamps read before say nothing now */
+
+	r->upto = upto;
+	for (struct sock *s = r->sock; s < r->sock + r->nsocks; s++) {
+		s->more = true;
+		if (set_back)
+			s->last = LONG_AGO;
+	}
+}
+
+static void end_round(struct rcv *r, const struct rcv_round *t)
+{
+	for (struct sock *s = r->sock; s < r->sock + r->nsocks; s++) {
+		if (s->stalled && t->done)
+			look_at_drops(r, s);
+		s->stalled = t->full || (s->stalled && !t->done);
+	}
+}
+
+struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait)
+{
+	struct rcv_round t = {.done = false};
 	int flags = wait && r->nsocks == 1 ? MSG_WAITFORONE : MSG_DONTWAIT;
 
-	for (int i = 0; i < r->nsocks && !t.full && !t.limit && !t.error; i++) {
-		struct sock *s = &r->sock[i];
-		bool more = true;
-		for (int k = 0; k < ROUND_MAX && more; k++, flags = MSG_DONTWAIT)
-			more = batch(r, s, flags, &t);
-		if (s->stalled && !more && !t.full) {
-			look_at_drops(r, s);
-			s->stalled = false;
-		}
-		t.empty &= !more;
+	begin_round(r, upto);
+	for (int n = ROUND_MAX * r->nsocks; n > 0 && !t.full && !t.error && !at_limit(r); n--) {
+		struct sock *s = behind(r, upto);
+		t.done = !s;
+		if (t.done)
+			break;
+		s->more = batch(r, s, flags, &t);
+		flags = MSG_DONTWAIT;
 	}
-	for (int i = 0; i < r->nsocks && t.full; i++)
-		r->sock[i].stalled = true;
-	t.empty &= !t.full && !t.limit;
+	t.limit = at_limit(r);
+	end_round(r, &t);
 	return t;
 }
 
@@ -541,7 +605,9 @@ int rcv_beat(struct rcv *r, int64_t time)
 {
 	struct file *f = &r->cur;
 
-	if (!f->chunk || r->next.chunk || time <= f->last || time >= f->ends)
+	if (!f->chunk || r->next.chunk || time >= f->ends)
+		return 0;
+	if (time <= f->last && !was_set_back(f, time))
 		return 0;
 	uint8_t *p = room(r, f, CAP_ISB_MAX);
 	if (!p)
@@ -551,26 +617,42 @@ int rcv_beat(struct rcv *r, int64_t time)
 	return 0;
 }
 
-int rcv_finish(struct rcv *r, int64_t timeout_ns)
+/* What is in the sockets now still belongs to the capture; what comes meanwhile does not. */
+static void last_drain(struct rcv *r)
+{
+	int64_t now = tim_now();
+	struct rcv_round t;
+
+	do {
+		t = rcv_drain(r, now, false);
+		r->stuck |= t.full && !rcv_wait_room(r, r->o.patience);
+	} while (!t.done && !t.limit && !t.error && !r->stuck);
+}
+
+int rcv_finish(struct rcv *r, bool drain)
 {
 	uint64_t unsaid = 0;
 	int bad = 0;
 
+	r->ending = true;
+	if (drain)
+		last_drain(r);
 	for (int i = 0; i < r->nsocks; i++) {
 		struct sock *s = &r->sock[i];
 		look_at_drops(r, s);
 		unsaid += s->unsaid;
 	}
-	if (!ring_wait(r->ring, timeout_ns))
-		return -1;
 	if (r->next.chunk)
 		bad = change(r);
-	if (!bad && unsaid && !r->cur.chunk)
+	if (!bad && (unsaid || r->refused) && !r->cur.chunk)
 		bad = begin(r, &r->cur, tim_now(), INT64_MIN);
-	if (bad || !r->cur.chunk)
-		return bad;
-	r->cur.dropped += unsaid;
-	return change(r);
+	if (!bad && r->cur.chunk) {
+		r->cur.dropped += unsaid;
+		bad = change(r);
+	}
+	if (!bad && r->stuck)
+		errno = EAGAIN;
+	return bad || r->stuck ? -1 : 0;
 }
 
 size_t rcv_longest(const struct rcv *r)
@@ -599,7 +681,7 @@ static void add(struct rcv *r, int fd, const struct net_addr *at)
 	struct sock *s = &r->sock[r->nsocks++];
 	union name name;
 
-	*s = (struct sock){.fd = fd, .batch = BATCH_MIN, .expect = SIZE_FIRST};
+	*s = (struct sock){.fd = fd, .batch = 1, .expect = SIZE_FIRST, .last = LONG_AGO};
 	memcpy(&name, &at->ss, sizeof name);
 	address(&s->at, &name);
 	s->head = s->at.family == 4 ? PKT_HEAD4 : PKT_HEAD_MAX;
@@ -616,6 +698,7 @@ struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct
 	r->ring = ring;
 	r->o = *o;
 	r->tally = o->tally;
+	r->upto = LONG_AGO;
 	for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++)
 		r->tally->lost[i].name = losses[i];
 	r->spill = malloc(RING_CHUNK);

@@ -21,9 +21,6 @@
 #include "base/tim.h"
 #include "stream/ring.h"
 
-#define RCV_SOCKETS 160
-#define RCV_WHY     256
-
 /* The losses in the tally, in this order. */
 enum rcv_lost { RCV_KERNEL_DROP, RCV_RING_FULL, RCV_TRUNCATED, RCV_NOT_ALLOWED, RCV_NOT_WRITTEN };
 
@@ -34,6 +31,8 @@ struct rcv_options {
 	const struct net_cidr *allow; /* nallow networks; 0: everybody */
 	size_t nallow;
 	struct tally *tally;
+	bool (*stopping)(void); /* asked while the ring has no room: end now? */
+	int64_t patience;       /* ns to wait for room when it is time to end */
 };
 
 struct rcv;
@@ -44,16 +43,18 @@ struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct
 /* What a round over the sockets met. */
 struct rcv_round {
 	unsigned got; /* datagrams */
-	bool empty;   /* every socket was found empty */
-	bool full;    /* the ring is full: nothing was read; rcv_wait_room() */
+	bool done;    /* all that came before upto was read */
+	bool full;    /* the ring is full; rcv_wait_room() */
 	bool limit;   /* the limit has been reached */
-	int error;    /* errno of a socket or of the writer, 0: none */
+	int error;    /* errno of a socket or of the writer, EAGAIN: it did not move; 0: none */
 };
 
-/* Reads every socket until it is empty, or for 64 batches. Never waits; or, where there is one
+/* Reads what came before upto (UTC), and perhaps a little more: at most 64 batches for each socket.
+ * The one that is behind the others has its turn, so that datagrams of several stand in the order
+ * of their stamps but for 10 ms, or for one datagram of each. Never waits; or, where there is one
  * socket and wait is set, for the first datagram, a signal, or RCV_WAIT. */
 #define RCV_WAIT (10 * TIM_MS)
-struct rcv_round rcv_drain(struct rcv *r, bool wait);
+struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait);
 
 /* Waits for room in the ring, at most timeout_ns. False with errno EAGAIN or the writer's. */
 bool rcv_wait_room(struct rcv *r, int64_t timeout_ns);
@@ -62,16 +63,16 @@ bool rcv_wait_room(struct rcv *r, int64_t timeout_ns);
 void rcv_show(struct rcv *r);
 bool rcv_pending(const struct rcv *r); /* something was not shown yet */
 
-/* Every socket was found empty after the moment now (UTC), mono: ends a file whose time is over.
+/* All that came before now (UTC), mono was read: ends a file whose time is over.
  * 0, or -1 with errno of the writer. */
 int rcv_drained(struct rcv *r, int64_t now, int64_t mono);
 
 /* A heartbeat, when nothing later was received: no block with an earlier time follows. */
 int rcv_beat(struct rcv *r, int64_t time);
 
-/* The end: last counts of drops, end mark; waits for room for at most timeout_ns. 0, or -1 with
- * EAGAIN or errno of the writer. */
-int rcv_finish(struct rcv *r, int64_t timeout_ns);
+/* The end: what is in the sockets now (when drain is set), last counts of drops, end mark. 0, or -1
+ * with EAGAIN (the output did not move) or errno of the writer. */
+int rcv_finish(struct rcv *r, bool drain);
 
 size_t rcv_size(const struct rcv *r);     /* bytes to expect of the next datagrams */
 size_t rcv_longest(const struct rcv *r);  /* payload of the longest one that came, bytes */

@@ -72,8 +72,13 @@ static bool next_piece(struct ring *r, struct piece *w)
 
 	if (!c || (!r->head && c->done == c->ready))
 		return false;
-	*w = (struct piece){c, c->done, c->ready, c->ready_records - c->done_records,
-	    c->begins && c->done == 0, r->head && c->ends, r->head != NULL};
+	*w = (struct piece){.c = c,
+	    .from = c->done,
+	    .to = c->ready,
+	    .records = c->ready_records - c->done_records,
+	    .begins = c->begins && c->done == 0,
+	    .ends = r->head && c->ends,
+	    .pushed = r->head != NULL};
 	if (r->sink.step && w->to - w->from > r->sink.step) {
 		w->to = w->from + whole_blocks(c->data + w->from, r->sink.step, &w->records);
 		w->ends = w->pushed = false;
@@ -161,7 +166,8 @@ static void *writer(void *arg)
 	}
 	r->error = error;
 	pthread_mutex_unlock(&r->lock);
-	if (r->file_open && r->sink.end(r->sink.ctx, !error) < 0 && !error)
+	/* A file that is open here never had its end. */
+	if (r->file_open && r->sink.end(r->sink.ctx, false) < 0 && !error)
 		error = errno;
 	pthread_mutex_lock(&r->lock);
 	r->error = error;

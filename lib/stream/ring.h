@@ -29,7 +29,7 @@ struct ring_sink {
 	int (*put)(void *ctx, const uint8_t *p, size_t n, size_t *wrote);
 	/* Called after a failed put(): takes the last n bytes away again: a piece of a block. */
 	void (*cut)(void *ctx, size_t n);
-	/* The file is done; whole is false after a failure. */
+	/* The file is done; whole is false after a failure, and where its end did not come. */
 	int (*end)(void *ctx, bool whole);
 	/* Called between writes, at least once a second. */
 	int (*tick)(void *ctx);

@@ -174,6 +174,19 @@ static void test_show(void)
 	ring_free(r);
 }
 
+static void test_unended(void)
+{
+	struct ring *r = begin(0, 0);
+	struct ring_chunk *c = ring_take(r);
+
+	c->begins = true;
+	put_block(c, 0);
+	ring_push(r, c);
+	is_int(ring_finish(r, 10 * TIM_S), 0, "a file whose end never came");
+	is_int(out.ended * 10 + out.whole, 10, "is closed, but not whole");
+	ring_free(r);
+}
+
 static void test_stall(void)
 {
 	struct ring *r = begin(0, 0);
@@ -231,6 +244,7 @@ int main(void)
 	test_order(0);
 	test_order(128 << 10);
 	test_show();
+	test_unended();
 	test_stall();
 	test_failure();
 	free(out.data);
