@@ -7,9 +7,9 @@
  * may name the losses. An ISB without counts is a heartbeat: "no block with an earlier time
  * follows".
  *
- * A block that fails its hash or its lengths is damage: the reader looks at each 4 bytes for the
+ * A block that fails its hash or its lengths is damage: the reader looks at each byte for the
  * next good one, counts what it skipped, and goes on. No length from the stream is trusted, and
- * memory is bounded by CAP_BLOCK_MAX.
+ * memory is bounded: a block has at most 2 MiB.
  */
 #ifndef FYKE_CAP_H
 #define FYKE_CAP_H
