@@ -396,13 +396,16 @@ static unsigned may_ask(struct rcv *r, struct sock *s)
 }
 
 /* Points the messages at slots of this stride from base on. */
-static void lay_out(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, unsigned n)
+static void lay_out(struct rcv *r, const struct sock *s, uint8_t *base, size_t stride, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
+	uint8_t *slot = base + CAP_HEAD + s->head;
+	size_t expect = s->expect;
+
+	for (unsigned i = 0; i < n; i++, slot += stride) {
 		struct msghdr *m = &r->msg[i].msg_hdr;
-		r->iov[i][0].iov_base = base + i * stride + CAP_HEAD + s->head;
-		r->iov[i][0].iov_len = s->expect;
-		r->iov[i][1].iov_len = PAYLOAD_MAX - s->expect;
+		r->iov[i][0].iov_base = slot;
+		r->iov[i][0].iov_len = expect;
+		r->iov[i][1].iov_len = PAYLOAD_MAX - expect;
 		m->msg_namelen = sizeof r->name[i];
 		m->msg_controllen = sizeof r->control[i];
 	}
