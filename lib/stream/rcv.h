@@ -51,7 +51,7 @@ struct rcv_round {
 
 /* Reads what came before upto (UTC), and perhaps a little more: at most 64 batches for each socket.
  * The one that is behind the others has its turn, so that datagrams of several stand in the order
- * of their stamps but for 10 ms, or for one datagram of each. Never waits; or, where there is one
+ * of their stamps but for 20 ms, or for one datagram of each. Never waits; or, where there is one
  * socket and wait is set, for the first datagram, a signal, or RCV_WAIT. */
 #define RCV_WAIT (10 * TIM_MS)
 struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait);
