@@ -35,26 +35,24 @@ static int64_t rcvbuf = 64 * MIB, ring_size = 64 * MIB, nap = 5 * TIM_MS;
 static const char *output, *dir, *until_text;
 static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
-/* clang-format off */
 static const struct cli_option options[] = {
-	{"listen", 'l', CLI_LIST, &listeners, "ADDR:PORT",
-	    "receive here (repeatable; PORT: everywhere)", 0, 0},
-	{"allow", 'a', CLI_LIST, &networks, "NETWORK",
-	    "keep only what comes from here (repeatable)", 0, 0},
-	{"count", 'n', CLI_INT, &count, "N", "stop after N datagrams", 1, INT64_MAX},
-	{"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (seconds)", 1, INT64_MAX},
-	{"until", 0, CLI_STR, &until_text, "HH:MMZ", "stop when UTC shows this", 0, 0},
-	{"output", 'o', CLI_STR, &output, "FILE", "write to FILE, a new one (standard output)", 0, 0},
-	{"rotate", 0, CLI_TIME, &rotate, "TIME", "a file for each TIME, in --dir", TIM_S, TIM_DAY},
-	{"dir", 0, CLI_STR, &dir, "DIR", "folder for the files of --rotate", 0, 0},
-	{CLI_MIN_FREE(space)},
-	{"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
-	{"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB,
-	    65536 * MIB},
-	{"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (5ms)", 0, TIM_S},
-	{"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
-	{NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
-/* clang-format on */
+    {"listen", 'l', CLI_LIST, &listeners, "ADDR:PORT",
+	"receive here (repeatable; PORT: everywhere)", 0, 0},
+    {"allow", 'a', CLI_LIST, &networks, "NETWORK", "keep only what comes from here (repeatable)", 0,
+	0},
+    {"count", 'n', CLI_INT, &count, "N", "stop after N datagrams", 1, INT64_MAX},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (seconds)", 1, INT64_MAX},
+    {"until", 0, CLI_STR, &until_text, "HH:MMZ", "stop when UTC shows this", 0, 0},
+    {"output", 'o', CLI_STR, &output, "FILE", "write to FILE, a new one (standard output)", 0, 0},
+    {"rotate", 0, CLI_TIME, &rotate, "TIME", "a file for each TIME, in --dir", TIM_S, TIM_DAY},
+    {"dir", 0, CLI_STR, &dir, "DIR", "folder for the files of --rotate", 0, 0},
+    {CLI_MIN_FREE(space)},
+    {"rcvbuf", 0, CLI_SIZE, &rcvbuf, "SIZE", "socket buffer to ask for (64M)", 4096, 1024 * MIB},
+    {"ring", 0, CLI_SIZE, &ring_size, "SIZE", "memory for a disk that stalls (64M)", 4 * MIB,
+	65536 * MIB},
+    {"nap", 0, CLI_TIME, &nap, "TIME", "sleep at most so long between reads (5ms)", 0, TIM_S},
+    {"cpu", 0, CLI_INT, &cpu, "N", "receive on processor N", 0, CPU_SETSIZE - 1},
+    {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static struct tally tally = {.unit = "datagrams"};
 static const struct cli_program program = {.name = "udp2raw",

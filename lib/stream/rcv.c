@@ -18,7 +18,7 @@
 #define BATCH       256
 #define BATCH_MIN   16
 #define ROUND_MAX   64            /* batches for each socket in a round */
-#define TURN_TIME   (20 * TIM_MS) /* what one of several sockets gives at once has come in so long */
+#define TURN_TIME   (20 * TIM_MS) /* what one of several sockets gives at once came in this */
 #define PAYLOAD_MAX 65535
 #define BLOCK_MAX   (CAP_HEAD + PKT_HEAD_MAX + PAYLOAD_MAX + CAP_TAIL)
 #define DROP_ROOM   12                       /* what a drop count adds to a block */

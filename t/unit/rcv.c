@@ -1,5 +1,6 @@
 /*
- * rcv.c - datagrams of several sockets in the order of their arrival; the end, whatever the output does
+ * rcv.c - datagrams of several sockets in the order of their arrival, and the end, whatever the
+ * output does
  */
 #include <errno.h>
 #include <pthread.h>
@@ -289,8 +290,8 @@ static void test_last_drain(void)
 	close_it();
 }
 
-/* 50 datagrams in three of the four chunks: there is room for one more. Then, of one batch, one goes
- * there, one into the last chunk, and one wants a new file. */
+/* 50 datagrams in three of the four chunks: there is room for one more. Then, of one batch, one
+ * goes there, one into the last chunk, and one wants a new file. */
 static void test_stuck(void)
 {
 	while (tim_now() % TIM_S > 100 * TIM_MS)
