@@ -156,6 +156,19 @@ say 'addtime -100'
 wait $c
 is "$(value ABORTED "$(cat long.out)")" T "and so does one that addtime ended"
 
+mkfifo fault.in
+SEQD_SIM_FAULT=ReadOut:20013 seqd -i --dir=img --state=fault --camera=size=8x8 <fault.in >fault.out 2>err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>fault.in
+echo 'expose 0.5' >&7
+until_true 10 grep -q integrating fault.out
+echo readout >&7
+exec 7>&-
+wait $b
+like fault.out '^ERROR 20013 DRV_ERROR_ACK ReadOut ' "a readout that fails"
+is "$(value ABORTED "$(sed -n 's/^\* saved //p' fault.out)")" F "ends no exposure, by the file's word too"
+
 # ---- kept over a restart ----
 say 'xbin 4' 'ysize 32' 'object "NGC 7027"' 'comment1 "a ; b # c"' 'tint 7.25'
 seqcmd status 2>/dev/null | grep -v -e free -e temperature -e left -e readout= >before.txt
