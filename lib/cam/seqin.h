@@ -105,6 +105,10 @@ void seq_keep(struct seq *q);
 /* Does what is asked. 0: not now, the line comes again. */
 int seq_act(struct seq *q, struct seq_conn *c, const struct verb_request *r);
 
+/* Asks for something during an exposure. What was asked for before, and has no answer yet, is none
+ * of it any more, which is told. */
+void seq_control(struct seq *q, enum shoot_control what, double seconds);
+
 /* Gives the camera's thread a job, for c or nobody. */
 void seq_begin(struct seq *q, struct seq_conn *c, struct shoot_job *job);
 

@@ -150,8 +150,11 @@ void shoot_begin(struct shoot *s, const struct shoot_job *job)
 void shoot_control(struct shoot *s, enum shoot_control what, double seconds)
 {
 	pthread_mutex_lock(&s->lock);
-	s->control = what;
-	s->control_seconds = seconds;
+	/* Nothing takes the place of an abort. */
+	if (s->control != CONTROL_ABORT) {
+		s->control = what;
+		s->control_seconds = seconds;
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
