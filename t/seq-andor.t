@@ -2,7 +2,7 @@
 # of calls, failing ones, the end in the cold, two servers on one camera
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
-need fitsverify
+need fitsverify strace
 hear
 lib=$FYKE_BUILD/t/fake-andor.so
 export FAKE_ANDOR_LOG="$tmp/calls" FAKE_ANDOR_LOCK="$tmp/lock"
