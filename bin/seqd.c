@@ -226,7 +226,7 @@ int main(int argc, char **argv)
 		cli_watch_space(&space, dir_fd, dir);
 		cli_tick();
 	}
-	bool lost = seqserve_lost(server);
+	bool lost = seqserve_lost(server), failed = seqserve_failed(server);
 	if (lost)
 		cli_error("ended before all was answered: standard input or output was lost");
 	seqserve_free(server);

@@ -250,3 +250,8 @@ bool seq_ended(const struct seq *q)
 {
 	return q->ended;
 }
+
+bool seq_failed(const struct seq *q)
+{
+	return q->failed;
+}

@@ -62,7 +62,7 @@ struct seq {
 	double celsius;
 	unsigned temp_code, temp_said;
 	int64_t temp_at, temp_due;
-	bool stopping, ended;
+	bool stopping, ended, failed;
 	enum { END_OPEN, END_WAIT, END_ABORT } end; /* of the exposure under way, while stopping */
 	enum shoot_control control;                 /* under way */
 };

@@ -232,6 +232,11 @@ bool seqserve_ended(const struct seqserve *v)
 	return seq_ended(v->seq);
 }
 
+bool seqserve_failed(const struct seqserve *v)
+{
+	return seq_failed(v->seq);
+}
+
 bool seqserve_lost(const struct seqserve *v)
 {
 	return v->lost;

@@ -47,6 +47,9 @@ int seqserve_turn(struct seqserve *v);
 void seqserve_stop(struct seqserve *v);
 bool seqserve_ended(const struct seqserve *v);
 
+/* Whether the camera was not put off as it should be then, which was told. */
+bool seqserve_failed(const struct seqserve *v);
+
 /* Whether the console was lost before all was answered, which was told. */
 bool seqserve_lost(const struct seqserve *v);
 

@@ -17,9 +17,10 @@ static void work(struct shoot *s)
 	case SHOOT_START:
 		if (shoot_start(s) < 0)
 			shoot_fail(s,
-			    s->warm_only ? "The camera is off: start it with another "
-					   "temp, or with cooler off."
-					 : "The camera is off.");
+			    s->cold ? "The camera is off, but its cooler may still be on."
+				: s->warm_only ? "The camera is off: start it with another "
+						 "temp, or with cooler off."
+					       : "The camera is off.");
 		else
 			shoot_done(s, "the camera is on");
 		break;
