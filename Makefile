@@ -103,6 +103,9 @@ needed:
 	@$(if $(filter-out $(BUILD),$(PROGS)),echo "left out for want of $(filter-out $(BASE),$(LACK)) \
 	    (scripts/deps installs it): $(filter-out $(BUILD),$(PROGS))")
 
+# The sections that a configuration may have.
+$(B)/obj/lib/base/cli.o: CPPFLAGS += -DFYKE_PROGRAMS='"$(PROGS)"'
+
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)

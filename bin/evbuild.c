@@ -101,13 +101,11 @@ static void open_builder(void)
 	o.window = window < 0 ? card->window : window;
 	o.hold = hold < 0 ? card->hold : hold;
 	o.run = (uint32_t)run;
-	if (sources) {
-		if (srclist_parse(sources, card->nsrc, &list_of, why) < 0)
-			cli_die(EXIT_USAGE, "--sources: %s", why);
-		o.expected = list_of.expected;
-		o.address = list_of.address;
-		o.naddress = list_of.naddress;
-	}
+	if (sources && srclist_parse(sources, card->nsrc, &list_of, why) < 0)
+		cli_die(EXIT_USAGE, "--sources: %s", why);
+	o.expected = sources ? list_of.expected : NULL;
+	o.address = list_of.address;
+	o.naddress = list_of.naddress;
 	build = build_new(card, &o, put_event, say, NULL, why);
 	if (!build)
 		cli_die(errno == ENOMEM ? EXIT_SYSTEM : EXIT_USAGE, "%s", why);
@@ -230,6 +228,7 @@ static enum cli_exit finish(enum cap_next what)
 	enum cli_exit code = what == CAP_NEW ? EXIT_DATA : EXIT_DONE;
 	const struct build_count *n = build_count(build);
 	const struct cap_state *state = cap_state(in);
+	char why[BUILD_WHY];
 
 	if (what == CAP_ERROR) {
 		code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
@@ -237,8 +236,12 @@ static enum cli_exit finish(enum cap_next what)
 	}
 	if (!out_error)
 		check(build_flush(build));
+	if (code == EXIT_DONE && build_useless(build, why)) {
+		code = EXIT_DATA;
+		cli_error("%s: %s", input, why);
+	}
 	/* Without the end mark, what reads the events knows that this run broke off. */
-	bool broken = code != EXIT_DONE || state->cut;
+	bool broken = code != EXIT_DONE || state->cut || cli_broke_off();
 	build_dropped(build, state->osdrop); /* those after its last packet too */
 	build_tally(build, &tally);
 	uint64_t ifdrop = state->ifdrop + tally_lost(&tally); /* lost before it, and by it */
@@ -255,10 +258,6 @@ static enum cli_exit finish(enum cap_next what)
 		code = EXIT_DATA;
 		cli_error("%s: %s; what is whole was kept (%" PRIu64 " bytes skipped)", input,
 		    cap_why(in), state->skipped);
-	}
-	if (code == EXIT_DONE && n->in == 0 && n->foreign > 0) {
-		code = EXIT_DATA;
-		cli_error("%s: none of its %" PRIu64 " records is UDP over IP", input, n->foreign);
 	}
 	return code;
 }

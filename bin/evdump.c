@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
     {"raw", 0, CLI_FLAG, &raw, NULL, "counts as they came, not in units", 0, 0},
     {"card", 'c', CLI_STR, &card_name, "CARD", "what is in the packets (events say it themselves)",
 	0, 0},
-    {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many", 0, 0},
+    {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many", 1, INT64_MAX},
     {"check", 0, CLI_FLAG, &check, NULL, "no text: verify hashes, order and end mark", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
@@ -82,6 +82,7 @@ static void begin_section(void)
 {
 	char why[CARD_WHY], name[64];
 
+	flush(); /* what follows may be the end */
 	fresh = true;
 	if (cap_link(in) != CAP_LINK_USER0) {
 		if (fields && !given)
@@ -90,7 +91,8 @@ static void begin_section(void)
 		use_card(given);
 		return;
 	}
-	flush(); /* what follows may be the end */
+	if (given && !own)
+		cli_warn("-c %s is not used: the events have brought their card", card_name);
 	if (strcmp(cap_name(in), CAP_EVENTS_NAME) != 0)
 		cli_die(EXIT_DATA,
 		    "%s: events of another version ('%s', and this program reads %s)", input,
@@ -143,7 +145,7 @@ static void read_all(void)
 	enum cap_next what = CAP_WAIT;
 	int64_t flushed = tim_mono();
 
-	while (what != CAP_END && !cli_stopping() && packets + events < (uint64_t)count) {
+	while (what != CAP_END && packets + events < (uint64_t)count && !cli_stopping()) {
 		what = cap_read(in, &r, LOOK_UP);
 		if (what == CAP_ERROR) {
 			enum cli_exit code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
@@ -218,8 +220,7 @@ int main(int argc, char **argv)
 	if (!show || !in)
 		cli_die(EXIT_SYSTEM, "no memory");
 	read_all();
-	bool whole = packets + events < (uint64_t)count;
-	bool good = verdict(check) || !whole;
+	bool good = verdict(check);
 	if (!good && !check)
 		cli_error("%s: %s", input,
 		    *cap_why(in) ? cap_why(in)

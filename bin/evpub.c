@@ -206,7 +206,7 @@ static enum cap_next run(void)
 /* What the bus came to. */
 static enum cli_exit finish_bus(enum cap_next what)
 {
-	if (!relay_error(pub) && what != CAP_ERROR)
+	if (!relay_error(pub) && what != CAP_ERROR && !cli_broke_off())
 		relay_end(pub, NULL, 0);
 	relay_finish(pub);
 	int error = relay_error(pub);
@@ -256,8 +256,10 @@ int main(int argc, char **argv)
 {
 	const char *const *args = cli_begin(argc, argv, &program);
 
-	if (tee)
-		cli_no_terminal(STDOUT_FILENO, "a stream");
+	if (tee && isatty(STDOUT_FILENO))
+		cli_die(EXIT_USAGE,
+		    "--tee: not writing a stream to a terminal: pipe it into a "
+		    "program, or into a file by >FILE");
 	in_fd = cli_open_input(args[1]);
 	if (in_fd != STDIN_FILENO)
 		input = args[1];
@@ -274,6 +276,9 @@ int main(int argc, char **argv)
 	enum cli_exit code = finish(run());
 	count();
 	tally.also[SUBSCRIBERS].n = at_most; /* by now they may have gone */
+	if (code == EXIT_DONE && url.engine == BUS_ZMQ && !tee && at_most == 0 && tally.out > 0)
+		cli_warn(
+		    "%s: nobody was there to receive it (--wait=1 waits for one)", url.address);
 	relay_free(pub);
 	cap_reader_free(in);
 	explicit_bzero(&secrets, sizeof secrets);

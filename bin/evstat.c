@@ -28,7 +28,7 @@ static int64_t every = TIM_S, limit;
 static const struct cli_option options[] = {
     {"format", 'O', CLI_STR, &form_text, "FORM", "text, or json (an object a line)", 0, 0},
     {"every", 0, CLI_TIME, &every, "TIME", "show so often (1s)", 100 * TIM_MS, TIM_H},
-    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many times", 0, 0},
+    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many times", 1, INT64_MAX},
     {"credentials", 0, CLI_STR, &credentials, "FILE", "names and keys, in a file of mode 0600", 0,
 	0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
@@ -45,6 +45,7 @@ static struct cli_program program = {.name = "evstat",
     .max_args = FILES_MOST};
 
 static const char *const *names; /* the arguments */
+static const char *input;        /* the file or pipe, for messages */
 static struct bus_url url;
 static struct bus_secrets secrets;
 static struct hear *hear;
@@ -53,17 +54,20 @@ static int in_fd = -1;
 static struct watch watch;
 static struct view view;
 static struct screen *screen;
-static bool json, over;
+static bool json, over, quit;
 static enum cli_exit code = EXIT_DONE;
+static char trouble[1024];   /* told when the screen is given back */
+static char page[VIEW_TEXT]; /* the last one */
+static size_t page_size;
 static const char *state = "waiting";
 
 /* ---- streams ---- */
 
-static void fail(int error, const char *why)
+static void fail(int error, const char *of, const char *why)
 {
 	over = true;
 	code = error == EPROTO ? EXIT_DATA : cli_status_of(error);
-	cli_error("%s", why);
+	snprintf(trouble, sizeof trouble, "%s%s%s", of, *of ? ": " : "", why);
 }
 
 /* What is there, for at most wait. */
@@ -77,12 +81,14 @@ static void turn_bus(int64_t wait)
 		got = hear_next(hear, &message, &n, wait);
 		wait = 0;
 		if (got < 0 && errno != EINTR)
-			fail(errno, hear_why(hear));
+			fail(errno, "", hear_why(hear));
 		if (got <= 0)
 			continue;
 		if (!watch_take(&watch, &view, message, n) && hear_header(hear, &header, &nheader))
 			watch_join(&watch, &view, header, nheader, message, n);
-		state = watch.ended ? "the run has ended" : "running";
+		state = watch.bare ? "no header of this run: it cannot be read"
+		    : watch.ended  ? "the run has ended"
+				   : "running";
 	}
 	bool nats = url.engine == BUS_NATS;
 	if (hear_state(hear) == HEAR_GONE)
@@ -112,14 +118,14 @@ static void turn_file(int64_t wait)
 	bool bad = s->damaged || s->cut;
 	state = bad ? "damaged or cut" : "ended";
 	if (what == CAP_ERROR)
-		fail(errno, cap_why(in));
+		fail(errno, input, cap_why(in));
 	else if (bad)
-		fail(EPROTO, cap_why(in));
+		fail(EPROTO, input, cap_why(in));
 }
 
 /* ---- status files ---- */
 
-static size_t status_page(int64_t now, char *page)
+static size_t status_page(int64_t now)
 {
 	size_t n = 0;
 
@@ -132,25 +138,29 @@ static size_t status_page(int64_t now, char *page)
 
 /* ---- the page ---- */
 
-static void show(void)
+static void make_page(void)
 {
-	static char page[VIEW_TEXT];
 	int64_t now = tim_now();
-	size_t n;
 
 	view_mark(&view, tim_mono());
 	if (!hear && !in)
-		n = status_page(now, page);
+		page_size = status_page(now);
 	else if (json)
-		n = view_json(&view, names[0], state, now, page);
+		page_size = view_json(&view, names[0], state, now, page);
 	else
-		n = view_text(
+		page_size = view_text(
 		    &view, names[0], state, now, screen ? screen_width(screen) : 80, page);
-	int rc = screen ? screen_draw(screen, page, n) : io_writeall(STDOUT_FILENO, page, n);
+}
+
+static void put_page(void)
+{
+	int rc = screen ? screen_draw(screen, page, page_size)
+			: io_writeall(STDOUT_FILENO, page, page_size);
 	if (rc == 0)
 		return;
 	over = true;
 	code = EXIT_SYSTEM;
+	page_size = 0;
 	if (errno == EPIPE)
 		cli_pipe_gone();
 	else
@@ -177,7 +187,8 @@ static void turn(int64_t until)
 		(void)io_wait(screen ? screen_fd(screen) : -1, wait);
 	if (screen)
 		for (int c; (c = screen_key(screen)) >= 0;)
-			over |= c == 'q' || c == 'Q' || c == 4;
+			quit |= c == 'q' || c == 'Q' || c == 4;
+	over |= quit;
 	count();
 	cli_tick();
 }
@@ -224,15 +235,30 @@ static void open_source(void)
 		if (names[1])
 			cli_die(EXIT_USAGE, "one stream, or files of --status");
 		in_fd = cli_open_input(names[0]);
+		input = in_fd == STDIN_FILENO ? "standard input" : names[0];
 		in = cap_reader_new(in_fd);
 		if (!in)
 			cli_die(EXIT_SYSTEM, "no memory: %s", strerror(errno));
-		cli_filter(in_fd);
+		view.whole = !io_ispipe(in_fd);
+		if (!view.whole) /* a file may be looked at for as long as one likes */
+			cli_filter(in_fd);
 	}
 	if (hear || in)
 		program.tally = &tally;
 	if (!json && isatty(STDOUT_FILENO))
 		screen = screen_open(STDOUT_FILENO);
+}
+
+/* A page that ended by itself, perhaps before anybody could look, stays behind. */
+static void end_screen(void)
+{
+	if (!screen)
+		return;
+	program.tally = NULL; /* who has looked at the page needs no last line */
+	screen_close(screen);
+	screen = NULL;
+	if (over && !quit)
+		put_page();
 }
 
 int main(int argc, char **argv)
@@ -247,13 +273,16 @@ int main(int argc, char **argv)
 		turn(due);
 		if (tim_mono() < due && !over)
 			continue;
-		show();
+		if (code != EXIT_DONE && !view.records) /* there is nothing to see */
+			break;
+		make_page();
+		put_page();
 		due = tim_mono() + every;
 		over |= limit && ++shown == limit;
 	}
-	if (screen)
-		program.tally = NULL; /* who has looked at the page needs no last line */
-	screen_close(screen);
+	end_screen();
+	if (*trouble)
+		cli_error("%s", trouble);
 	hear_free(hear);
 	cap_reader_free(in);
 	explicit_bzero(&secrets, sizeof secrets);

@@ -31,8 +31,8 @@ static const struct cli_option options[] = {
     {"append", 0, CLI_FLAG, &append, NULL, "go on with FILE where it ends", 0, 0},
     {CLI_MIN_FREE(space)},
     {"once", 0, CLI_FLAG, &once, NULL, "end with the stream, not wait for the next", 0, 0},
-    {"count", 'n', CLI_INT, &limit, "COUNT", "end after so many records", 0, 0},
-    {"duration", 0, CLI_TIME, &duration, "TIME", "end after this time", 0, 0},
+    {"count", 'n', CLI_INT, &limit, "COUNT", "end after so many records", 1, INT64_MAX},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after this time", 1, INT64_MAX},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "end at this time of day, UTC", 0, 0},
     {"ack-after", 0, CLI_STR, &ack_after, "WHAT",
 	"NATS: acknowledge after write (default) or fsync", 0, 0},
@@ -62,7 +62,8 @@ static struct card *card;
 static int out_fd = STDOUT_FILENO;
 static bool sync_first;
 static int out_error, bus_error;
-static bool pending; /* something came, and may not be written yet */
+static bool pending;       /* something came, and may not be written yet */
+static char told[BUS_WHY]; /* what was wrong with the bus, when it was told last */
 
 /* ---- before ---- */
 
@@ -109,8 +110,7 @@ static void open_output(void)
 	o.fd = out_fd = append ? sub_file(output, why) : cli_open_output(output, "a stream");
 	if (out_fd < 0)
 		cli_die(errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", output, why);
-	sub = sub_new(&o);
-	if (!sub)
+	if (!(sub = sub_new(&o)))
 		cli_die(cli_status_of(errno), "cannot begin: %s", strerror(errno));
 	if (append && sub_resume(sub, why) < 0)
 		cli_die(errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", output, why);
@@ -120,8 +120,7 @@ static void open_bus(void)
 {
 	char address[HEAR_ADDRESS], why[BUS_WHY];
 
-	hear = hear_open(&url, credentials ? &secrets : NULL, as != NULL, address, why);
-	if (!hear)
+	if (!(hear = hear_open(&url, credentials ? &secrets : NULL, as != NULL, address, why)))
 		cli_die(cli_status_of(errno), "%s", why);
 	if (*address)
 		cli_ready(address);
@@ -161,10 +160,11 @@ static void settle(void)
 static void tell(void)
 {
 	static bool was_there;
-	static char told[BUS_WHY];
 	const char *why = hear_why(hear);
 
-	if (strcmp(why, told) != 0 && *why && !bus_error)
+	if (bus_error)
+		return;
+	if (strcmp(why, told) != 0 && *why)
 		cli_warn("%s", why);
 	if (hear_state(hear) == HEAR_THERE && (!was_there || *told)) {
 		cli_note("%s: connected%s", url.address, was_there ? " again" : "");
@@ -259,6 +259,8 @@ static enum cli_exit finish(void)
 	if (!out_error && sub_finish(sub) < 0)
 		out_error = errno;
 	settle();
+	if (!append && c->streams == 0 && out_fd != STDOUT_FILENO && io_regular(out_fd))
+		unlink(output); /* it is empty, and would be in the way of the next try */
 	if (cli_close_output(out_fd) < 0 && !out_error)
 		out_error = errno;
 	if (out_error == EPIPE) {
@@ -271,7 +273,8 @@ static enum cli_exit finish(void)
 		return EXIT_SYSTEM;
 	}
 	if (bus_error) {
-		cli_error("%s", *hear_why(hear) ? hear_why(hear) : strerror(bus_error));
+		const char *why = *hear_why(hear) ? hear_why(hear) : strerror(bus_error);
+		cli_error("%s%s", why, strcmp(why, told) == 0 ? "; given up" : "");
 		return cli_status_of(bus_error);
 	}
 	if (c->foreign)
@@ -282,13 +285,10 @@ static enum cli_exit finish(void)
 
 int main(int argc, char **argv)
 {
-	const char *const *args = cli_begin(argc, argv, &program);
-
-	read_options(args[0]);
+	read_options(cli_begin(argc, argv, &program)[0]);
 	open_output();
 	open_bus();
 	run();
-
 	enum cli_exit code = finish();
 	count();
 	hear_free(hear);

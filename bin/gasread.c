@@ -32,8 +32,8 @@ static const struct cli_option options[] = {
     {"file", 'f', CLI_STR, &file, "FILE", "read a captured log, not a port", 0, 0},
     {"baud", 0, CLI_INT, &baud, "N", "bits a second (115200)", 50, 4000000},
     {"every", 0, CLI_TIME, &every, "TIME", "period (10s)", 10 * TIM_MS, TIM_DAY},
-    {"count", 'n', CLI_INT, &count, "N", "stop after N readings", 0, 0},
-    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 0, 0},
+    {"count", 'n', CLI_INT, &count, "N", "stop after N readings", 1, INT64_MAX},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 1, INT64_MAX},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "stop when UTC shows this", 0, 0},
     {"format", 'O', CLI_STR, &form, "FORM", "line (InfluxDB), tsv or json (line)", 0, 0},
     {"names", 0, CLI_STR, &names, "SET", "names of another logger: picosec", 0, 0},
@@ -258,7 +258,7 @@ static enum cli_exit run_file(void)
 	struct bme680 v;
 
 	cli_filter(fd);
-	while (!cli_stopping() && !failed && (count == 0 || tally.out < (uint64_t)count)) {
+	while (!failed && (count == 0 || tally.out < (uint64_t)count) && !cli_stopping()) {
 		enum bme680_answer a = bme680_next(fd, &lines, tim_mono() + TIM_S, &v);
 		int error = errno;
 		cli_tick();

@@ -37,7 +37,7 @@ static const struct cli_option options[] = {
     {"timeout", 0, CLI_TIME, &timeout, "TIME", "how long a supply may take to answer (5s)",
 	10 * TIM_MS, TIM_H},
     {"cache", 0, CLI_TIME, &cache, "TIME", "a reading may be so old (200ms; 0: none)", 0, TIM_H},
-    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {

@@ -40,7 +40,7 @@ static const struct cli_option options[] = {
     {"priority", 'p', CLI_STR, &priority, "LEVEL", "show err, warning, notice ... and above", 0, 0},
     {"program", 0, CLI_STR, &only, "NAME", "show this program's records", 0, 0},
     {"all", 0, CLI_FLAG, &from_start, NULL, "show what is there already, too", 0, 0},
-    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many", 0, 0},
+    {"count", 'n', CLI_INT, &limit, "COUNT", "end after showing so many", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 enum { KERNEL_DROP, NOT_ALLOWED };

@@ -162,12 +162,12 @@ static enum cli_exit run(struct mergeday *d)
 			count(d);
 		cli_tick();
 	}
-	if (s == MERGEDAY_ERROR || mergeday_finish(d) < 0) {
-		const char *why = mergeday_why(d);
-		return explain(why, errno);
-	}
+	bool bad = s == MERGEDAY_ERROR || mergeday_finish(d) < 0;
 	count(d);
-	return EXIT_DONE;
+	if (!bad)
+		return EXIT_DONE;
+	const char *why = mergeday_why(d);
+	return explain(why, errno);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
  * raw2nc.c - event or packet streams to netCDF files
  *
  * What a stream is, it says itself: events bring their card along; anything else is packets, for
- * which -c names the card. The library does the rest (cdf_events.h, cdf_packets.h); here are the
+ * which -c names the card. The library does the rest (cdf_sink.h); here are the
  * options and the loop that reads, commits in time and ends.
  */
 #include <errno.h>
@@ -11,14 +11,13 @@
 #include "base/cli.h"
 #include "base/io.h"
 #include "base/tim.h"
-#include "file/cdf_events.h"
 #include "file/cdf_final.h"
-#include "file/cdf_packets.h"
+#include "file/cdf_sink.h"
 #include "stream/cap.h"
 
 static const char *card_name, *layout = "time", *final = "none", *types = "cdf5", *names = "own";
 static int64_t every = TIM_S;
-static struct cdf_options cdf;
+static struct cdf_options cdf = {.program = "raw2nc " FYKE_VERSION, .say = cli_warn};
 static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 static struct tally tally = {.unit = "records"};
 
@@ -48,10 +47,10 @@ static const struct cli_program program = {
 };
 
 static struct card *card;
-static struct cdf_events *events;
-static struct cdf_packets *packets;
+static struct cdf_sink sink;
 static struct cap_reader *reader;
-static bool refused, job_failed;
+static bool refused;
+static enum cli_exit last_layout = EXIT_DONE; /* what became of the last layouts */
 
 /* The index of a word among those an option takes. */
 static int choice(const char *option, const char *word, const char *const *words)
@@ -59,7 +58,25 @@ static int choice(const char *option, const char *word, const char *const *words
 	for (int i = 0; words[i]; i++)
 		if (!strcmp(word, words[i]))
 			return i;
-	cli_die(EXIT_USAGE, "--%s=%s: must be one of those that --help shows", option, word);
+	cli_die(EXIT_USAGE, "--%s=%s: is %s%s%s%s%s", option, word, words[0], " or ", words[1],
+	    words[2] ? " or " : "", words[2] ? words[2] : "");
+}
+
+/* What stands in the way is told now, and not when the first datum comes, at night. */
+static void check_output(void)
+{
+	char why[PUB_WHY];
+
+	if (!cdf.path == !cdf.dir)
+		cli_die(EXIT_USAGE, "say -o FILE, or --dir=DIR for files named by time");
+	if (cdf.dir && cdf.overwrite)
+		cli_die(EXIT_USAGE, "--overwrite is for -o: files in a folder get free names");
+	cli_need_folder("--dir", cdf.dir);
+	if (cdf.path && !strcmp(cdf.path, "-"))
+		cli_die(EXIT_USAGE, "-o -: netCDF cannot go through a pipe: name a file");
+	if (cdf.path && pub_look(cdf.path, cdf.overwrite, why) < 0)
+		cli_die(errno == EEXIST || errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "%s%s", why,
+		    errno == EEXIST ? ": choose another name, or --overwrite" : "");
 }
 
 static void check_options(void)
@@ -71,8 +88,7 @@ static void check_options(void)
 	bool channel = choice("layout", layout, layouts) == 1,
 	     nc4 = choice("final", final, finals) == 1;
 
-	if (!cdf.path == !cdf.dir)
-		cli_die(EXIT_USAGE, "say -o FILE, or --dir=DIR for files named by time");
+	check_output();
 	if (cdf.rotate && !cdf.dir)
 		cli_die(EXIT_USAGE, "--rotate needs --dir=DIR: the files are named by time");
 	if (channel || nc4)
@@ -80,8 +96,6 @@ static void check_options(void)
 	cdf.names = (enum cdf_names)choice("names", names, namings);
 	/* The readers of these names know CDF-2 only. */
 	cdf.classic = choice("types", types, kinds) == 1 || cdf.names == CDF_NAMES_KID;
-	cdf.program = "raw2nc " FYKE_VERSION;
-	cdf.say = cli_warn;
 }
 
 /* ---- the stream begins, or begins anew ---- */
@@ -98,13 +112,12 @@ static void begin_events(void)
 	char why[CARD_WHY];
 	const char *text = cap_text(reader);
 
-	if (events && !strcmp(card->text, text)) {
-		cdf_events_again(events);
-		return;
-	}
-	if (events) {
-		refuse(
-		    "the stream goes on with another card: one file holds one detector's events");
+	if (sink.events) {
+		if (!strcmp(card->text, text))
+			cdf_events_again(sink.events);
+		else
+			refuse("the stream goes on with another card: one file holds one "
+			       "detector's events");
 		return;
 	}
 	if (card_name)
@@ -114,8 +127,8 @@ static void begin_events(void)
 		cli_die(EXIT_DATA, "%s", why);
 	if (cdf.names != CDF_NAMES_OWN)
 		cli_die(EXIT_USAGE, "--names=%s is for packets; these are events", names);
-	events = cdf_events_new(&cdf, card, &tally);
-	if (!events)
+	sink.events = cdf_events_new(&cdf, card, &tally);
+	if (!sink.events)
 		cli_die(EXIT_SYSTEM, "out of memory");
 }
 
@@ -123,7 +136,7 @@ static void begin_packets(void)
 {
 	char why[CARD_WHY > CDF_WHY ? CARD_WHY : CDF_WHY];
 
-	if (packets)
+	if (sink.packets)
 		return;
 	if (!card_name)
 		cli_die(EXIT_USAGE,
@@ -132,8 +145,8 @@ static void begin_packets(void)
 	card = card_load(card_name, why);
 	if (!card)
 		cli_die(EXIT_USAGE, "%s", why);
-	packets = cdf_packets_new(&cdf, card, &tally, why);
-	if (!packets)
+	sink.packets = cdf_packets_new(&cdf, card, &tally, why);
+	if (!sink.packets)
 		cli_die(EXIT_USAGE, "%s", why);
 }
 
@@ -143,7 +156,7 @@ static void begin(void)
 
 	if (is_events && strcmp(cap_name(reader), CAP_EVENTS_NAME) != 0)
 		refuse("the stream is neither events (" CAP_EVENTS_NAME ") nor packets");
-	else if (is_events ? packets != NULL : events != NULL)
+	else if (is_events ? sink.packets != NULL : sink.events != NULL)
 		refuse("events and packets in one stream: give them to two raw2nc");
 	else
 		(is_events ? begin_events : begin_packets)();
@@ -151,42 +164,30 @@ static void begin(void)
 
 /* ---- the loop ---- */
 
-static int add(const struct cap_record *rec)
-{
-	return events ? cdf_events_add(events, rec) : cdf_packets_add(packets, rec);
-}
-
-static int beat(int64_t now)
-{
-	return events ? cdf_events_time(events, now) : packets ? cdf_packets_time(packets, now) : 0;
-}
-
 /* What the reader has met so far, for the loss tables. */
 static void tell_state(void)
 {
-	if (events)
-		cdf_events_state(events, cap_state(reader));
-	else if (packets)
-		cdf_packets_state(packets, cap_state(reader));
+	struct cap_state s = *cap_state(reader);
+
+	s.cut += cli_broke_off(); /* by us */
+	cdf_sink_state(&sink, &s);
 }
 
-static int commit(void)
+/* Stores what came. What the reader met before it stands in the file that is open then. */
+static int take(enum cap_next got, const struct cap_record *rec)
 {
-	tell_state();
-	return events ? cdf_events_commit(events) : packets ? cdf_packets_commit(packets) : 0;
-}
+	const struct cap_state *s = cap_state(reader);
+	uint64_t met = s->damaged + s->skipped + s->cut + s->ended;
+	static uint64_t told;
 
-static int finish(void)
-{
-	tell_state();
-	return events ? cdf_events_close(events) : packets ? cdf_packets_close(packets) : 0;
-}
-
-static void watch_disk(void)
-{
-	int fd = events ? cdf_events_fd(events) : packets ? cdf_packets_fd(packets) : -1;
-	if (fd >= 0)
-		cli_watch_space(&space, fd, cdf.dir ? cdf.dir : cdf.path);
+	if (met != told)
+		tell_state();
+	told = met;
+	if (got == CAP_NEW)
+		begin();
+	if (got == CAP_RECORD)
+		return cdf_sink_add(&sink, rec);
+	return got == CAP_BEAT ? cdf_sink_time(&sink, rec->time) : 0;
 }
 
 /* Brings files that are finished into their last layout: beside the data that come, and at the end
@@ -197,9 +198,10 @@ static void step_jobs(bool all)
 	int got = 0;
 
 	while (cdf.jobs && (got = cdf_jobs_step(cdf.jobs, all ? TIM_S / 2 : 0, why)) != 1) {
-		if (got < 0)
+		if (got < 0) {
+			last_layout = errno == EINTR ? EXIT_CTRL_C : EXIT_SYSTEM;
 			cli_error("%s", why);
-		job_failed |= got < 0;
+		}
 		if (!all)
 			break;
 		cli_tick();
@@ -213,30 +215,26 @@ static void step_jobs(bool all)
 static enum cap_next read_all(bool *bad)
 {
 	struct cap_record rec;
-	int64_t due = tim_mono() + every;
+	int64_t due = tim_mono() + every, look = 0;
 
 	for (unsigned turn = 0;; turn++) {
 		enum cap_next got = cap_read(reader, &rec, every < TIM_S ? every : TIM_S);
 		if (got == CAP_END || got == CAP_ERROR)
 			return got;
-		if (got == CAP_RECORD)
-			*bad = add(&rec) < 0;
-		else if (got == CAP_NEW)
-			begin();
-		else if (got == CAP_BEAT)
-			*bad = beat(rec.time) < 0;
+		*bad = take(got, &rec) < 0;
 		if (*bad || refused || cli_stopping())
 			return CAP_WAIT;
-		if (got == CAP_RECORD && turn % 64)
+		/* Fast records are not looked up from, slow ones each time. */
+		if (got == CAP_RECORD && turn % 64 && tim_coarse() < look)
 			continue;
+		look = tim_coarse() + TIM_S / 10;
 		cli_tick();
 		step_jobs(false);
 		if (tim_mono() < due)
 			continue;
-		watch_disk();
+		cli_watch_space(&space, cdf_sink_fd(&sink), cdf.dir ? cdf.dir : cdf.path);
 		due = tim_mono() + every;
-		*bad = commit() < 0;
-		if (*bad)
+		if ((*bad = cdf_sink_commit(&sink) < 0))
 			return CAP_WAIT;
 	}
 }
@@ -245,7 +243,7 @@ static enum cli_exit failed(void)
 {
 	int error = errno;
 
-	cli_error("%s", events ? cdf_events_why(events) : cdf_packets_why(packets));
+	cli_error("%s", cdf_sink_why(&sink));
 	return error == EEXIST || error == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM;
 }
 
@@ -262,7 +260,7 @@ static enum cli_exit judge(const char *name, enum cap_next last, int error)
 		cli_error("%s: %s: what was whole is kept", name, cap_why(reader));
 		return EXIT_DATA;
 	}
-	if (tally.out == 0) {
+	if (tally.out == 0 && !cli_broke_off()) {
 		cli_error("%s: there was nothing to store: no file was made", name);
 		return EXIT_DATA;
 	}
@@ -286,13 +284,14 @@ int main(int argc, char **argv)
 	enum cap_next last = read_all(&bad);
 	int error = errno;
 	enum cli_exit code = bad ? failed() : EXIT_DONE;
-	if (finish() < 0 && !bad)
+	tell_state();
+	if (cdf_sink_close(&sink) < 0 && !bad)
 		code = failed();
+	cli_second_interrupt(NULL, true); /* like the first one it stops a child, in order */
 	step_jobs(true);
 	if (code == EXIT_DONE)
-		code = job_failed ? EXIT_SYSTEM : refused ? EXIT_DATA : judge(name, last, error);
-	cdf_events_free(events);
-	cdf_packets_free(packets);
+		code = last_layout ? last_layout : refused ? EXIT_DATA : judge(name, last, error);
+	cdf_sink_free(&sink);
 	cdf_jobs_free(cdf.jobs);
 	card_free(card);
 	cap_reader_free(reader);

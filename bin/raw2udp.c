@@ -12,7 +12,8 @@
 
 #define LOOK_UP (500 * TIM_MS) /* between looks at the clock while nothing comes */
 
-#define SAY_GAP (10 * TIM_S) /* a longer wait is worth a line */
+#define SAY_GAP   (10 * TIM_S) /* a longer wait is worth a line */
+#define STEP_BACK TIM_S        /* arrival stamps may be out of order by this much */
 
 static const char *dest, *speed_text;
 static int64_t count = INT64_MAX, max_gap;
@@ -26,7 +27,7 @@ static const struct cli_option options[] = {
     {"speed", 0, CLI_STR, &speed_text, "X|max", "X times as fast as it was recorded", 0, 0},
     {"max-gap", 0, CLI_TIME, &max_gap, "TIME", "wait no longer than this for the next packet",
 	TIM_MS, TIM_DAY},
-    {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many packets", 0, 0},
+    {"count", 'n', CLI_INT, &count, "COUNT", "stop after so many packets", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "raw2udp",
@@ -40,7 +41,7 @@ static const struct cli_program program = {.name = "raw2udp",
 static struct pace *pace;
 static bool own_ports;
 static double speed = 1; /* 0: as fast as it goes */
-static int64_t began, recorded_from = TIM_NONE, last_due;
+static int64_t began, recorded_from = TIM_NONE, last_stamp, last_due;
 
 static void name_counts(void)
 {
@@ -53,13 +54,31 @@ static void name_counts(void)
 	tally.also[ALSO_SHORTENED].name = "gaps shortened";
 }
 
+/* What became of those that were sent. */
+static void settle(struct pace *p, unsigned n)
+{
+	tally.held -= n;
+	for (unsigned i = 0; i < n; i++) {
+		int error = pace_result(p, i);
+		if (!error)
+			tally.out++;
+		else if (tally.lost[SEND_ERROR].n++ == 0)
+			cli_warn(
+			    "%s: a datagram could not be sent: %s (this is counted from now on)",
+			    dest, strerror(error));
+	}
+	cli_tick();
+}
+
 static void open_pace(void)
 {
 	char why[PACE_WHY];
 
+	if (speed_text && pace_speed(speed_text, &speed, why) < 0)
+		cli_die(EXIT_USAGE, "--speed: %s", why);
 	if (!dest)
 		cli_die(EXIT_USAGE, "say where to: -d HOST:PORT");
-	pace = pace_new(dest, why);
+	pace = pace_new(dest, settle, why);
 	if (!pace)
 		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "-d %s: %s", dest, why);
 	own_ports = pace_port(pace) == 0;
@@ -83,23 +102,8 @@ static uint32_t sender(const struct pkt *p)
 	return 0;
 }
 
-static void settle(int n)
-{
-	for (int i = 0; i < n; i++) {
-		int error = pace_result(pace, (unsigned)i);
-		if (!error)
-			tally.out++;
-		else if (tally.lost[SEND_ERROR].n++ == 0)
-			cli_warn(
-			    "%s: a datagram could not be sent: %s (this is counted from now on)",
-			    dest, strerror(error));
-	}
-	tally.held = pace_waiting(pace);
-	cli_tick();
-}
-
 /* When a packet with this stamp leaves: as long after the first one as it was recorded, less what
- * --max-gap has taken out. */
+ * --max-gap has taken out. One recording after another begins where the one before ended. */
 static int64_t due_of(int64_t time)
 {
 	char span[TIM_TEXT];
@@ -107,7 +111,11 @@ static int64_t due_of(int64_t time)
 
 	if (speed == 0)
 		return 0;
-	if (max_gap && gap > max_gap) {
+	if (time < last_stamp - STEP_BACK) {
+		began -= gap;
+		due -= gap;
+		last_stamp = time;
+	} else if (max_gap && gap > max_gap) {
 		began -= gap - max_gap;
 		due -= gap - max_gap;
 		tally.also[ALSO_SHORTENED].n++;
@@ -116,40 +124,38 @@ static int64_t due_of(int64_t time)
 		cli_note("the next packet leaves in %s (--max-gap=TIME waits no longer than TIME)",
 		    tim_span(gap, span));
 	}
+	last_stamp = time > last_stamp ? time : last_stamp;
 	last_due = due > last_due ? due : last_due;
 	return due;
 }
 
-static void replay(const struct cap_record *r)
+static enum cli_exit replay(const struct cap_record *r)
 {
 	struct pkt p;
 
-	if (r->link == CAP_LINK_USER0)
-		cli_die(EXIT_USAGE,
-		    "these are events, and what is sent again is packets: give the file of "
-		    "udp2raw that they were built from");
+	if (r->link == CAP_LINK_USER0) {
+		cli_error("these are events, and what is sent again is packets: give the file of "
+			  "udp2raw that they were built from");
+		return EXIT_USAGE;
+	}
 	tally.in++;
 	tally.also[ALSO_DROPPED].n += r->dropped;
 	enum pkt_verdict v = pkt_decode(r, &p);
 	if (v != PKT_OK) {
 		tally.lost[FIRST_VERDICT + v - 1].n++;
-		return;
+		return EXIT_DONE;
 	}
 	if (recorded_from == TIM_NONE) {
-		recorded_from = p.time;
+		recorded_from = last_stamp = p.time;
 		began = last_due = tim_mono();
 	}
 	int64_t due = due_of(p.time);
-	tally.held = pace_waiting(pace) + 1; /* this one too */
-	while (!pace_fits(pace, due) && !cli_stopping()) {
-		settle(pace_send(pace));
-		tally.held++;
-	}
-	if (cli_stopping())
-		return;
+	tally.held++;
+	if (!pace_reach(pace, due))
+		return EXIT_DONE;
 	memcpy(pace_room(pace), p.data, p.len);
 	pace_put(pace, p.len, due, sender(&p), own_ports ? p.dst.port : 0);
-	tally.held = pace_waiting(pace);
+	return EXIT_DONE;
 }
 
 /* What was cut or damaged in the input, as an exit status. */
@@ -171,9 +177,6 @@ int main(int argc, char **argv)
 	enum cap_next what = CAP_WAIT;
 
 	name_counts();
-	if (speed_text && pace_speed(speed_text, &speed) < 0)
-		cli_die(
-		    EXIT_USAGE, "--speed: '%s' is neither max nor a number above 0", speed_text);
 	open_pace();
 	int fd = cli_open_input(args[0]);
 	cli_filter(fd);
@@ -181,22 +184,22 @@ int main(int argc, char **argv)
 	if (!in)
 		cli_die(EXIT_SYSTEM, "no memory");
 
-	while (!cli_stopping() && tally.in < (uint64_t)count && what != CAP_END) {
+	enum cli_exit code = EXIT_DONE;
+	while (
+	    code == EXIT_DONE && what != CAP_END && tally.in < (uint64_t)count && !cli_stopping()) {
 		what = cap_read(in, &record, pace_waiting(pace) > 0 ? 0 : LOOK_UP);
-		if (what == CAP_ERROR)
-			cli_die(
-			    errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM, "%s: %s", name, cap_why(in));
-		if (what == CAP_RECORD)
-			replay(&record);
-		else if (what == CAP_WAIT)
-			settle(pace_send(pace));
+		if (what == CAP_ERROR) {
+			code = errno == EPROTO ? EXIT_DATA : EXIT_SYSTEM;
+			cli_error("%s: %s", name, cap_why(in));
+		} else if (what == CAP_RECORD) {
+			code = replay(&record);
+		} else if (what == CAP_WAIT) {
+			pace_send(pace);
+		}
 	}
-	while (pace_waiting(pace) > 0 && !cli_stopping())
-		settle(pace_send(pace));
-	tally.also[ALSO_REFUSED].n = pace_refused(pace);
-	if (tally.also[ALSO_REFUSED].n > 0)
-		cli_warn("%s: nobody listened there for some of the datagrams", dest);
-	enum cli_exit code = verdict(in, name);
+	tally.also[ALSO_REFUSED].n = pace_finish(pace); /* what waits goes, however it ended */
+	if (code == EXIT_DONE)
+		code = verdict(in, name);
 	cap_reader_free(in);
 	pace_free(pace);
 	return cli_end(code);

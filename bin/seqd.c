@@ -121,10 +121,23 @@ static size_t read_allowed(struct net_cidr allow[ALLOW_MAX])
 	return allows.n;
 }
 
+static struct net_spec address(const char *text)
+{
+	char why[NET_WHY];
+	struct net_spec spec;
+
+	if (net_parse(text, NET_TCP, &spec, why) < 0)
+		cli_die(EXIT_USAGE, "%s", why);
+	return spec;
+}
+
 static void check_options(void)
 {
 	static char state_path[PUB_PATH], whole[PATH_MAX];
 	struct stat st;
+
+	for (size_t i = 0; i < listens.n; i++)
+		(void)address(listens.item[i]); /* before there is a server with its state file */
 
 	if (strlen(prefix) != 2 || strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != 2)
 		cli_die(EXIT_USAGE, "--prefix=%s: two capital letters are expected", prefix);
@@ -168,14 +181,12 @@ static void open_server(void)
 static void listen_at(const char *text, bool must)
 {
 	char ready[NET_TEXT], why[NET_WHY];
-	struct net_spec spec;
+	struct net_spec spec = address(text);
 
-	if (net_parse(text, NET_TCP, &spec, why) < 0)
-		cli_die(EXIT_USAGE, "%s", why);
 	if (seqserve_listen(server, &spec, ready, why) == 0)
 		cli_ready(ready);
 	else if (must)
-		cli_die(errno == EPERM ? EXIT_USAGE : EXIT_SYSTEM, "%s", why);
+		cli_die(errno == EPERM ? EXIT_REFUSED : EXIT_SYSTEM, "%s", why);
 	else
 		cli_warn("%s: going on without", why);
 }

@@ -6,6 +6,7 @@
 
 #include "base/cli.h"
 #include "base/conf.h"
+#include "base/io.h"
 #include "base/tim.h"
 #include "stream/cap.h"
 #include "stream/card.h"
@@ -20,7 +21,7 @@
 
 static const char *card_name, *dest, *modules, *rate, *speed_text, *output, *truth_path,
     *start_text, *restart, *fault_text[SIM_FAULTS];
-static int64_t events = -1, duration, seed = 1, records, clock0 = INT64_MIN, seq0, jitter;
+static int64_t events, duration, seed = 1, records, clock0 = INT64_MIN, seq0, jitter;
 
 static struct tally tally = {.unit = "datagrams", .lost = {{"send error", 0}}};
 enum { ALSO_RESTART = SIM_FAULTS, ALSO_REFUSED };
@@ -34,8 +35,8 @@ static const struct cli_option options[] = {
     {"dest", 'd', CLI_STR, &dest, "HOST:PORT", "send there", 0, 0},
     {"output", 'o', CLI_STR, &output, "FILE", "write packets to FILE, a new one; -: stdout", 0, 0},
     {"modules", 'm', CLI_STR, &modules, "N|LIST", "the first N, or a list: 0-8,10 (all)", 0, 0},
-    {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 0, 0},
-    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 0, 0},
+    {"events", 'n', CLI_INT, &events, "EVENTS", "records per module (no end)", 1, INT64_MAX},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so much time of the device", 1, INT64_MAX},
     {"rate", 'r', CLI_STR, &rate, "HZ|max", "events per second (the card's)", 0, 0},
     {"speed", 0, CLI_STR, &speed_text, "X|max", "send X times as fast as it runs", 0, 0},
     {"records", 0, CLI_INT, &records, "N", "records in a datagram (10, or 1)", 1, SIM_RECORDS},
@@ -43,7 +44,7 @@ static const struct cli_option options[] = {
     {"clock0", 0, CLI_INT, &clock0, NULL, NULL, ANY},
     {"seq0", 0, CLI_INT, &seq0, NULL, NULL, ANY},
     HIDDEN("start", &start_text),
-    {"truth", 0, CLI_STR, &truth_path, "FILE", "what was sent, a line a datagram", 0, 0},
+    {"truth", 0, CLI_STR, &truth_path, "FILE", "write what was sent to FILE, a new one", 0, 0},
     FAULT("drop", SIM_DROP), FAULT("dup", SIM_DUP),
     FAULT("conflict", SIM_CONFLICT), FAULT("swap", SIM_SWAP),
     FAULT("late", SIM_LATE), FAULT("short", SIM_SHORT),
@@ -71,6 +72,8 @@ static struct sim *sim;
 static struct pace *pace;
 static struct cap_writer *writer;
 static FILE *truth;
+static int out_fd = STDOUT_FILENO;
+static struct sim_datagram waiting[PACE_BATCH];
 static uint64_t sent;
 
 /* ---- options ---- */
@@ -84,7 +87,7 @@ static void read_options(void)
 	want.seed = (uint64_t)seed;
 	want.seq0 = (uint64_t)seq0;
 	want.jitter = jitter;
-	if (events >= 0)
+	if (events > 0)
 		want.events = (uint64_t)events;
 	if (records > 0)
 		want.records = (unsigned)records;
@@ -92,9 +95,8 @@ static void read_options(void)
 		speed = 0;
 	else if (rate && (conf_real(rate, &want.rate) < 0 || want.rate < 1e-6 || want.rate > 1e9))
 		cli_die(EXIT_USAGE, "--rate: '%s' is neither max nor a number above 0 (Hz)", rate);
-	if (speed_text && pace_speed(speed_text, &speed) < 0)
-		cli_die(
-		    EXIT_USAGE, "--speed: '%s' is neither max nor a number above 0", speed_text);
+	if (speed_text && pace_speed(speed_text, &speed, why) < 0)
+		cli_die(EXIT_USAGE, "--speed: %s", why);
 	if (duration > 0 && (double)duration * 1e-9 * want.rate < (double)want.events)
 		want.events = (uint64_t)((double)duration * 1e-9 * want.rate + 0.5);
 	if (modules && sim_modules_parse(&want, modules, why) < 0)
@@ -118,11 +120,22 @@ static void begin(int64_t start)
 		tally.also[i].name = sim_fault_name[i];
 	tally.also[ALSO_RESTART].name = "restart";
 	tally.also[ALSO_REFUSED].name = "refused";
+}
+
+/* When all else is ready. An output without its truth would be in the way of the next try. */
+static void open_truth(void)
+{
 	if (!truth_path)
 		return;
-	truth = strcmp(truth_path, "-") == 0 ? stdout : fopen(truth_path, "we");
-	if (!truth)
-		cli_die(EXIT_SYSTEM, "%s: %s", truth_path, strerror(errno));
+	int fd = strcmp(truth_path, "-") == 0 ? STDOUT_FILENO : io_create(truth_path);
+	truth = fd < 0 ? NULL : fd == STDOUT_FILENO ? stdout : fdopen(fd, "w");
+	if (!truth) {
+		int error = errno;
+		if (out_fd != STDOUT_FILENO && io_regular(out_fd))
+			unlink(output);
+		cli_die(error == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", truth_path,
+		    error == EEXIST ? "exists, and is not overwritten" : strerror(error));
+	}
 	fputs(sim_truth_head, truth);
 }
 
@@ -133,12 +146,10 @@ static void account(const struct sim_datagram *d, int64_t at, int error)
 	char line[SIM_LINE];
 
 	tally.in++;
-	if (error) {
-		if (tally.lost[0].n++ == 0)
-			cli_warn("a datagram could not be sent: %s (counted from now on)",
-			    strerror(error));
+	if (error && tally.lost[0].n++ == 0)
+		cli_warn("a datagram could not be sent: %s (counted from now on)", strerror(error));
+	if (error)
 		return;
-	}
 	tally.out++;
 	for (int i = 0; i < SIM_FAULTS; i++)
 		tally.also[i].n += d->faults >> i & 1;
@@ -158,9 +169,8 @@ static void note_counts(void)
 /* The next datagram; false when there is none, or it is time to stop. */
 static bool next(struct sim_datagram *d)
 {
-	if (cli_stopping())
-		return false;
-	int rc = sim_next(sim, d);
+	int rc = cli_stopping() ? 0 : sim_next(sim, d);
+
 	if (rc < 0)
 		cli_die(EXIT_SYSTEM, "too many late datagrams at once: a shorter --late, or fewer");
 	return rc > 0;
@@ -168,11 +178,19 @@ static bool next(struct sim_datagram *d)
 
 /* ---- to the network ---- */
 
+/* What became of those that were sent; waiting[] describes them. */
+static void settle(struct pace *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		account(&waiting[i], pace_sent_at(p), pace_result(p, i));
+	note_counts();
+}
+
 static void open_pace(void)
 {
 	char why[PACE_WHY];
 
-	pace = pace_new(dest, why);
+	pace = pace_new(dest, settle, why);
 	if (!pace)
 		cli_die(errno == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "-d %s: %s", dest, why);
 	want.port = (uint16_t)pace_port(pace);
@@ -186,40 +204,25 @@ static void open_pace(void)
 		    "strangers of %s go to a port that is not ours: only with -o FILE", card->name);
 }
 
-/* Sends what waits once it is due; d has as many descriptions. */
-static void settle(const struct sim_datagram *d)
-{
-	int n = pace_send(pace);
-
-	for (int i = 0; i < n; i++)
-		account(&d[i], pace_sent_at(pace), pace_result(pace, (unsigned)i));
-	note_counts();
-}
-
 static enum cli_exit send_all(void)
 {
-	static struct sim_datagram d[PACE_BATCH], now;
+	struct sim_datagram now;
 	char span[TIM_TEXT];
 
 	open_pace();
 	begin(tim_now());
+	open_truth();
 	int64_t t0 = tim_mono();
 	while (next(&now)) {
 		int64_t due = pace_due(t0, now.due, speed);
-		while (!pace_fits(pace, due) && !cli_stopping())
-			settle(d);
-		if (cli_stopping())
+		if (!pace_reach(pace, due))
 			break;
 		sim_write(sim, &now, pace_room(pace));
-		d[pace_waiting(pace)] = now;
-		uint32_t from = card->by == CARD_BY_ADDRESS ? now.address : 0;
-		pace_put(pace, now.len, due, from, now.port);
+		waiting[pace_waiting(pace)] = now;
+		pace_put(
+		    pace, now.len, due, card->by == CARD_BY_ADDRESS ? now.address : 0, now.port);
 	}
-	while (pace_waiting(pace) > 0 && !cli_stopping())
-		settle(d);
-	tally.also[ALSO_REFUSED].n = pace_refused(pace);
-	if (tally.also[ALSO_REFUSED].n > 0)
-		cli_warn("%s: nobody listened there for some of the datagrams", dest);
+	tally.also[ALSO_REFUSED].n = pace_finish(pace);
 	if (pace_behind(pace) > BEHIND)
 		cli_warn("the rate was too high for this machine: sending was up to %s late",
 		    tim_span(pace_behind(pace) / TIM_MS * TIM_MS, span));
@@ -229,19 +232,12 @@ static enum cli_exit send_all(void)
 
 /* ---- to a file ---- */
 
-static int open_output(void)
-{
-	if (strcmp(output, "-") != 0 && want.events == UINT64_MAX)
-		cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
-	return cli_open_output(output, "packets");
-}
-
-static int write_packets(int fd, int64_t start)
+static int write_packets(int64_t start)
 {
 	struct sim_datagram d;
 	int64_t at = start;
 
-	writer = cap_writer_new(fd, CAP_LINK_RAW, "simdet", "", "");
+	writer = cap_writer_new(out_fd, CAP_LINK_RAW, "simdet", "", "");
 	if (!writer)
 		return -1;
 	while (next(&d)) {
@@ -266,12 +262,15 @@ static enum cli_exit write_all(void)
 	if (start_text && tim_parse(start_text, &start) < 0)
 		cli_die(EXIT_USAGE, "--start: '%s' is no time such as 2026-01-01T00:00:00Z",
 		    start_text);
+	if (strcmp(output, "-") != 0 && want.events == UINT64_MAX)
+		cli_die(EXIT_USAGE, "a file must have an end: say -n EVENTS or -t TIME");
 	begin(start);
-	int fd = open_output();
-	if (write_packets(fd, start) < 0 || cli_close_output(fd) < 0) {
+	out_fd = cli_open_output(output, "packets");
+	open_truth();
+	if (write_packets(start) < 0 || cli_close_output(out_fd) < 0) {
 		if (errno != EPIPE)
 			cli_die(EXIT_SYSTEM, "%s: %s",
-			    fd == STDOUT_FILENO ? "standard output" : output, strerror(errno));
+			    out_fd == STDOUT_FILENO ? "standard output" : output, strerror(errno));
 		cli_pipe_gone();
 	}
 	cap_writer_free(writer);

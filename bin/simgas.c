@@ -33,15 +33,14 @@ static bool no_sensor, stale;
 
 static const struct cli_option options[] = {
     {"link", 'l', CLI_STR, &link_path, "PATH", "make PATH a symbolic link to the port", 0, 0},
-    {"count", 'n', CLI_INT, &count, "N", "end after N answers", 0, 0},
+    {"count", 'n', CLI_INT, &count, "N", "end after N answers", 1, INT64_MAX},
     {"reset", 0, CLI_TIME, &reset, "TIME", "deaf for so long after each opening (1.8s)", 0,
 	TIM_MIN},
     {"delay", 0, CLI_TIME, &delay, "TIME", "a measurement takes so long (250ms)", 0, TIM_MIN},
     {"seed", 0, CLI_INT, &seed, "N", "everything random follows from it (1)", 0, 0},
     {"stale", 0, CLI_FLAG, &stale, NULL, "the end of an old line comes first after opening", 0, 0},
     {"no-sensor", 0, CLI_FLAG, &no_sensor, NULL, "the board says so once, then nothing", 0, 0},
-    {"cut", 0, CLI_STR, &fault_text[CUT], "P", "two or three fields; P is 0.01, 1% or @ANSWER", 0,
-	0},
+    {"cut", 0, CLI_STR, &fault_text[CUT], "P", "one or two fields; P is 0.01, 1% or @ANSWER", 0, 0},
     {"garble", 0, CLI_STR, &fault_text[GARBLE], "P", "random bytes in the line", 0, 0},
     {"fail", 0, CLI_STR, &fault_text[FAIL], "P", "'Failed to complete reading :('", 0, 0},
     {"silent", 0, CLI_STR, &fault_text[SILENT], "P", "no answer", 0, 0},

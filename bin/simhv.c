@@ -39,7 +39,7 @@ static const struct cli_option options[] = {
     {"chaos", 0, CLI_REAL, &chaos, "P", "spoil replies with this probability", 0, 1},
     {"seed", 0, CLI_INT, &seed, "N", "everything random follows from it (1)", 0, 0},
     {"journal", 0, CLI_STR, &journal_path, "FILE", "append every request, with its time", 0, 0},
-    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "simhv",

@@ -46,7 +46,7 @@ static const struct cli_option options[] = {
     {"motor-counts", 0, CLI_REAL, &motor_counts, "N", "a degree (568.889)", 1, 1000000},
     {"gear-counts", 0, CLI_REAL, &gear_counts, "N", "a degree (91.022)", 1, 1000000},
     {"ratio-error", 0, CLI_REAL, &ratio_error, "X", "of the belt drive (0.002)", -1, 1},
-    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 0, 0},
+    {"duration", 0, CLI_TIME, &duration, "TIME", "end after TIME", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static struct tally tally = {.unit = "bytes", .also = {{"answered", 0}}};

@@ -35,7 +35,7 @@ static const struct cli_option options[] = {
     {"chunk", 0, CLI_INT, &net_options.chunk, "N", "bytes of a piece of an answer (65536)", 1,
 	1 << 20},
     {"seed", 0, CLI_INT, &scope_options.seed, "N", "what is measured follows from it (1)", 0, 0},
-    {"duration", 't', CLI_TIME, &duration, "TIME", "end after so long", 0, 0},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "end after so long", 1, INT64_MAX},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};
 
 static const struct cli_program program = {.name = "simscope",

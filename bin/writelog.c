@@ -34,8 +34,8 @@ static const struct cli_option options[] = {
     {"skew", 0, CLI_TIME, &skew, "TIME", "refuse what is so far from our time (10s; 0: never)", 0,
 	TIM_DAY},
     {"fill", 0, CLI_TIME, &fill, "TIME", "missed seconds get rows up to here (10m)", 0, TIM_DAY},
-    {"count", 'n', CLI_INT, &count, "N", "stop after N rows", 0, 0},
-    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 0, 0},
+    {"count", 'n', CLI_INT, &count, "N", "stop after N rows", 1, INT64_MAX},
+    {"duration", 't', CLI_TIME, &duration, "TIME", "stop after so long (23h59m)", 1, INT64_MAX},
     {CLI_MIN_FREE(space)},
     {"until", 0, CLI_STR, &until, "HH:MMZ", "stop when UTC shows this", 0, 0},
     {NULL, 0, CLI_FLAG, NULL, NULL, NULL, 0, 0}};

@@ -30,12 +30,32 @@ ok "an unknown variable is nothing" -- env FYKE_EVDUMP_NONSENSE=1 evdump -n 1 ru
 printf '[evdump]\nnonsense = 1\n' >bad.conf
 exits 2 "an unknown key is fatal" -- evdump --config=bad.conf run.pcapng
 like err 'bad.conf:2: nonsense: no such option of evdump' "with file and line"
+printf '[evdmup]\ncount = 1\nformat = json\n[paths]\ndas = x\n[udp2raw]\nlisten = 1\n' >odd.conf
+ok "a section that nobody has" -- evdump -n 1 --config=odd.conf run.pcapng
+is "$(grep -c 'odd.conf:' err)" 1 "is told once, and no other"
+like err 'odd.conf:2: \[evdmup\]: no program has this name' "by its name"
+printf 'count = 1\n[evdump]\n' >bare.conf
+exits 2 "a key before any section" -- evdump --config=bare.conf run.pcapng
+like err 'bare.conf:1: count: a key without a \[section\]' "is no key"
 chmod 666 lab.conf
 exits 2 "a file that all may write is refused" -- evdump --config=lab.conf run.pcapng
 like err 'nobody else may write' "and the message says what to do"
 exits 2 "a number with letters" -- evdump -n 12x run.pcapng
 exits 2 "a number in hexadecimal" -- evdump -n 0x10 run.pcapng
 exits 2 "too many arguments" -- evdump a b c d
+like err 'evdump: b: one argument too many; usage: evdump \[OPTION\.\.\.\] \[FILE\]$' "the first of them is named"
+exits 2 "a port without its option" -- udp2raw 2009
+like err '2009: one argument too many \(-l 2009\?\); usage: udp2raw \[OPTION\.\.\.\]$' "is guessed"
+exits 2 "an output without its option" -- evbuild -c chec run.pcapng new.events
+like err 'new.events: one argument too many \(-o new.events\?\)' "too"
+for o in "evstat -n" "evsub -n" "evsub --duration" "gasread -n" "gasread -t" "hvmon -n" "hvmon -t" "hvmux --duration" \
+    "logd -n" "scopeget -n" "simdas -n" "simgas -n" "simhv --duration" "simrot --duration" "simscope -t" "simtel -n" \
+    "writelog -n" "writelog -t"; do
+	[ -e "$FYKE_BUILD/bin/${o% *}" ] || continue
+	# shellcheck disable=SC2086 # a program and its option
+	exits 2 "$o 0" -- $o 0
+	like err "'0' is not a (whole number|time \(.*\)) (of 1(ns)? or more|from 1 to)" "is no end"
+done
 ok "0010 is ten" -- evdump -n 0010 run.pcapng
 is "$(wc -l <out)" 10 "ten lines"
 
@@ -49,10 +69,25 @@ print("sums")
 E2
 is "$(cat got)" sums "is JSON, and its counters sum"
 exits 3 "--status where no file can be" -- evdump --status=/nowhere/st.json run.pcapng
+ok "a status file is replaced by the next run" -- evdump --status=st.json -n 1 run.pcapng
+cp run.pcapng data; : >empty
+exits 4 "--status never replaces another file" -- evdump --status=data run.pcapng
+same data run.pcapng "that is as it was"
+mkfifo fifo
+exits 4 "nor what is no file" -- evdump --status=fifo run.pcapng
+ok "an empty one it does" -- evdump --status=empty run.pcapng
 
 talks() { simdet -c chec -n 1 -o - --name=roach01 "$@"; }
 ok "--log=file:" -- talks --log=file:log.txt
 like log.txt '^20[0-9-]+T[0-9:.]+Z simdet\[roach01\]: [0-9]+ datagrams in' "has time, program, instance"
+ok "--log=file: a second time" -- talks --log=file:log.txt
+is "$(grep -c 'datagrams in' log.txt)" 2 "goes on with the file"
+printf 'CDF\001' >is.nc; printf '\211HDF\r\n' >is.h5; echo 'SIMPLE  =  T' >is.fits
+for f in data is.nc is.h5 is.fits; do
+	cp "$f" before
+	exits 4 "--log=file: does not append to data: $f" -- talks --log=file:"$f"
+	same "$f" before "it is as it was"
+done
 exits 2 "--log= of no kind" -- talks --log=smoke
 
 # A log server gets RFC 5424 records with octet counts; without it data go on.

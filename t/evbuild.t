@@ -88,6 +88,8 @@ ok "one source alone" -- evbuild -c ./tiny.card --sources=1 run.pcapng
 is "$(last)" "2 records in, 2 out, 0 lost; events 2, complete 2, dropped before 3, left out by --sources 3" "is complete by itself"
 ok "sources by address" -- evbuild -c ./tiny.card --sources=127.0.0.72,127.0.0.71 run.pcapng
 is "$(last)" "5 records in, 5 out, 0 lost; events 3, complete 2, incomplete 1, dropped before 3" "in any order"
+ok "one address alone" -- evbuild -c ./tiny.card --sources=127.0.0.72 run.pcapng
+is "$(last)" "2 records in, 2 out, 0 lost; events 2, complete 2, dropped before 3, left out by --sources 3" "leaves the others out"
 exits 5 "strangers, runts, duplicates" -- evbuild -c ./tiny.card strange.pcapng
 is "$(last)" "8 records in, 2 out, 6 lost (duplicate 1, conflict 1, unknown source 2, malformed 1, empty 1); events 1, complete 1, other traffic 1" "each under its name"
 is "$(grep -c '127.0.0.99:4000: an unknown source: tiny has sources 0 to 1 (addresses that end in .71 to .72)' err)" 1 "a stranger is named once, with what is expected"
@@ -113,6 +115,12 @@ fi
 ok "one module, some of its datagrams cut" -- simdet -c chec -m 1-1 -n 200 --runt=0.3 -o cut.pcapng
 ok "which are no loss where it is left out" -- evbuild -c chec --sources=0 -o out.events cut.pcapng
 
+exits 1 "datagrams of which none fits the card" -- evbuild -c roach2c -o wrong.events cut.pcapng
+like err 'a datagram of [0-9]* bytes, but roach2c has records of 8192' "one is named"
+like err "none of its 20 datagrams fits card roach2c: is it the right one\\? \\(evbuild --list\\)" "and what to do"
+is "$(wc -l <err)" 3 "in two lines and the account"
+ok "no file of events without events" -- test ! -e wrong.events
+
 # ---- usage ----
 ok "--list" -- evbuild --list
 like out '^chec +CHEC-S' "shows the cards"
@@ -124,7 +132,7 @@ like err 'which instrument\? -c CARD; --list shows the cards' "says what to do"
 exits 2 "a card that is none" -- evbuild -c nonsense run.pcapng
 exits 2 "a bad list of sources" -- evbuild -c ./tiny.card --sources=0-2 run.pcapng
 like err "'0-2' is outside the card's sources, 0 to 1" "says what there are"
-for bad in '' ',' 1- 1-0 x 0,127.0.0.1 127.0.0.1,0 300.1.1.1 127.0.0.1,127.0.0.2,127.0.0.3; do
+for bad in '' ',' 1- 1-0 x 0,127.0.0.1 127.0.0.1,0 300.1.1.1 127.0.0.1,127.0.0.2,127.0.0.3 127.0.0.1,127.0.0.1; do
 	exits 2 "--sources='$bad'" -- evbuild -c ./tiny.card "--sources=$bad" run.pcapng
 done
 exits 2 "a bad run number" -- evbuild -c ./tiny.card --run=-1 run.pcapng

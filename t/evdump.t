@@ -65,6 +65,9 @@ exits 1 "a file that is no capture" -- evdump tiny.card
 exits 2 "a field that the card does not have" -- evdump -f current events.pcapng
 like err 'it has t n volt sum' "the message lists those that it has"
 exits 2 "values of packets need a card" -- evdump -f volt packets.pcapng
+cat events.pcapng packets.pcapng >mixed.pcapng
+exits 2 "nor do those that come after events" -- evdump -f volt -O json mixed.pcapng
+is "$(wc -l <out)" 2 "which are shown before"
 exits 1 "events of a version to come" -- evdump future.pcapng
 
 # ---- goldens ----
@@ -82,6 +85,9 @@ ok "raw counts" -- evdump -O tsv -f volt --raw -n 1 events.pcapng
 is "$(sed -n 2p out | cut -f5-)" "$(printf '1\t-2\t3\tnan')" "are what was sent"
 ok "-n 1" -- evdump -n 1 -O json events.pcapng
 is "$(wc -l <out)" 1 "shows one"
+exits 2 "-n 0" -- evdump -n 0 events.pcapng
+ok "-c CARD with events" -- evdump -c ./tiny.card events.pcapng
+like err '-c ./tiny.card is not used: the events have brought their card' "is not needed"
 cat events.pcapng packets.pcapng >both.pcapng
 ok "both kinds, one after the other" -- evdump -O json both.pcapng
 py -c 'import json
@@ -100,6 +106,12 @@ like out '2 of 2 sections with an end mark' "are one"
 exits 1 "an event is missing" -- evdump --check hole.pcapng
 like out '^hole.pcapng: bad: .* holes in the event numbers 1' "and named"
 exits 1 "also while text is written" -- evdump hole.pcapng
+exits 1 "and where the end is not reached" -- evdump -n 2 hole.pcapng
+exits 0 "what comes after that is not looked at" -- evdump -n 1 hole.pcapng
+py -c 'raw = bytearray(open("packets.pcapng", "rb").read()); raw[raw.index(b"\x45")] ^= 1
+open("flipped.pcapng", "wb").write(raw)'
+exits 1 "damage that was met before the end" -- evdump -n 3 flipped.pcapng
+like err 'flipped.pcapng: .*damage' "is told"
 exits 1 "what is no event" -- evdump --check noevent.pcapng
 like out 'no events 1' "is counted"
 head -c -40 packets.pcapng >cut.pcapng

@@ -224,6 +224,17 @@ for url in zmq://x zmq+tcp:// zmq+tcp://127.0.0.1 zmq+tcp://127.0.0.1:70000 zmq+
 done
 exits 2 "a password in the address" -- evpub nats://me:secret@h/S/x run.events
 like err '[-]-credentials=FILE' "is refused, with the way to do it"
+exits 3 "another machine's name" -- evpub zmq+tcp://nosuch.invalid:5555 run.events
+like err 'this machine has no such address.*\(ip addr lists them\)' "is no place to listen"
+exits 3 "nor is its address" -- evpub zmq+tcp://192.0.2.7:5555 run.events
+like err 'this machine has no such address.*\(ip addr lists them\)' "which is told"
+ok "nobody there" -- evpub 'zmq+tcp://127.0.0.1:0?linger=0' run.events
+like err 'nobody was there.*--wait=1' "is told"
+exits 2 "--tee on a terminal" -- /usr/bin/python3 -c '
+import os, pty
+status = pty.spawn(["evpub", "--tee", "zmq+tcp://127.0.0.1:0", "run.events"])
+raise SystemExit(os.waitstatus_to_exitcode(status))'
+like out 'not writing a stream to a terminal: pipe it into a program' "is refused, without options that there are not"
 exits 2 "--as=ssdaq over NATS" -- evpub nats://h/S/x --as=ssdaq run.events
 exits 2 "--as=nonsense" -- evpub 'zmq+tcp://127.0.0.1:0' --as=nonsense run.events
 start one evpub "zmq+ipc://$tmp/pub.sock" --wait=1 run.events
@@ -284,5 +295,23 @@ tap $? "SIGUSR1 writes the counters; the first Ctrl-C lets a filter go on"
 exec 9>&-
 finish $p
 is "$status" 0 "to the end of its input"
+cat >stop.py <<'P'
+import array, fcntl, signal, subprocess, termios
+PIPE = subprocess.PIPE
+p = subprocess.Popen("evpub --tee --wait=1 zmq+tcp://127.0.0.1:0 long.events".split(), stdout=PIPE, stderr=PIPE)
+address = p.stderr.readline().split()[-1].decode()
+s = subprocess.Popen(["evsub", address + "?timeout=300ms", "--once", "-o", "long.got"], stderr=PIPE)
+waiting = array.array("i", [0])
+while waiting[0] < 30000:  # the next program reads nothing, and so evpub does not come to the end
+    fcntl.ioctl(p.stdout, termios.FIONREAD, waiting)
+p.send_signal(signal.SIGTERM)
+out, err = p.communicate(timeout=30)
+assert p.returncode == 130 and b"stopped before the end" in err, (p.returncode, err)
+assert open("long.events", "rb").read(len(out) + 1).startswith(out), "whole blocks went on"
+err = s.communicate(timeout=30)[1]
+assert s.returncode == 1 and b"broken off 1" in err, (s.returncode, err)
+P
+simdet --quiet -c chec -n 600 -o - | evbuild --quiet -c chec -o long.events
+ok "SIGTERM in the middle of a file: 130, and subscribers know that it was not all" -- py stop.py
 like st.json '"name":"roach01".*"state":"done"' "--status and --name"
 done_testing

@@ -24,6 +24,12 @@ print(s["state"])
 P
 ok "a file" -- evstat -O json run.events
 is "$(py check.py)" ended "counts, the last event and each module's occupancy are those of the file"
+evdump -O json run.events >events.json 2>/dev/null
+is "$(py -c '
+import datetime, json
+t = [datetime.datetime.fromisoformat(json.loads(l)["time"][:26]) for l in open("events.json")]
+print(abs(json.load(open("out"))["rate"] * (t[-1] - t[0]).total_seconds() - (len(t) - 1)) < 0.01)')" True \
+    "the rate is that of the times in it"
 ok "a pipe" -- sh -c "cat run.events | evstat -O json -"
 is "$(py check.py)" ended "the same"
 ok "as text" -- evstat run.events
@@ -33,6 +39,10 @@ like out '^last +run 7, event [0-9]+, ' "last event"
 like out '^    0   [#1-9.]( [#1-9.]){31}$' "and a map of the modules"
 ok "packets" -- evstat run.pcapng
 like out 'packets/s' "have rates too"
+printf 'no stream\n' >x.png
+exits 1 "what is no stream" -- evstat x.png
+like err ': x.png: ' "is named"
+is "$(cat out)" "" "and has no page"
 head -c 100000 run.events >cut.events
 exits 1 "a stream that was cut" -- evstat -O json cut.events
 like out '"state":"damaged or cut"' "says so"
@@ -90,6 +100,12 @@ for argv in (["evstat", "--every=100ms", "a.json", "b.json"], ["evstat", "--ever
     assert all(f.count(b"\r\n") <= 12 for f in frames), "no more rows than there are"
 code, out = run(["sh", "-c", "mkfifo live; cat run.events >live & exec 8<>live; exec evstat --every=100ms - <live"], b"q")
 assert code == 0 and b"modules" in out, (code, out[-300:])
+for argv, word in ((["evstat", "run.events"], b"ended"), (["evstat", "-n", "2", "--every=100ms", "a.json"], b"roach01")):
+    code, out = run(argv, b"")
+    rest = out.split(b"\033[?1049l")[-1]
+    assert code == 0 and word in rest and b"\033" not in rest, ("what ends by itself leaves its page", code, rest)
+code, out = run(["evstat", "."], b"")
+assert code == 3 and b".: cannot read" in out.split(b"\033[?1049l")[-1], ("trouble is told on the screen that stays", out)
 code, out = run(["evstat", "--every=100ms", "a.json"], b"\x03")
 assert code == 0 and out.rstrip().endswith(b"\033[?1049l"), "Ctrl-C gives it back too"
 code, out = run(["bash", "--norc", "-c", "set -m; evstat --every=100ms a.json; stty; fg >/dev/null"], b"\x1aq")

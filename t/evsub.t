@@ -384,8 +384,12 @@ for url in zmq+tcp://127.0.0.1:0 'zmq+tcp://*:5555' 'zmq+tcp://127.0.0.1:5555?no
 done
 exits 2 "--ack-after=never" -- evsub zmq+tcp://127.0.0.1:9 --ack-after=never
 exits 2 "--as=nonsense" -- evsub zmq+tcp://127.0.0.1:9 --as=nonsense
-ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300ms
+ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300ms -o none.events
 is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
+[ ! -e none.events ]; tap $? "and no file is left, that the next one would not overwrite"
+exits 3 "nor with a broker that is not there" -- evsub 'nats://127.0.0.1:9/RUNS/camera?timeout=300ms' -o none.events
+[ ! -e none.events ]; tap $? "there is none either"
+is "$(grep -c 'nobody answers there$' err) $(grep -c 'nobody answers there; given up$' err)" "1 1" "what is wrong is told once, and then the end"
 evsub zmq+tcp://127.0.0.1:9 >sig.out 2>sig.err &
 p=$!
 until_true 20 grep -q 'no publisher there; waiting for it' sig.err

@@ -1,14 +1,15 @@
 # examples.t - the EXAMPLES of the pages that are marked `.\" run` do what they say
 . "${0%/*}/lib.sh"
 
-# Commands of a page: each .Dl line, or .Bd block, after a line `.\" run`; roff escapes undone.
+# Commands of a page: each .Dl line, or line of a .Bd block, after a line `.\" run`; a line that ends
+# in a backslash goes on in the next. roff escapes undone.
 commands() {
 	awk '
 		/^\.\\" run/ { run = 1; next }
 		run && /^\.Dl / { sub(/^\.Dl /, ""); print; run = 0; next }
 		run && /^\.Bd/ { block = 1; run = 0; next }
 		block && /^\.Ed/ { block = 0; next }
-		block { sub(/^\$ /, ""); print; next }
+		block { sub(/^\$ /, ""); if (sub(/\\e$/, "")) printf "%s", $0; else print; next }
 		!/^\.\\"/ { run = 0 }
 	' "$1" | sed 's/\\&//g; s/\\-/-/g; s/\\(dq/"/g; s/\\(aq/'"'"'/g; s/\\ba/|/g; s/\\e/\\/g'
 }

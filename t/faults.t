@@ -157,7 +157,7 @@ def run(call, how, at, sticky):
 
 
 bad, calls = 0, {}
-for call, hows in (("write", ("ENOSPC", "EIO", "EINTR", "SHORT")), ("sync", ("EIO", "ENOSPC")),
+for call, hows in (("write", ("ENOSPC", "EIO", "EINTR", "SHORT")), ("sync", ("EIO", "ENOSPC", "EINTR")),
                    ("name", ("EIO", "ENOSPC")), ("close", ("EIO",))):
     for how, sticky in itertools.product(hows, (False, True)):
         if sticky and how in ("EINTR", "SHORT") or "nc4" in name and part == 1 and how != "ENOSPC":

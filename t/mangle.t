@@ -100,7 +100,7 @@ def downstream(card, want, per_event, what):
     assert s["in"] == s["out"] == len(v["time"]) == v["frames_written"] == want["events"], what
     assert [set(np.flatnonzero(p)) for p in v["present"]] == masks, what
     assert loss["incomplete events"] == s["also"]["incomplete"] == want["incomplete"], what
-    assert loss["records absent from incomplete events"] == len(masks) * SOURCES[card] - want["out"]
+    assert loss["sources absent from incomplete events"] == len(masks) * SOURCES[card] - want["out"]
     text = subprocess.run("evdump -O json --status=evdump.json run.events".split(), check=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     shown = [set(range(SOURCES[card])) - set(json.loads(e)["missing"]) for e in text.splitlines()]
@@ -153,6 +153,8 @@ mangled "chec: conflicts, short ones, runts, empty ones, strangers" -- chec 1% 1
 	--conflict=2% --short=2% --runt=2% --empty=2% --stranger=2%
 mangled "chec: the camera is restarted" -- chec 1% 1-$last -n 300 --restart-at 150
 mangled "roach2c: the boards are restarted" -- roach2c 1% 1-$last -n 120 --restart-at 60 --seq0=1000000
+mangled "roach2c: three boards alone are restarted: what comes late is no third segment" -- \
+	roach2c 5% 1-$last -n 120 -m 3 --restart-at 60 --seq0=1000000
 
 # One module of many is restarted: the others go on, and what it sends is told from late records.
 for card in chec roach2c; do

@@ -41,14 +41,18 @@ until_true 5 grep -q 'minute 0531: waiting for its pointing log' live.err; tap $
 is "$(state_of $f8 51)" 0 "and is not merged yet"
 bring enc 531; bring hdr 531
 until_true 5 state_is $f8 51 1; tap $? "then it is merged"
-bring enc 532; bring raw 532
-until_true 15 state_is $f8 52 1; tap $? "when --wait is over the hole is filled, and merge goes on"
+bring enc 532; bring raw 532; bring raw 533
+grows() { touch raw/20050621/raw_050621_0$1.bin; }
+until_true 15 eval 'grows 533; state_is $f8 52 1'; tap $? "when --wait is over the hole is filled, and merge goes on"
 is "$(quality_of $f8 52)" $((8192 + 32)) "the minute says that its pointing is missing"
 like live.err 'minute 0532: no pointing log in time: it is merged without' "and so does merge"
+until_true 5 grep -q 'minute 0533: waiting for its pointing log and housekeeping' live.err
+tap $? "one that has grown all the while waits from its end"
 bring hdr 532
 until_true 12 quality_is $f8 52 8192; tap $? "the pointing log turns up: the minute is merged again in its place"
 is "$(state_of $f8 50)$(state_of $f8 51)$(state_of $f8 52)" 111 "the others stay"
-for m in 533 535 536 537 538; do bring hdr $m; bring enc $m; bring raw $m; done
+bring hdr 533; bring enc 533
+for m in 535 536 537 538; do bring hdr $m; bring enc $m; bring raw $m; done
 until_true 12 state_is $f8 58 1; tap $? "a missing raw file does not stop it"
 is "$(state_of $f8 54)" 0 "its minute is empty"
 bring hdr 534; bring enc 534; bring raw 534
@@ -78,7 +82,7 @@ bring hdr 550; bring enc 550; bring raw 550
 until_true 12 quality_is $f8 50 0; tap $? "ten minutes after its end it is final"
 mv raw/20050621/raw_050621_0531.bin kept.bin
 touch hdr/20050621/0533
-until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose raw files have gone, 0531 the first: it stays as it is' live.err
+until_true 12 grep -q '20050621_08.nc: holds 1 minutes whose files have gone, 0531 the first: it stays as it is' live.err
 tap $? "a final hour is not written anew when one of its raw files has gone"
 is "$(state_of $f8 51)" 1 "its minute stays"
 inode=$(stat -c %i $f8)

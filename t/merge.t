@@ -17,6 +17,7 @@ exits 2 "no -cs" -- merge -ff 4 -r raw
 exits 2 "an unknown option" -- merge -ff 4 -cs small.cal -r raw -nonsense
 exits 2 "-nstart behind -nend" -- merge -ff 4 -cs small.cal -r raw -nstart 0500 -nend 0480
 exits 3 "a folder that is not there" -- merge -ff 4 -cs small.cal -r nowhere -nend 1
+exits 3 "also where a night is followed" -- merge -ff 4 -cs small.cal -r nowhere --utc=20050621
 exits 2 "an empty folder and no --utc" -- merge -ff 4 -cs small.cal -r raw -nend 1
 exits 2 "no calspec" -- merge -ff 4 -r raw
 like err "which calspec\\? \\(Bolocam's is .*/bolocam.cal\\)" "says where the shipped one is"

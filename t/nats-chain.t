@@ -233,7 +233,7 @@ def ungiving():
 
 def headless():
     """A run whose header is not stored any more, and one after it."""
-    b = broker()
+    b = broker("-V", "-l", "trace.log")
     for run in "run.events", "next.events":
         assert start("evpub", URL, run).wait(30) == 0
     assert ask("$JS.API.STREAM.MSG.DELETE.RUNS", b'{"seq":1}')["success"]
@@ -244,6 +244,11 @@ def headless():
         assert sub.returncode == 5 and told in err, (sub.returncode, err)
         assert err.count("run 7: the broker does not have its header") == 1, err
     assert events("-n.events") == events("next.events"), "each event once, in order"
+    asked = lambda: open("trace.log").read().count("$JS.API.DIRECT.GET.RUNS")
+    before = asked()
+    seen = subprocess.run(["evstat", "-O", "json", "--every=500ms", "-n", "4", URL], capture_output=True)
+    assert json.loads(seen.stdout.splitlines()[-1])["records"] == 1000, seen
+    assert 0 < asked() - before < 20, ("evstat does not ask for each message", asked() - before)
     b.terminate()
     b.wait()
 
@@ -261,7 +266,7 @@ ok "a broker that keeps back what it has: it is asked for one by one" -- py chai
 rm -rf store
 ok "a broker that goes away while there is nothing to publish is there again when it is" -- py chain.py idle
 rm -rf store
-ok "a run whose header is gone is told once, and counts as missed" -- py chain.py headless
+ok "a run whose header is gone is told once, asked for once, and counts as missed" -- py chain.py headless
 rm -rf store
 ok "a broker that gives no single messages: what has no header counts as missed" -- py chain.py ungiving
 for times in 3 10; do

@@ -98,11 +98,25 @@ ok "an hour without bolometers, pointing and housekeeping" -- quicklook bare/200
 exits 2 "no file" -- quicklook
 ok "--help" -- quicklook --help
 like out "without -o: FILE.png" "says what it writes"
+exits 2 "an option that there is not" -- quicklook -x run.nc
+is "$(cat err)" "usage: quicklook [-o PNG] FILE.nc      (without -o: FILE.png)" "gets the usage and no word of the shell's"
 exits 3 "a file that is not there" -- quicklook nothing.nc
-exits 1 "no netCDF" -- quicklook run.pcapng
+like err 'nothing.nc: no such file' "is told so"
+exits 3 "a folder" -- quicklook temporary
+exits 1 "a stream" -- quicklook run.pcapng
+like err 'run.pcapng: this is a stream: make it netCDF with raw2nc first' "is told what to do"
+echo text >text.nc
+exits 1 "no netCDF" -- quicklook text.nc
+like err 'text.nc: no netCDF: Unknown file format' "and why"
+cp run.nc qq.nc; ln qq.nc link.png
+exits 4 "the picture never takes the place of its file" -- quicklook -o qq.nc qq.nc
+exits 4 "nor by another name" -- quicklook -o link.png qq.nc
+exits 4 "nor of another netCDF file" -- quicklook -o chan.nc run.nc
+same qq.nc run.nc "which is as it was"
 printf 'netcdf other {\ndimensions: x = 2 ;\nvariables: int v(x) ;\n}\n' | ncgen -o other.nc
 exits 1 "another program's netCDF" -- quicklook other.nc
-like err "none of raw2nc's, merge's or slice's files" "is told"
+like err "none of raw2nc's, scopeget's, merge's or slice's files" "is told"
 exits 3 "a picture that cannot be written" -- quicklook -o /nowhere/x.png run.nc
+is "$(cat err)" "quicklook: /nowhere/x.png: cannot be written: No such file or directory" "is told once, and why"
 is "$(ls temporary)" "" "no temporary folder is left"
 done_testing

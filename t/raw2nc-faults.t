@@ -121,11 +121,38 @@ if [ -e "$shim" ]; then
 	each "writes are interrupted" write EINTR '' "$few"
 	each "fsync fails" sync EIO 1 "1 2 3 4 5 6 7"
 	each "a name cannot be given" name EIO 1 "1 2"
+	each "a sync is interrupted" sync EINTR '' "1 2 3 4 5 6 7 8"
+	is "$(cut -d ' ' -f 2 runs | sort -u)" 0 "and done again: nothing fails"
 	exits 3 "the disk has lost something once" -- env LD_PRELOAD="$shim" FAIL_CALL=sync FAIL_HOW=EIO FAIL_AT=7 \
 	    raw2nc --quiet --every=1ms -o once.nc events.pcapng
 	is "$(prefix once.nc)" "$(sed -n 's/.*the first \([0-9]*\) records are safe.*/\1/p' err)" \
 	    "the marker says what the message says, though the next fsync would not fail"
 	each "the disk fills while netCDF-4 is made" write ENOSPC 1 "12 14 16 20 25 30 40" --final=nc4
+
+	# The child stands still before the file in its last layout gets the name.
+	stopped() { # stopped WORDS INPUT SIGNAL...
+		words=$1 input=$2
+		shift 2
+		rm -f mark nc4.nc
+		env --default-signal=INT LD_PRELOAD="$shim" FAIL_CALL=name FAIL_HOW=STOP FAIL_AT=2 FAIL_MARK=mark \
+		    raw2nc --quiet --final=nc4 -o nc4.nc <"$input" 2>stop.err &
+		writer=$!
+		tap_pids="$tap_pids $writer"
+		[ "$input" != feed ] || cat events.pcapng >feed
+		until_true 20 test -e mark
+		for s; do
+			kill -"$s" $writer
+			[ "$s" != USR1 ] || until_true 10 grep -q ' in, ' stop.err # the signal before it has been seen
+		done
+		finish $writer
+		is "$status $(prefix nc4.nc) $(echo .nc4*)" "130 600 .nc4*" \
+		    "$words while netCDF-4 is made: 130, and the file is whole as it was" || diag <stop.err
+		like stop.err 'nc4.nc: stopped; it is whole in its first layout, and the same input with --overwrite' "which is told"
+	}
+	mkfifo feed
+	stopped "Ctrl-C" events.pcapng INT
+	stopped "SIGTERM" events.pcapng TERM
+	stopped "a filter's second Ctrl-C" feed INT USR1 INT
 else
 	skip "no shim under the sanitizers"
 fi
@@ -261,6 +288,50 @@ tail -c +$((size / 3 + 1)) events.pcapng >&3
 exec 3>&-
 finish $writer
 is "$status $(prefix live.nc)" "0 600" "and in the end all of them"
+
+# Records that come slowly, without the heartbeats that udp2raw gives: each is safe in time.
+cat >slow.py <<'E2'
+import os, struct, subprocess, sys, time, prefix
+d = open('events.pcapng', 'rb').read(); at = 0; n = 0
+p = subprocess.Popen(['raw2nc', '--quiet', '--every=100ms', '-o', 'slow.nc'], stdin=subprocess.PIPE, bufsize=0)
+def block():
+    global at
+    size = struct.unpack_from('<I', d, at + 4)[0]; p.stdin.write(d[at:at + size]); at += size
+for _ in range(2): block()
+while n < 60 and not (os.path.exists('slow.nc') and prefix.check(prefix.read('good.nc'), 'slow.nc')):
+    block(); n += 1; time.sleep(0.05)
+p.kill(); p.wait()
+print('safe' if n < 60 else n)
+E2
+is "$($py slow.py)" safe "slow records without heartbeats are committed in time"
+
+# ---- a file that is taken away, or moved, while it grows ----
+
+raw2nc --quiet --every=10ms -o gone.nc <pipe 2>gone.err &
+writer=$!
+tap_pids="$tap_pids $writer"
+exec 3>pipe
+head -c 100000 events.pcapng >&3
+until_true 10 test -e gone.nc
+rm gone.nc
+tail -c +100001 events.pcapng >&3 2>/dev/null
+until_true 10 sh -c "! kill -0 $writer 2>/dev/null || grep -q removed gone.err"
+exec 3>&-
+finish $writer
+is "$status" 3 "a file that is removed while it grows ends it" || diag <gone.err
+like gone.err 'gone.nc: was removed while it was written' "in words"
+raw2nc --quiet -o here.nc <pipe 2>here.err &
+writer=$!
+tap_pids="$tap_pids $writer"
+exec 3>pipe
+head -c 100000 events.pcapng >&3
+until_true 10 test -e here.nc
+mv here.nc there.nc
+tail -c +100001 events.pcapng >&3
+exec 3>&-
+finish $writer
+is "$status $(prefix there.nc)" "0 600" "one that is moved is whole where it is" || diag <here.err
+like here.err 'here.nc: was moved while it was written, to .*/there.nc' "and that is said"
 
 # ---- signals ----
 

@@ -65,6 +65,8 @@ open('rot.pcapng', 'wb').write(stream(100, t0=T0 - T0 % (10 * 10**9) + 5 * 10**9
 s = stream(50)
 open('cut.pcapng', 'wb').write(s[:len(s) // 2])
 open('other.pcapng', 'wb').write(stream(10).replace(b'title = CHEC-S', b'title = CHEC-T'))
+b = bytearray(stream(100)); b[len(b) // 5] ^= 1
+open('early.pcapng', 'wb').write(bytes(b))     # damaged in its second second
 open('told.pcapng', 'wb').write(stream(10, ends=False) + end(T0 + 3 * 10**9, 10) + end(T0 + 4 * 10**9, 10, 0, 7))
 card = card.replace('name = module\n', '')
 open('old.pcapng', 'wb').write(stream(10))
@@ -114,7 +116,7 @@ for name in ('ev.nc', 'classic.nc', 'chan.nc', 'nc4.nc', 'nc4c.nc'):
     assert ds.frames_written.values == 50, name
     raw = netCDF4.Dataset(name); raw.set_auto_mask(False)
     loss = {k: int(v) for k, v in zip(netCDF4.chartostring(raw['loss_name'][:]), raw['loss_count'][:])}
-    assert loss['incomplete events'] == 5 and loss['records absent from incomplete events'] == 10, loss
+    assert loss['incomplete events'] == 5 and loss['sources absent from incomplete events'] == 10, loss
     assert loss['datagrams dropped before an event'] == 2, loss
     assert loss["kernel drops, as of the stream's end mark"] == 2, loss
     assert loss['measured values equal to the fill value'] == 1, loss
@@ -148,6 +150,55 @@ ok "two streams behind each other" -- raw2nc -o two.nc two.pcapng
 is "$(ncdump -v segment two.nc | tr -d ' \n' | sed 's/.*segment=//')" \
     "0,0,0,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1;}" "two segments"
 is "$(ncdump -v anchor_first two.nc | tr -d ' \n' | sed 's/.*anchor_first=//' | cut -c1-8)" "0,10,-1," "each with its anchor"
+
+# ---- a card whose author knew nothing of the other names ----
+
+cat >names.card <<'E2'
+[card]
+name = names
+window = 5ms
+hold = 200ms
+rate = 100
+byteorder = big
+datagram = 24
+[source]
+by = field source
+count = 2
+[clock]
+field = clock
+unit = 1us
+[field clock]
+at = 0 u32
+[field event]
+at = 4 u32
+[field source]
+at = 8 u16
+[field time]
+at = 10 u16
+[field card_time]
+at = 12 u16
+[field loss]
+at = 14 u16 2
+axis = run
+[field anchor]
+at = 18 u16 3
+axis = card_run
+E2
+ok "names that the file has already" -- sh -c 'simdet --quiet -c ./names.card -m 2 -n 20 -o names.pcapng &&
+	evbuild --quiet -c ./names.card names.pcapng | raw2nc -o names.nc && raw2nc -c ./names.card -o named.nc names.pcapng'
+cat >names.py <<'E2'
+import xarray as xr
+for name, rest in ('names.nc', ('event', 'source')), ('named_s00.nc', ('time',)):
+    ds = xr.open_dataset(name).load()
+    assert ds.sizes[rest[0]] == 20
+    for of, own in ('clock', ()), ('event', ()), ('source', ()), ('time', ()), ('card_time', ()), ('loss', (2,)), ('anchor', (3,)):
+        of = next(n for n in ('card_card_' + of, 'card_' + of, of) if n in ds.variables)
+        assert ds[of].dims[:len(rest)] == rest and ds[of].shape[len(rest):] == own, (name, of)
+    assert {n for n in ds.variables if n in ds.sizes} <= {'time'}
+    print(*sorted(n for n in ds.variables if n.startswith('card_')))
+E2
+is "$($py names.py 2>&1 | tail -n 2)" "card_anchor card_card_time card_clock card_event card_loss card_source card_time
+card_anchor card_card_time card_clock card_loss card_time" "the card's get another, and xarray opens the files"
 
 # ---- the same input gives the same bytes ----
 
@@ -225,7 +276,32 @@ ok "but when asked" -- raw2nc --overwrite -o ev.nc events.pcapng
 same ev.nc before.nc "it is replaced"
 ln -s before.nc link.nc
 exits 4 "a symbolic link neither" -- raw2nc -o link.nc two.pcapng
-exits 3 "a folder that is not there" -- raw2nc -o nowhere/x.nc events.pcapng
+# A chain that is started in the evening is told then, and not when the first datum comes: nothing
+# is written into this pipe.
+mkfifo silent
+silence() { wanted=$1; shift; exits "$wanted" "before any datum: $*" -- sh -c 'exec 3<>silent; exec raw2nc "$@" <silent' - "$@"; }
+silence 4 -o ev.nc
+like err 'ev.nc: exists, and is not overwritten: choose another name, or --overwrite' "with what to do"
+silence 3 -o nowhere/x.nc
+silence 3 --dir=nowhere
+like err 'nowhere: no such folder' "which one"
+silence 2 -o -
+silence 2 -o x.nc --layout=x
+like err 'layout=x: is time or channel' "with what there is"
+silence 2 --overwrite --dir=.
+exits 3 "a disk that is full at once" -- prlimit --fsize=30000 raw2nc --overwrite -o ev.nc events.pcapng
+[ "$(ncdump -v frames_written ev.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" != 0 ]; tap $? "the old file stays, or has records"
+cp before.nc ev.nc
+mkdir linked
+: >linked/current
+ok "a link that cannot be made" -- raw2nc --dir=linked events.pcapng
+like err 'goes on without this link' "is told"
+$py - linked/chec_*.nc before.nc <<'E2'
+import sys, netCDF4, numpy as np
+a, b = (netCDF4.Dataset(n) for n in sys.argv[1:])
+assert all(np.array_equal(a[v][:], b[v][:]) for v in ('time', 'amplitude', 'flags'))
+E2
+tap $? "and costs no record"
 
 # ---- rotation ----
 
@@ -256,6 +332,13 @@ ok "drops that are told after the last file was finished" -- raw2nc --rotate=1s 
 is "$(cd told && echo chec_*)" "chec_20251120T072353Z.nc chec_20251120T072354Z.nc chec_20251120T072357Z.nc" \
     "have a file of their own"
 is "$(ncdump -v loss_count told/*57Z.nc | sed -n '/ loss_count =/,/;/p' | tr -cd '0-9,' | tr -s ,0 ' ')" " 7 " "that counts them"
+
+mkdir early
+exits 1 "a stream that is damaged" -- raw2nc --rotate=1s --dir=early early.pcapng
+where=$(cd early && for f in chec_*.nc; do
+	echo "$(ncdump -v loss_count "$f" | sed -n '/ loss_count =/,/;/p' | tr -cd '0-9,' | cut -d, -f11)"
+done | tr '\n' ' ')
+is "$where" "0 1 0 0 0 0 0 0 0 0 0 " "the file of that second counts it, however fast the stream is read"
 
 # Rotated files wait in line for their last layout, beside the data.
 mkdir packed

@@ -6,6 +6,10 @@ py() { PYTHONPATH=$top/t PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
 exits 2 "it wants to know where to" -- raw2udp x.pcapng
 exits 2 "an address is one" -- raw2udp -d nonsense:x:y x.pcapng
 exits 2 "a speed is a number" -- raw2udp -d 127.0.0.1:9 --speed=-1 x.pcapng
+exits 2 "at least one packet" -- raw2udp -d 127.0.0.1:9 -n 0 x.pcapng
+exits 2 "an interface is for a group" -- raw2udp -d 127.0.0.1%lo:9 x.pcapng
+like err '%lo: of IPv4 addresses only a group' "and the message says so"
+exits 3 "an interface that is not there" -- raw2udp -d 239.255.7.7%nonsense0:9 x.pcapng
 exits 3 "a file that is not there" -- raw2udp -d 127.0.0.1:9 nowhere.pcapng
 echo text >text
 exits 1 "a file that is no capture" -- raw2udp -d 127.0.0.1:9 text
@@ -59,6 +63,17 @@ holds "come whole" <<'P'
 assert [(h, d) for _, h, d in got] == [(p.source, p.data) for p in packets("run.pcapng")[:200]]
 P
 
+# ---- one recording after another ----
+ok "two seconds of a board" -- simdet -c roach2c -m 1 -r 25 -n 50 -o slow.pcapng
+cat slow.pcapng slow.pcapng >twice.pcapng
+start receive py receive.py 100; rx=$pid
+ok "twice, eight times as fast" -- raw2udp -d "127.0.0.1:$address" --speed=8 twice.pcapng
+finish "$rx"
+holds "the second time has its spacing too, and begins at once" <<'P'
+at = [t for t, _, _ in got]
+assert at[49] - at[0] > 0.2 and at[99] - at[50] > 0.2 and at[99] - at[0] < 5, at
+P
+
 # ---- other senders, other ports, other things on the wire ----
 cat >make.py <<'P'
 import sys
@@ -81,11 +96,17 @@ assert [(h, d) for _, h, d in got] == [("127.0.0.1", b"far"), ("127.0.0.9", b"ne
 P
 ok "--max-loss allows it" -- raw2udp -d "127.0.0.1:$address" --max-loss=1 wire.pcapng
 like err 'refused 3' "datagrams to a closed port are counted"
+like err 'nobody listened there: 3 of 3 datagrams were refused' "and told"
 start receive py receive.py 1 "$address"; rx=$pid
 ok "port 0: the port of the recording" -- raw2udp -d 127.0.0.1:0 ports.pcapng
 finish "$rx"; is "$status" 0 "comes there"
 exits 2 "events are no packets" -- raw2udp -d "127.0.0.1:$address" events.pcapng
 like err 'udp2raw' "and the message says what is"
+start receive py receive.py 800; rx=$pid
+cat run.pcapng events.pcapng >both.pcapng
+exits 2 "packets, then events" -- raw2udp -d "127.0.0.1:$address" --speed=max both.pcapng
+like err '800 packets in, 800 out, 0 lost' "the packets are sent before it ends"
+finish "$rx"; is "$status" 0 "all come"
 
 # ---- damage, and ends ----
 head -c 60000 run.pcapng >cut.pcapng
@@ -95,6 +116,7 @@ ok "an hour" -- simdet -c chec -m 1 --records=1 -n 2 -r 0.0003 -o hour.pcapng
 raw2udp -d "127.0.0.1:$address" --status=st.json hour.pcapng 2>err & pid=$!
 until_true 10 grep -q '"in":2' st.json
 kill -TERM "$pid"; finish "$pid"
+is "$status" 130 "a signal in the middle of a file: 130"
 like err 'next packet leaves in 3333s .--max-gap' "a long wait is told beforehand"
 like err '2 packets in, 1 out, 1 held' "a signal ends the longest wait"
 ok "--max-gap passes it over" -- raw2udp -d "127.0.0.1:$address" --max-gap=20ms hour.pcapng
@@ -103,5 +125,25 @@ start receive py receive.py 200; rx=$pid
 ok "a gap that is shorter keeps its length" -- raw2udp -d "127.0.0.1:$address" --max-gap=2s --speed=100 -n 200 run.pcapng
 finish "$rx"
 if grep -q 'gaps shortened' err; then tap 1 "none was cut"; else tap 0 "none was cut"; fi
+
+# ---- a group, by the interface that is named ----
+cat >group.py <<'P'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("239.255.77.10", 0))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+             struct.pack("=4s4si", socket.inet_aton("239.255.77.10"), bytes(4), socket.if_nametoindex("lo")))
+s.settimeout(20)
+print(f"group: ready {s.getsockname()[1]}", file=sys.stderr, flush=True)
+for _ in range(5):
+    s.recv(65536)
+P
+start group py group.py; rx=$pid
+if raw2udp -d "239.255.77.10%lo:$address" -n 5 --speed=max slow.pcapng 2>err; then
+	finish "$rx"; is "$status" 0 "a group is sent to by the interface that is named"
+else
+	kill "$rx"
+	skip "no multicast on lo here"
+fi
 exits 2 "--max-gap is a time" -- raw2udp -d "127.0.0.1:$address" --max-gap=never hour.pcapng
 done_testing

@@ -198,7 +198,10 @@ exits 2 "a back end that is none" -- seqd -b canon
 exits 2 "an option that the back end does not know" -- seqd --camera=colour=red
 exits 2 "a prefix of three letters" -- seqd --prefix=STX
 exits 3 "a folder that is not there" -- seqd --dir=/nowhere
-exits 2 "all the world, without saying who" -- seqd --dir=img --state=s -l 0.0.0.0:0
+exits 4 "all the world, without saying who" -- seqd --dir=img --state=s -l 0.0.0.0:0
+mkdir bare
+exits 2 "no address" -- env -C bare seqd -l banana
+is "$(ls -A bare)" "" "and nothing is left where it stood"
 exits 3 "a port that is taken" -- seqd --dir=img --state=s -l "127.0.0.1:$port"
 long
 n=$(files)

@@ -4,7 +4,8 @@
  * FAIL_CALL  write (all that write data), sync (fsync and its kin), name (link, rename, unlink),
  *            noreplace (renameat2 with flags), close or any
  * FAIL_AT    which call, from 1
- * FAIL_HOW   ENOSPC, EIO, EDQUOT, EINTR, EINVAL, SHORT (half of it is written) or KILL
+ * FAIL_HOW   ENOSPC, EIO, EDQUOT, EINTR, EINVAL, SHORT (half of it is written), KILL, or STOP: the
+ *            process stands still there until SIGCONT
  * FAIL_STICKY=1: and every one after it, like a disk that stays full
  * FAIL_MARK  a file to be made when that happens: a test sees that there were so many calls
  *
@@ -51,6 +52,8 @@ static int fate(const char *kind)
 		(void)REAL(close)(open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	if (strcmp(how, "KILL") == 0)
 		raise(SIGKILL);
+	if (strcmp(how, "STOP") == 0)
+		return raise(SIGSTOP);
 	if (strcmp(how, "SHORT") == 0)
 		return 1;
 	errno = strcmp(how, "EIO") == 0  ? EIO

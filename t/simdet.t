@@ -16,12 +16,21 @@ exits 2 "a file must have an end" -- simdet -c chec -o x
 exits 2 "a probability has a range" -- simdet -c chec -n 1 -o x --drop=1.5
 exits 2 "a place is a number" -- simdet -c chec -n 1 -o x --drop=@a
 exits 2 "modules are those of the card" -- simdet -c chec -n 1 -o x -m 33
+exits 2 "at least one event" -- simdet -c chec -n 0 -o x
+exits 2 "a duration is not nothing" -- simdet -c chec -t 0 -o x
 exits 2 "a rate is a number" -- simdet -c chec -n 1 -o x -r fast
 exits 2 "a record a datagram is not two" -- simdet -c roach2c -n 1 -o x --records=2
 exits 2 "another machine cannot be sent 32 addresses of ours" -- simdet -c chec -n 1 -d 192.0.2.1:2009
 like err '127\.0\.0\.1:2009' "and it says what to do"
 exits 0 "a file" -- simdet -c chec -n 1 -o taken
 exits 4 "a file that is there stays" -- simdet -c chec -n 1 -o taken
+exits 0 "what was sent, in a file" -- simdet -c chec -n 1 -o told --truth=told.tsv
+cp told.tsv before.tsv
+exits 4 "a truth that is there stays" -- simdet -c chec -n 2 -o other --truth=told.tsv
+same told.tsv before.tsv "as it was"
+ok "and no output without its truth is in the way" -- test ! -e other
+exits 4 "a run that is refused" -- simdet -c chec -n 2 -o told --truth=new.tsv
+ok "makes no truth" -- test ! -e new.tsv
 exits 3 "a full disk" -- simdet -c chec -n 1000 -o /dev/full
 exits 3 "a full disk for the truth" -- simdet -c chec -n 1000 -o full --truth=/dev/full
 simdet -c chec -n 100000 -o - 2>/dev/null | head -c 1000 >/dev/null
@@ -77,7 +86,7 @@ P
 # ---- faults: one after the other, told in the summary as in the truth ----
 # fault OPTION: a run of 3,200 datagrams with it, in x.pcapng and x.tsv; $said is the summary's count
 fault() {
-	rm -f x.pcapng
+	rm -f x.pcapng x.tsv
 	simdet -c chec -n 1000 -o x.pcapng --truth=x.tsv "--$1" 2>err || echo "simdet failed" >>err
 	name=${1%%=*}
 	said=$(sed -n "s/.*[ ;]$name \([0-9]*\).*/\1/p" err)
@@ -89,7 +98,7 @@ def good(n): assert 20 < n < 70, n   # 1 % of 3,200
 '
 holds_fault() { { printf '%s' "$common"; cat; } >body; holds "$@" <body; }
 
-rm -f x.pcapng
+rm -f x.pcapng x.tsv
 simdet -c chec -n 1000 -o x.pcapng --truth=x.tsv --drop=1% 2>err
 said=$(sed -n 's/.*drop \([0-9]*\).*/\1/p' err)
 is "$(($(tail -n +2 x.tsv | wc -l) + said))" 3200 "drop: what is left out is counted"
@@ -163,13 +172,13 @@ assert [(t[i]["event"], t[i]["source"]) for i in hit] == [(500, 7)]
 P
 fault runt=@0,@500
 is "$said" 64 "a place without a source hits all modules"
-rm -f x.pcapng
+rm -f x.pcapng x.tsv
 simdet -c chec -n 1000 -o x.pcapng --truth=x.tsv --jitter=20ms 2>/dev/null
 holds_fault "jitter: each clock is off by up to 20 ms, both ways" <<'P'
 off = [int(c) - 10**10 - (r["event"] + k) * 10**8 for r in t for k, c in enumerate(r["clock"])]
 assert -20e6 <= min(off) < -15e6 and 15e6 < max(off) <= 20e6
 P
-rm -f x.pcapng
+rm -f x.pcapng x.tsv
 simdet -c chec -n 1000 -o x.pcapng --truth=x.tsv --restart-at=555 2>/dev/null
 holds_fault "restart: all clocks begin again at 0, in the middle of a datagram too" <<'P'
 for r in t:
@@ -177,7 +186,7 @@ for r in t:
         e = r["event"] + k
         assert int(c) == (10**10 + e * 10**8 if e < 555 else (e - 555) * 10**8)
 P
-rm -f x.pcapng
+rm -f x.pcapng x.tsv
 simdet -c chec -n 95 -m 0-2,9 -o x.pcapng --truth=x.tsv 2>/dev/null
 holds_fault "modules of a list; the last datagram holds what is left" <<'P'
 assert {r["source"] for r in t} == {0, 1, 2, 9} and Counter(r["records"] for r in t) == {10: 36, 5: 4}
@@ -293,6 +302,7 @@ ok "boards at a quarter of their speed" -- simdet -c roach2c -n 20 -m 5 --speed=
 finish "$rx"; is "$status" 0 "8 kB datagrams come too"
 exits 0 "nobody listens" -- simdet -c chec -n 10 -r max -d "127.0.0.1:$address"
 like err 'refused 32$' "and every refusal is counted"
+like err "nobody listened there: 32 of 32 datagrams were refused" "and told"
 
 # ---- signals ----
 start receive py receive.py 100000; rx=$pid

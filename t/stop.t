@@ -5,6 +5,7 @@
 simdet -c chec -n 1000 -o long.pcapng --quiet
 simdet -c chec -n 200 -o run.pcapng --quiet
 evbuild -c chec -o run.events --quiet run.pcapng
+evbuild -c chec -o long.events --quiet long.pcapng
 
 cat >stops.py <<'E2'
 """stops.py CASE"""
@@ -89,6 +90,13 @@ def ctrl_c():
     assert sum(map(int, nc("c.nc")["nrec"])) == 10 * len(caught)
 
 
+def losses(path):
+    import netCDF4
+    with netCDF4.Dataset(path) as d:
+        d.set_auto_mask(False)
+        return dict(zip(netCDF4.chartostring(d["loss_name"][:]), map(int, d["loss_count"][:])))
+
+
 FILTERS = {"evbuild": ("evbuild -c chec -o two.events", "run.pcapng"),
            "raw2nc": ("raw2nc -o two.nc", "run.events"),
            "evdump": ("evdump -O tsv", "run.events"),
@@ -164,6 +172,48 @@ def sigterm():
     assert frames("two.nc") > 0
 
 
+def stand(command, call, at, *signals):
+    """A program that stands still at a call, and finds these signals when it goes on."""
+    shim = os.environ["FYKE_BUILD"] + "/t/shim-fail.so"
+    for path in ("mark", "two.events", "two.nc", "two.out"):
+        if os.path.exists(path):
+            os.unlink(path)
+    p = start(command + " --quiet", stdout=open("two.out", "wb"), env={**os.environ, "LD_PRELOAD": shim,
+              "FAIL_CALL": call, "FAIL_HOW": "STOP", "FAIL_AT": str(at), "FAIL_MARK": "mark"})
+    until("it stands", lambda: os.path.exists("mark"))
+    for how in signals + (signal.SIGCONT,):
+        p.send_signal(how)
+    return p
+
+
+def files():
+    """In the middle of a file any signal ends it: with 130, and what there is says that it is not all."""
+    told = "stopped before the end: run it again for the whole ("
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        end(stand("evbuild -c chec -o two.events long.pcapng", "write", 2, how), (130,), told)
+        whole, part = slurp("long.events"), slurp("two.events")
+        assert 50000 < len(part) < len(whole) / 2, (len(part), len(whole))
+        check = subprocess.run("evdump --check two.events".split(), capture_output=True)
+        assert check.returncode == 1 and b": cut: " in check.stdout, check
+        end(stand("raw2nc -o two.nc --every=1ms long.events", "write", 5, how), (130,), told)
+        assert 0 < frames("two.nc") < 1000, frames("two.nc")
+        assert losses("two.nc")["streams cut before their end mark"] == 1
+        end(stand("evdump -O tsv -f amplitude long.events", "write", 1, how), (130,), told)
+        assert 0 < slurp("two.out").count(b"\n") < 1000
+        p = start("raw2udp -d 127.0.0.1:9 --speed=0.001 run.pcapng --status=far.json")
+        until("it has begun", lambda: os.path.exists("far.json"))
+        p.send_signal(how)
+        end(p, (130,), told)
+        os.unlink("far.json")
+
+
+def files_end():
+    """After the end of a file there is nothing to be interrupted."""
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        end(stand("raw2nc -o two.nc --every=1h run.events", "sync", 8, how), (0,))
+        assert frames("two.nc") == 200
+
+
 def sources():
     """Sources stop at once, with a whole stream."""
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -224,6 +274,8 @@ stops() { # stops CASE WORDS
 stops ctrl_c "Ctrl-C on the whole pipeline: all end with 0, and what was caught is stored"
 stops first_ctrl_c "a filter reads on to the end after Ctrl-C, SIGTERM and SIGHUP"
 stops second_ctrl_c "a second Ctrl-C ends it with 130"
+stops files "in the middle of a file a signal ends a program with 130, and its output does not look whole"
+stops files_end "after the end of a file it does not"
 stops sources "sources stop at once, with a whole stream"
 stops ignored "an ignored Ctrl-C stays ignored"
 stops reader_leaves "when the reader leaves, all before it die of SIGPIPE"

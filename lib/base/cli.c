@@ -65,6 +65,7 @@ static enum { ROLE_SOURCE, ROLE_FILTER, ROLE_FINITE } role = ROLE_SOURCE;
 static volatile sig_atomic_t woken, stop, interrupts, terminated, dump_wanted, switched;
 static int64_t last_tick;
 static bool pipe_gone, status_broken, debug;
+static bool told; /* cli_stopping() has said so */
 static char last_error[MESSAGE_MAX];
 
 /* ---- messages ---- */
@@ -174,6 +175,27 @@ static void write_status(const char *state, const char *why)
 	status_broken = error != 0;
 }
 
+/* The status file is replaced each second: that must be no recording whose name somebody typed. */
+static void check_status(void)
+{
+	static const char begins[] = "{\"program\"";
+	char head[sizeof begins - 1];
+	const char *path = common.status;
+	struct stat st;
+
+	if (!path || lstat(path, &st) < 0 || S_ISLNK(st.st_mode))
+		return;
+	int fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+	if (fd >= 0)
+		close(fd);
+	if (n == 0 || (n == (ssize_t)sizeof head && memcmp(head, begins, sizeof head) == 0))
+		return;
+	common.status = NULL;
+	cli_die(EXIT_REFUSED,
+	    "--status=%s: this is no status file, and is not replaced: give another name", path);
+}
+
 static void free_all(void)
 {
 	log_close();
@@ -219,7 +241,7 @@ void cli_pipe_gone(void)
 /* What was lost on the way turns "done" into "done, but". */
 static enum cli_exit judge(enum cli_exit code)
 {
-	if (code == EXIT_DONE && role == ROLE_FINITE && interrupts > 0)
+	if (code == EXIT_DONE && cli_broke_off())
 		return EXIT_CTRL_C;
 	if (code == EXIT_DONE && prog->can_lose && prog->tally &&
 	    tally_lost(prog->tally) > (uint64_t)common.max_loss)
@@ -251,7 +273,10 @@ int cli_end(enum cli_exit code)
 		code = code ? code : EXIT_DATA;
 	}
 	code = judge(code);
-	if (prog->tally)
+	if (cli_broke_off())
+		cli_error("stopped before the end: run it again for the whole (%s)",
+		    prog->tally ? tally_line(prog->tally, line) : "by a signal");
+	else if (prog->tally)
 		cli_note("%s", tally_line(prog->tally, line));
 	bool whole = code == EXIT_DONE || code == EXIT_LOSSY;
 	write_status(whole ? "done" : "failed", whole ? NULL : last_error);
@@ -300,7 +325,7 @@ static void on_signal(int sig)
 	case SIGINT:
 		if (++interrupts > 1)
 			second_interrupt();
-		if (role == ROLE_FILTER)
+		if (role == ROLE_FILTER && interrupts == 1)
 			break;
 		stop = 1;
 		wake();
@@ -369,7 +394,13 @@ static void look_up(void)
 bool cli_stopping(void)
 {
 	look_up();
+	told |= stop;
 	return stop;
+}
+
+bool cli_broke_off(void)
+{
+	return told && role == ROLE_FINITE;
 }
 
 bool cli_draining(void)
@@ -451,17 +482,29 @@ static int to_size(const char *text, int64_t *v)
 	return 0;
 }
 
+static int64_t highest(const struct cli_option *o)
+{
+	return o->lo == 0 && o->hi == 0 ? INT64_MAX : o->hi;
+}
+
+static const char *bound_text(const struct cli_option *o, int64_t v, char buf[TIM_TEXT])
+{
+	if (o->kind == CLI_TIME)
+		return tim_span(v, buf);
+	snprintf(buf, TIM_TEXT, "%lld", (long long)v);
+	return buf;
+}
+
 /* The range of an option as a person reads it. */
 static const char *range_text(const struct cli_option *o, char *buf, size_t size)
 {
 	char a[TIM_TEXT], b[TIM_TEXT];
 
-	if (o->lo == 0 && o->hi == 0)
-		snprintf(buf, size, "0 or more");
-	else if (o->kind == CLI_TIME)
-		snprintf(buf, size, "%s to %s", tim_span(o->lo, a), tim_span(o->hi, b));
+	if (highest(o) == INT64_MAX)
+		snprintf(buf, size, "of %s or more", bound_text(o, o->lo, a));
 	else
-		snprintf(buf, size, "%lld to %lld", (long long)o->lo, (long long)o->hi);
+		snprintf(
+		    buf, size, "from %s to %s", bound_text(o, o->lo, a), bound_text(o, o->hi, b));
 	return buf;
 }
 
@@ -470,7 +513,7 @@ static void set_option(size_t i, const char *text, const char *from)
 {
 	const struct cli_option *o = option[i];
 	char range[128];
-	int64_t lo = o->lo, hi = o->lo == 0 && o->hi == 0 ? INT64_MAX : o->hi, v = 0;
+	int64_t lo = o->lo, hi = highest(o), v = 0;
 	double real = 0;
 	long long ll;
 	int bad = 0;
@@ -506,13 +549,13 @@ static void set_option(size_t i, const char *text, const char *from)
 	case CLI_REAL:
 		bad = conf_real(text, &real);
 		if (bad || real < (double)lo || real > (double)hi)
-			cli_die(EXIT_USAGE, "%s: '%s' is not a number from %s", from, text,
+			cli_die(EXIT_USAGE, "%s: '%s' is not a number %s", from, text,
 			    range_text(o, range, sizeof range));
 		*(double *)o->to = real;
 		return;
 	}
 	if (bad || v < lo || v > hi)
-		cli_die(EXIT_USAGE, "%s: '%s' is not %s from %s", from, text,
+		cli_die(EXIT_USAGE, "%s: '%s' is not %s %s", from, text,
 		    o->kind == CLI_TIME       ? "a time (250ms, 10m, 1h30m)"
 			: o->kind == CLI_SIZE ? "a size (65536, 64K, 4M)"
 					      : "a whole number",
@@ -539,7 +582,22 @@ static void from_environment(void)
 struct config {
 	const char *path;
 	bool seen[OPTIONS_MAX];
+	char odd[64]; /* the last section that was told to be no program's */
 };
+
+/* A section of another program is passed over; one that nobody has is a slip of the pen. */
+static void check_section(struct config *c, const char *section, int line)
+{
+	static const char known[] = " " FYKE_PROGRAMS " paths ";
+	char name[64];
+
+	snprintf(name, sizeof name, " %.60s ", section);
+	if (strstr(known, name) || strcmp(c->odd, name) == 0)
+		return;
+	memcpy(c->odd, name, sizeof name);
+	cli_warn("%s:%d: [%s]: no program has this name, and nothing in this section is read",
+	    c->path, line, section);
+}
 
 static int config_key(
     void *ctx, const char *section, const char *key, const char *value, int line, char *why)
@@ -547,6 +605,11 @@ static int config_key(
 	struct config *c = ctx;
 	char from[512];
 
+	if (!*section) {
+		snprintf(why, CONF_WHY, "%s: a key without a [section] before it", key);
+		return -1;
+	}
+	check_section(c, section, line);
 	if (strcmp(section, prog->name) != 0)
 		return 0;
 	for (size_t i = 0; i < noptions; i++) {
@@ -670,6 +733,35 @@ static void fill_descriptors(void)
 			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+static bool has_option(const char *name)
+{
+	size_t i = 0;
+
+	while (i < noptions && strcmp(option[i]->name, name) != 0)
+		i++;
+	return i < noptions;
+}
+
+/* An argument that is one too many may have been meant for the option that was left out. */
+static const char *meant(const char *word)
+{
+	if (has_option("listen") && isdigit((unsigned char)*word))
+		return "-l";
+	return has_option("output") && access(word, F_OK) < 0 ? "-o" : NULL;
+}
+
+static _Noreturn void too_many(const char *word, const char *usage)
+{
+	char text[200], hint[220] = "";
+	const char *letter = meant(word);
+
+	cli_safe(text, sizeof text, word, strlen(word));
+	if (letter)
+		snprintf(hint, sizeof hint, " (%s %s?)", letter, text);
+	cli_die(
+	    EXIT_USAGE, "%s: one argument too many%s; usage: %s %s", text, hint, prog->name, usage);
+}
+
 const char *const *cli_begin(int argc, char **argv, const struct cli_program *program)
 {
 	struct poptOption own[OPTIONS_MAX] = {{0}}, shared[16] = {{0}}, table[3] = {{0}};
@@ -701,7 +793,8 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	if (prog->numbers)
 		argv = hide_numbers(argc, argv);
 	poptContext pc = poptGetContext(prog->name, argc, (const char **)argv, table, 0);
-	snprintf(other, sizeof other, "[OPTION...] %s", prog->args ? prog->args : "");
+	snprintf(other, sizeof other, "[OPTION...]%s%s", prog->args ? " " : "",
+	    prog->args ? prog->args : "");
 	poptSetOtherOptionHelp(pc, other);
 	while ((rc = poptGetNextOpt(pc)) > 0) {
 		size_t i = (size_t)rc - 1;
@@ -728,10 +821,10 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 		(void)keep(strdup(shown(args[n++])));
 	poptFreeContext(pc);
 	const char *const *kept = n ? (const char *const *)(strings + nstrings - (size_t)n) : NULL;
-	if (n < prog->min_args || n > prog->max_args)
-		cli_die(EXIT_USAGE, "%s; usage: %s %s",
-		    n < prog->min_args ? "an argument is missing" : "too many arguments",
-		    prog->name, other);
+	if (n < prog->min_args)
+		cli_die(EXIT_USAGE, "an argument is missing; usage: %s %s", prog->name, other);
+	if (n > prog->max_args)
+		too_many(kept[prog->max_args], other);
 	/* The strings' table may still grow and move: the arguments get one of their own. */
 	static const char *list[CLI_LIST_MAX + 1];
 	for (int i = 0; i < n && i < CLI_LIST_MAX; i++)
@@ -744,10 +837,15 @@ const char *const *cli_begin(int argc, char **argv, const struct cli_program *pr
 	if (log_open(common.log, prog->name, common.name) < 0) {
 		int e = errno;
 		(void)log_open("stderr", prog->name, common.name);
-		cli_die(e == EINVAL ? EXIT_USAGE : EXIT_SYSTEM, "--log=%s: %s", common.log,
+		cli_die(e == EINVAL   ? EXIT_USAGE
+			: e == EEXIST ? EXIT_REFUSED
+				      : EXIT_SYSTEM,
+		    "--log=%s: %s", common.log,
 		    e == EINVAL ? "not one of stderr, syslog, file:PATH, tcp:HOST:PORT, unix:PATH"
-				: strerror(e));
+			: e == EEXIST ? "the file holds data, not messages: give another name"
+				      : strerror(e));
 	}
+	check_status();
 	write_status("running", NULL);
 	if (status_broken)
 		cli_die(
@@ -782,14 +880,10 @@ int cli_open_input(const char *path)
 
 int cli_open_output(const char *path, const char *what)
 {
-	struct stat st;
 	int fd = STDOUT_FILENO;
 
 	if (path && strcmp(path, "-") != 0) {
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
-		if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
-		    !S_ISLNK(st.st_mode))
-			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		fd = io_create(path);
 		if (fd < 0)
 			cli_die(errno == EEXIST ? EXIT_REFUSED : EXIT_SYSTEM, "%s: %s", path,
 			    errno == EEXIST ? "exists, and is not overwritten" : strerror(errno));
@@ -802,7 +896,7 @@ int cli_close_output(int fd)
 {
 	if (fd == STDOUT_FILENO)
 		return 0;
-	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
+	int bad = io_sync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0; /* a FIFO */
 	if (close(fd) < 0 && !bad)
 		bad = errno;
 	errno = bad;

@@ -29,7 +29,7 @@ enum cli_exit {
 	EXIT_SYSTEM = 3,  /* I/O, no device, time-out: a retry may help */
 	EXIT_REFUSED = 4, /* a limit, a policy or the device's state says no */
 	EXIT_LOSSY = 5,   /* done and whole, but data were lost on the way; the output says where */
-	EXIT_CTRL_C = 130 /* stopped by Ctrl-C before it could finish */
+	EXIT_CTRL_C = 130 /* stopped by Ctrl-C, or another signal, before it could finish */
 };
 
 enum cli_kind {
@@ -84,11 +84,16 @@ struct cli_program {
 const char *const *cli_begin(int argc, char **argv, const struct cli_program *program);
 
 /* Call before reading: when fd is a pipe or socket, the program is a filter: it lets the first
- * Ctrl-C pass and drains its input; a second one exits 130. SIGTERM and SIGHUP leave it 10 s. */
+ * Ctrl-C pass and drains its input; a second one exits 130. SIGTERM and SIGHUP leave it 10 s. Any
+ * other input is a file, which a signal leaves unread from there on. */
 void cli_filter(int fd);
 
 /* Whether a source should stop, or a filter's time to drain is over. */
 bool cli_stopping(void);
+
+/* Whether cli_stopping() has ended a program that reads a file, so that its output is not all that
+ * the file gives. One that ends by itself when all is read does not ask once more. */
+bool cli_broke_off(void);
 
 /* Whether SIGTERM or SIGHUP came (a filter is draining). */
 bool cli_draining(void);
@@ -190,7 +195,7 @@ void cli_job_stop(struct cli_job *j);
 
 /* The end: closes standard output and checks it, last status, the accounting line, frees.
  * Turns EXIT_DONE into EXIT_LOSSY when the tally lost more than --max-loss, or into EXIT_CTRL_C
- * when Ctrl-C ended a program that reads a file. After a write that met EPIPE (cli_pipe_gone())
+ * after cli_broke_off(). After a write that met EPIPE (cli_pipe_gone())
  * it ends by SIGPIPE. Returns the exit status. */
 int cli_end(enum cli_exit code);
 

@@ -35,6 +35,7 @@ static void close_all_but(int say)
 	dup2(null, STDOUT_FILENO);
 	dup2(say, 3);
 	close_range(4, ~0U, 0);
+	io_wakefd = -1; /* which a signal would write to */
 }
 
 static _Noreturn void child(cli_work *work, void *ctx, int say)

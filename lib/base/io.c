@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -206,6 +207,16 @@ int64_t io_free_bytes(int fd)
 	return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 }
 
+void io_many_files(size_t n)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= n)
+		return;
+	files.rlim_cur = files.rlim_max < n ? files.rlim_max : n;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int io_rename_free(int dirfd, const char *from, const char *to)
 {
 	if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
@@ -218,12 +229,43 @@ int io_rename_free(int dirfd, const char *from, const char *to)
 	return unlinkat(dirfd, from, 0);
 }
 
+int io_sync(int fd)
+{
+	int bad;
+
+	do
+		bad = fsync(fd);
+	while (bad < 0 && errno == EINTR);
+	return bad;
+}
+
+int io_sync_data(int fd)
+{
+	int bad;
+
+	do
+		bad = fdatasync(fd);
+	while (bad < 0 && errno == EINTR);
+	return bad;
+}
+
 int io_sync_dir(int dirfd)
 {
 	/* Some network file systems cannot sync a folder: then there is nothing more to do. */
-	if (fsync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
+	if (io_sync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
 		return -1;
 	return 0;
+}
+
+int io_create(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+
+	if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISLNK(st.st_mode))
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	return fd;
 }
 
 bool io_regular(int fd)

@@ -64,6 +64,10 @@ bool io_in_memory(int fd);
 /* Bytes that an ordinary user may still write where fd lives; -1 when that is not a disk. */
 int64_t io_free_bytes(int fd);
 
+/* Opens a new file for writing; a FIFO or a device is opened as it is. A descriptor, or -1: EEXIST
+ * where a file (or a link) has this name. */
+int io_create(const char *path);
+
 /* Whether this is an ordinary file. */
 bool io_regular(int fd);
 
@@ -71,8 +75,16 @@ bool io_regular(int fd);
  * moved, and the tree is tried as it was built. 0, or -1 where that cannot be told. */
 int io_beside(const char *rel, char *path, size_t size);
 
+/* Asks for room for n open files where the limit is lower and may be raised; says nothing when it may
+ * not: then an open fails. */
+void io_many_files(size_t n);
+
 /* Another name in the same folder, which must be free (EEXIST). */
 int io_rename_free(int dirfd, const char *from, const char *to);
+
+/* fsync and fdatasync, once more when a signal interrupts them. */
+int io_sync(int fd);
+int io_sync_data(int fd);
 
 /* fsync of a folder, so that a name made or changed in it survives a power cut. */
 int io_sync_dir(int dirfd);

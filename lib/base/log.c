@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -55,6 +56,35 @@ static int find_server(const char *dest)
 	return -1;
 }
 
+/* Messages behind a recording, for want of a better name on the command line, would damage it. */
+static bool holds_data(const char *path)
+{
+	static const char *const magic[] = {
+	    "\n\r\r\n", "CDF", "\x89HDF", "SIMPLE  ="}; /* pcapng, netCDF twice, FITS */
+	char head[16] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	bool data = false;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && read(fd, head, sizeof head - 1) > 0)
+		for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
+			data |= strncmp(head, magic[i], strlen(magic[i])) == 0;
+	close(fd);
+	return data;
+}
+
+static int open_file(const char *path)
+{
+	if (holds_data(path)) {
+		errno = EEXIST;
+		return -1;
+	}
+	lg.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	return lg.fd < 0 ? -1 : 0;
+}
+
 int log_open(const char *dest, const char *program, const char *instance)
 {
 	lg.program = program;
@@ -66,9 +96,7 @@ int log_open(const char *dest, const char *program, const char *instance)
 		openlog(program, LOG_PID, LOG_LOCAL0);
 	} else if (strncmp(dest, "file:", 5) == 0) {
 		lg.kind = TO_FILE;
-		lg.fd = open(dest + 5,
-		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
-		return lg.fd < 0 ? -1 : 0;
+		return open_file(dest + 5);
 	} else if (strncmp(dest, "tcp:", 4) == 0 || strncmp(dest, "unix:", 5) == 0) {
 		lg.kind = TO_SERVER;
 		lg.dest = dest;

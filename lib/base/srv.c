@@ -509,6 +509,12 @@ static bool has_lines(const struct srv_client *c)
 	    (memchr(c->in, '\n', c->nin) || c->nin > c->srv->o.line + 1);
 }
 
+/* As much waits as may: it is not read before some of that is taken. */
+static bool is_full(const struct srv_client *c)
+{
+	return c->nin >= c->srv->in_size;
+}
+
 /* The last line was handed on, and nothing more will come. */
 static void at_end(struct srv_client *c)
 {
@@ -520,7 +526,7 @@ static void at_end(struct srv_client *c)
 
 static void read_input(struct srv_client *c)
 {
-	if (c->nin < c->srv->in_size) {
+	if (!is_full(c)) {
 		ssize_t k = read(c->fd, c->in + c->nin, c->srv->in_size - c->nin);
 		if (k < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -644,7 +650,7 @@ static short wanted(const struct srv_client *c)
 	short events = 0;
 
 	/* A held client may say more, up to the buffer's size: its owner looks at what waits. */
-	if (!c->ended && c->nin < c->srv->in_size)
+	if (!c->ended && !is_full(c))
 		events |= POLLIN;
 	if (c->nout > 0)
 		events |= POLLOUT;
@@ -692,8 +698,8 @@ static size_t fill_set(
 	for (struct srv_client *c = s->first; c; c = c->next) {
 		if (c->dead)
 			continue;
-		/* A pipe that has ended says so for ever. */
-		bool over = c->ended && c->out_fd != c->fd;
+		/* A pipe whose writer has gone says so for ever. */
+		bool over = (c->ended || is_full(c)) && c->out_fd != c->fd;
 		c->slot = k;
 		s->set[k++] = (struct pollfd){.fd = over ? -1 : c->fd, .events = wanted(c)};
 		int64_t at = due_at(c, now);
@@ -704,7 +710,9 @@ static size_t fill_set(
 
 static void serve(struct srv_client *c, short revents, int64_t now)
 {
-	bool gone = c->ended && !has_lines(c) && (revents & (POLLHUP | POLLERR));
+	/* The end behind what cannot be read now would never be come to. */
+	bool ended = c->ended || is_full(c);
+	bool gone = ended && !has_lines(c) && (revents & (POLLHUP | POLLERR));
 
 	if (gone)
 		srv_close(c, "has gone");

@@ -27,6 +27,11 @@ int64_t tim_mono(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t tim_coarse(void)
+{
+	return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
 int tim_sleep_until(int64_t mono)
 {
 	for (;;) {

@@ -20,8 +20,9 @@
 #define TIM_NONE INT64_MIN /* no time known */
 #define TIM_TEXT 40        /* a buffer for every text below */
 
-int64_t tim_now(void);  /* UTC now */
-int64_t tim_mono(void); /* a clock that nobody sets, for waits and rates */
+int64_t tim_now(void);    /* UTC now */
+int64_t tim_mono(void);   /* a clock that nobody sets, for waits and rates */
+int64_t tim_coarse(void); /* the same to some milliseconds: a fifth of the time, for hot loops */
 
 /* Sleeps until tim_mono() reaches the moment; returns early (-1, EINTR) after a signal. */
 int tim_sleep_until(int64_t mono);

@@ -151,7 +151,7 @@ static void sync_file(struct logdir *d, struct file *f)
 	if (f->fd < 0 || !f->dirty)
 		return;
 	/* Some file systems cannot do that: then there is nothing more to do. */
-	if (fdatasync(f->fd) == 0 || errno == EINVAL)
+	if (io_sync_data(f->fd) == 0 || errno == EINVAL)
 		f->dirty = false;
 	else
 		tell_unsafe(d, f);

@@ -420,7 +420,7 @@ int spool_sync(struct spool *s)
 {
 	if (!s->dirty || s->out < 0)
 		return 0;
-	if (fdatasync(s->out) < 0 || io_sync_dir(s->dir) < 0)
+	if (io_sync_data(s->out) < 0 || io_sync_dir(s->dir) < 0)
 		return -1;
 	s->dirty = false;
 	return 0;

@@ -103,7 +103,7 @@ int sub_flush(struct sub *s, bool sync)
 {
 	if (cap_flush(s->out) < 0)
 		return -1;
-	return sync && fdatasync(s->o.fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
+	return sync && io_sync_data(s->o.fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
 }
 
 /* ======== sections ======== */

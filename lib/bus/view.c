@@ -31,6 +31,8 @@ void view_record(struct view *v, const struct cap_record *r)
 {
 	struct evt e;
 
+	if (v->records == 0)
+		v->first_time = r->time;
 	v->records++;
 	v->bytes += r->caplen;
 	v->dropped += r->dropped;
@@ -60,8 +62,22 @@ void view_record(struct view *v, const struct cap_record *r)
 	}
 }
 
+static void mark_whole(struct view *v)
+{
+	double seconds = (double)(v->time - v->first_time) / (double)TIM_S;
+
+	v->interval = v->records;
+	v->rate = seconds > 0 ? (double)(v->records - 1) / seconds : 0;
+	v->byte_rate = v->records ? v->rate * (double)v->bytes / (double)v->records : 0;
+	memcpy(v->interval_seen, v->seen, sizeof v->seen);
+}
+
 void view_mark(struct view *v, int64_t mono)
 {
+	if (v->whole) {
+		mark_whole(v);
+		return;
+	}
 	double seconds = (double)(mono - v->mark_mono) / (double)TIM_S;
 
 	v->interval = v->records - v->mark_records;
@@ -109,7 +125,8 @@ static void add_map(struct text *t, const struct view *v, int width)
 {
 	unsigned across = width >= 8 + 2 * 32 ? 32 : 16;
 
-	add(t, "modules  # in all events of the last interval, 1-9 in tenths, . in none\n");
+	add(t, "modules  # in all events of the %s, 1-9 in tenths, . in none\n",
+	    v->whole ? "file" : "last interval");
 	for (unsigned s = 0; s < v->nsrc; s++) {
 		if (s % across == 0)
 			add(t, "%5u  ", s);

@@ -30,6 +30,8 @@ struct view {
 	uint8_t present[CARD_SOURCES];
 	uint64_t seen[CARD_SOURCES]; /* events with this source, since the last view_mark() */
 	bool any;
+	bool whole; /* all that was read is one interval, as long as its times say: of a file */
+	int64_t first_time;
 	/* the interval before */
 	uint64_t mark_records, mark_bytes;
 	int64_t mark_mono;

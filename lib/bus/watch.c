@@ -1,7 +1,10 @@
 /* watch.c - messages of a bus into a view */
 #include "watch.h"
 
+#include "base/tim.h"
 #include "stream/cap.h"
+
+#define ASK_EACH TIM_S /* between two times that one header is asked for */
 
 static void see_header(struct view *v, const struct bus_msg *m)
 {
@@ -28,11 +31,29 @@ static enum bus_verdict see(struct watch *w, struct view *v, const struct bus_ms
 	return verdict;
 }
 
+/* Whether this one is to be asked for now. */
+static bool ask(struct watch *w, uint64_t stream)
+{
+	bool before = w->asked && w->stream == stream;
+
+	if (before && (w->bare || tim_mono() - w->asked < ASK_EACH))
+		return false;
+	w->bare = false;
+	w->stream = stream;
+	w->asked = tim_mono();
+	return true;
+}
+
 bool watch_take(struct watch *w, struct view *v, const void *message, size_t n)
 {
 	struct bus_msg m;
 
-	return bus_decode(message, n, &m) || see(w, v, &m) != BUS_LOST;
+	if (bus_decode(message, n, &m))
+		return true;
+	if (see(w, v, &m) == BUS_LOST)
+		return !ask(w, m.stream);
+	w->bare = false;
+	return true;
 }
 
 void watch_join(struct watch *w, struct view *v, const void *header, size_t nheader,
@@ -40,8 +61,10 @@ void watch_join(struct watch *w, struct view *v, const void *header, size_t nhea
 {
 	struct bus_msg h, m;
 
-	if (bus_decode(header, nheader, &h) || bus_decode(message, n, &m) || h.kind != BUS_HEADER ||
-	    h.stream != m.stream)
+	if (bus_decode(header, nheader, &h) || bus_decode(message, n, &m) || h.stream != m.stream)
+		return;
+	w->bare = h.kind != BUS_HEADER; /* what comes first is stored first */
+	if (w->bare)
 		return;
 	h.sequence = m.sequence;
 	h.records = m.records;

@@ -36,9 +36,13 @@ static_assert(sizeof PREFIX == PREFIX_SIZE, "the NUL is the version's high byte"
 
 static void *fail(char why[BUS_WHY], const char *address, int error)
 {
-	const char *text =
-	    error == EADDRINUSE ? "another program listens there" : zmq_strerror(error);
+	const char *text = zmq_strerror(error);
 
+	if (error == EADDRINUSE)
+		text = "another program listens there";
+	else if (error == ENODEV || error == EADDRNOTAVAIL) /* by name, or by number */
+		text = "this machine has no such address, and a publisher listens at its own "
+		       "(ip addr lists them)";
 	snprintf(why, BUS_WHY, "%.200s: %s", address, text);
 	errno = error;
 	return NULL;

@@ -360,7 +360,7 @@ static int write_named(const struct image *im, char path[PUB_PATH], char why[PUB
 	} else if (write_part(&p, fd, im, why) < 0) {
 		rc = -1;
 	}
-	if (rc == 0 && fsync(fd) < 0)
+	if (rc == 0 && io_sync(fd) < 0)
 		rc = fail(
 		    why, errno, "%.200s: does not reach the disk: %s", p.part, strerror(errno));
 	if (rc == 0 && pub_commit(&p, fd, false) < 0) {

@@ -373,7 +373,7 @@ int wave_nc_close(struct wave_nc *w)
 
 	if (!w->pub.published)
 		return 0;
-	if (cdf_trim(w->f) < 0 || fsync(w->fd) < 0)
+	if (cdf_trim(w->f) < 0 || io_sync(w->fd) < 0)
 		return fail(w->why, errno, "%s: %s", w->pub.path, strerror(errno));
 	int fd = w->fd;
 	w->fd = -1;

@@ -85,7 +85,7 @@ void cdf_swap(void *values, size_t n, size_t size)
 
 /* ---- the header ---- */
 
-static int put_atts(int nc, int var, const struct cdf_atts *a)
+int cdf_put_atts(int nc, int var, const struct cdf_atts *a)
 {
 	int bad = 0;
 
@@ -107,9 +107,9 @@ static int put_tables(int nc, const struct cdf_head *h)
 		const struct cdf_var *x = &h->var[v];
 		bad = nc_def_var(nc, x->name, (nc_type)x->type, x->ndims, x->dim, &id);
 		if (!bad)
-			bad = put_atts(nc, v, &x->atts);
+			bad = cdf_put_atts(nc, v, &x->atts);
 	}
-	return bad ? bad : put_atts(nc, NC_GLOBAL, &h->atts);
+	return bad ? bad : cdf_put_atts(nc, NC_GLOBAL, &h->atts);
 }
 
 /* Has libnetcdf make a file with the header. Records begin at a page, so that the marker and the
@@ -287,7 +287,7 @@ struct cdf *cdf_create(
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_APPEND) < 0 ||
 	    write_header(h, fd, why) < 0 || keep_fixed(f) < 0 || make_room(f, block) < 0 ||
-	    fsync(fd) < 0)
+	    io_sync(fd) < 0)
 		return give_up(f, path, why);
 	f->pushed = h->first;
 	f->reserved = io_in_memory(fd) ? UINT64_MAX : 0;
@@ -459,13 +459,11 @@ static bool nothing_new(const struct cdf *f)
 /* A failed write-back is told once, and then forgotten with what it lost: nothing after it is safe. */
 static int sync_file(struct cdf *f)
 {
-	if (!f->unsafe && fsync(f->fd) == 0)
-		return 0;
+	if (!f->unsafe && io_sync(f->fd) < 0)
+		f->unsafe = errno;
 	if (f->unsafe)
 		errno = f->unsafe;
-	else if (errno != EINTR)
-		f->unsafe = errno;
-	return -1;
+	return f->unsafe ? -1 : 0;
 }
 
 int cdf_commit(struct cdf *f)

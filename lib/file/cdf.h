@@ -107,6 +107,10 @@ void cdf_head_free(struct cdf_head *h);
 int cdf_dim(struct cdf_head *h, const char *name, uint64_t len);
 int cdf_var(struct cdf_head *h, const char *name, enum cdf_type type, int ndims, const int *dims);
 
+/* A variable with its attribute long_name. */
+int cdf_named(struct cdf_head *h, const char *name, enum cdf_type type, int ndims, const int *dims,
+    const char *long_name);
+
 /* Attributes of a variable or of CDF_GLOBAL; they set h->bad. cdf_number() converts to type. */
 void cdf_text(struct cdf_head *h, int var, const char *name, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -177,6 +181,9 @@ void cdf_free(struct cdf *f);
  * variables, bytes, and the marker. 0, or -1 with a sentence. */
 int cdf_verify(
     const char *path, const struct cdf_head *want, uint64_t records, int marker, char why[CDF_WHY]);
+
+/* Gives attributes to a variable (or NC_GLOBAL) of a file that libnetcdf makes. Its status. */
+int cdf_put_atts(int nc, int var, const struct cdf_atts *a);
 
 /* ---- byte order ---- */
 

@@ -2,6 +2,7 @@
  * cdf_events.c - an event stream into netCDF files
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,11 @@
 #include "stream/build.h"
 #include "stream/evt.h"
 
-#define FLAG_FILL (1 << 16)   /* a measured value equals the fill value */
-#define BUILDER   "evbuild: " /* the rows of the loss table that an end mark names */
+#define BUILDER "evbuild: " /* the rows of the loss table that an end mark names */
 
 enum loss {
 	EVENTS_INCOMPLETE,
-	RECORDS_ABSENT,
+	SOURCES_ABSENT,
 	EVENTS_MISSING,
 	EVENTS_MALFORMED,
 	EVENTS_CONFLICT,
@@ -39,9 +39,10 @@ struct cdf_events {
 	struct cdf_loss loss[LOSSES + TALLY_MAX + 1]; /* the builder's losses stand behind ours */
 	char builder[TALLY_MAX][CAP_LOSS_NAME + 16];  /* their names */
 	bool began;                                   /* there was an event */
-	bool again;      /* the next event begins a segment: another stream */
-	uint64_t next;   /* number of the next event */
-	uint32_t number; /* of the run of the last one */
+	bool again;       /* the next event begins a segment: another stream */
+	uint64_t next;    /* number of the next event */
+	uint32_t number;  /* of the run of the last one */
+	uint64_t dropped; /* datagrams dropped since the last event */
 
 	/* The variables of the open file, and where they stand in a row. */
 	struct {
@@ -56,7 +57,7 @@ struct cdf_events {
 
 static const char *const loss_names[LOSSES] = {
     [EVENTS_INCOMPLETE] = "incomplete events",
-    [RECORDS_ABSENT] = "records absent from incomplete events",
+    [SOURCES_ABSENT] = "sources absent from incomplete events",
     [EVENTS_MISSING] = "events missing in the stream",
     [EVENTS_MALFORMED] = "malformed events, not stored",
     [EVENTS_CONFLICT] = "events with conflicting duplicates",
@@ -99,19 +100,10 @@ struct cdf_events *cdf_events_new(
 
 /* ---- the file ---- */
 
-static int per_event(struct cdf_head *h, const char *name, enum cdf_type t, int ndims,
-    const int *dims, const char *long_name)
-{
-	int v = cdf_var(h, name, t, ndims, dims);
-
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
-}
-
 static void put_flag_meanings(struct cdf_head *h, int v)
 {
 	static const int32_t masks[] = {EVT_INCOMPLETE, EVT_HELD, EVT_OVERFLOW, EVT_FLUSHED,
-	    EVT_SEGMENT, EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, FLAG_FILL};
+	    EVT_SEGMENT, EVT_DUPLICATE, EVT_CONFLICT, EVT_GAP, EVT_DROPS, CDF_FLAG_FILL};
 
 	cdf_list(h, v, "flag_masks", CDF_I32, sizeof masks / sizeof *masks, masks);
 	cdf_text(h, v, "flag_meanings",
@@ -129,20 +121,20 @@ static void define(struct cdf_events *e, struct cdf_head *h, const int dims[2], 
 	cdf_text(h, p->time, "standard_name", "time");
 	p->arrival = cdf_run_time_var(&e->run, h, "arrival", dims[0],
 	    "arrival of the event's first datagram (UTC, kernel time stamp)");
-	p->clock = per_event(h, "clock", e->i64, 1, dims, "device clock of the event");
+	p->clock = cdf_named(h, "clock", e->i64, 1, dims, "device clock of the event");
 	cdf_text(h, p->clock, "units", "ns");
 	p->number =
-	    per_event(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
-	p->run = per_event(h, "run", e->u32, 1, dims, "run number");
-	p->segment = per_event(h, "segment", CDF_I32, 1, dims,
+	    cdf_named(h, "number", e->i64, 1, dims, "event number, without holes in a stream");
+	p->run = cdf_named(h, "run", e->u32, 1, dims, "run number");
+	p->segment = cdf_named(h, "segment", CDF_I32, 1, dims,
 	    "segment of the device clock: a new one begins where it was restarted");
-	p->flags = per_event(h, "flags", CDF_I32, 1, dims, "quality of the event");
+	p->flags = cdf_named(h, "flags", CDF_I32, 1, dims, "quality of the event");
 	put_flag_meanings(h, p->flags);
-	p->nrec = per_event(h, "nrec", CDF_I16, 1, dims, "sources that are in the event");
-	p->dropped = per_event(h, "dropped", e->i64, 1, dims,
+	p->nrec = cdf_named(h, "nrec", CDF_I16, 1, dims, "sources that are in the event");
+	p->dropped = cdf_named(h, "dropped", e->i64, 1, dims,
 	    "datagrams that the receiver dropped since the event before");
-	p->present = per_event(h, "present", CDF_I8, 2, dims, "1 where the source is in the event");
-	p->offset = per_event(
+	p->present = cdf_named(h, "present", CDF_I8, 2, dims, "1 where the source is in the event");
+	p->offset = cdf_named(
 	    h, "offset", CDF_I32, 2, dims, "device time of the source's record less clock");
 	cdf_text(h, p->offset, "units", "ns");
 	cdf_number(h, p->offset, "_FillValue", CDF_I32, EVT_ABSENT);
@@ -238,20 +230,20 @@ static void put_numbers(struct cdf_events *e, const struct evt *v, const struct 
 	cdf_put_int(row + e->at.segment, CDF_I32, e->run.segment);
 	cdf_put_int(row + e->at.flags, CDF_I32, flags);
 	cdf_put_int(row + e->at.nrec, CDF_I16, v->nrec);
-	cdf_put_int(row + e->at.dropped, e->i64, (int64_t)rec->dropped);
+	cdf_put_int(row + e->at.dropped, e->i64, (int64_t)e->dropped);
 }
 
-static void count(struct cdf_events *e, const struct evt *v, const struct cap_record *rec)
+static void count(struct cdf_events *e, const struct evt *v)
 {
 	struct cdf_loss *l = e->loss;
 
 	if (v->flags & EVT_INCOMPLETE) {
 		l[EVENTS_INCOMPLETE].n++;
-		l[RECORDS_ABSENT].n += v->nsrc - v->nrec;
+		l[SOURCES_ABSENT].n += v->nsrc - v->nrec;
 	}
 	l[EVENTS_CONFLICT].n += (v->flags & EVT_CONFLICT) != 0;
 	l[EVENTS_GAP].n += (v->flags & EVT_GAP) != 0;
-	l[DATAGRAMS_DROPPED].n += rec->dropped;
+	l[DATAGRAMS_DROPPED].n += e->dropped;
 	if (e->began && !e->again && v->number > e->next)
 		l[EVENTS_MISSING].n += v->number - e->next;
 	e->next = v->number + 1;
@@ -271,6 +263,7 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	struct evt v;
 
 	e->tally->in++;
+	e->dropped += rec->dropped;
 	if (!is_event(e, rec, &v)) {
 		e->loss[EVENTS_MALFORMED].n++;
 		e->tally->lost[0].n++;
@@ -287,15 +280,16 @@ int cdf_events_add(struct cdf_events *e, const struct cap_record *rec)
 	}
 	if (!e->run.open && open_file(e, rec->time, v.run) < 0)
 		return -1;
-	count(e, &v, rec);
 	uint8_t *row = cdf_run_row(&e->run);
 	if (!row)
 		return -1;
+	count(e, &v);
 	size_t same = put_fields(e, &v, row);
 	e->loss[FILL_VALUES].n += same;
 	put_sources(e, &v, row);
-	put_numbers(e, &v, rec, v.flags | (same ? FLAG_FILL : 0), row);
+	put_numbers(e, &v, rec, v.flags | (same ? CDF_FLAG_FILL : 0), row);
 	cdf_run_row_done(&e->run, rec->time);
+	e->dropped = 0;
 	e->began = true;
 	e->again = false;
 	e->tally->held--;
@@ -336,9 +330,13 @@ int cdf_events_close(struct cdf_events *e)
 {
 	int bad = 0;
 
+	e->loss[DATAGRAMS_DROPPED].n += e->dropped;
+	e->dropped = 0;
 	/* What was lost after the last file was finished gets one without events. */
-	if (cdf_run_untold(&e->run))
+	if (cdf_run_untold(&e->run, INT_MAX)) {
+		e->run.no_link = true; /* there is nothing in it to look at */
 		bad = open_file(e, e->run.beat, e->number);
+	}
 	if (!bad)
 		bad = cdf_run_close(&e->run);
 	cdf_run_settle(&e->run, e->tally, &e->tally->lost[1]);

@@ -107,19 +107,33 @@ static void put_attributes(
 		    f->spare, f->count);
 }
 
+static int dim_named(const struct cdf_head *h, const char *name)
+{
+	for (int d = 0; d < h->ndims; d++)
+		if (!strcmp(h->dim[d].name, name))
+			return d;
+	return -1;
+}
+
+/* The card's author does not know what else stands in the file. */
+static void rename_once(char name[CDF_NAME])
+{
+	char old[CDF_NAME];
+
+	memcpy(old, name, sizeof old);
+	snprintf(name, CDF_NAME, "card_%.*s", CDF_NAME - 6, old);
+}
+
 int cdf_field_dim(struct cdf_head *h, const char *wanted, uint64_t len)
 {
 	char name[CDF_NAME];
 
-	for (int own = 0;; own++) {
-		snprintf(name, sizeof name, "%s%s", own ? "card_" : "", wanted);
-		int d = 0;
-		while (d < h->ndims && strcmp(h->dim[d].name, name) != 0)
-			d++;
-		if (d == h->ndims)
-			return cdf_dim(h, name, len);
-		if (h->dim[d].len == len || own)
+	for (snprintf(name, sizeof name, "%s", wanted);; rename_once(name)) {
+		int d = dim_named(h, name);
+		if (d >= 0 && h->dim[d].len == len)
 			return d;
+		if (d < 0 && cdf_find(h, name) < 0)
+			return cdf_dim(h, name, len);
 	}
 }
 
@@ -138,9 +152,9 @@ int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card 
 	memcpy(all, dims, (size_t)ndims * sizeof *all);
 	if (cf->count > 1)
 		all[ndims++] = cdf_field_dim(h, cf->axis, cf->count);
-	/* The card's author does not know what else stands in the file. */
-	snprintf(
-	    name, sizeof name, "%s%s", cdf_find(h, cf->variable) >= 0 ? "card_" : "", cf->variable);
+	snprintf(name, sizeof name, "%s", cf->variable);
+	while (cdf_find(h, name) >= 0 || dim_named(h, name) >= 0)
+		rename_once(name);
 	f->var = cdf_var(h, name, f->type, ndims, all);
 	if (f->var < 0)
 		return -1;
@@ -248,7 +262,8 @@ static void shift_down(uint8_t *to, size_t n, size_t size)
 		to[i * size] ^= 0x80;
 }
 
-/* 64-bit integers and counters as doubles. */
+/* 64-bit integers and counters as doubles, whose fill value is NaN: the number that stands for it
+ * among integers is one as any other here, but where the card has elements without a value. */
 static size_t put_doubles(
     const struct cdf_field *f, const struct card *c, const uint8_t *rec, uint8_t *to)
 {
@@ -260,9 +275,9 @@ static size_t put_doubles(
 		card_extract(c, f->field, rec, values);
 	size_t same = 0;
 	for (size_t i = 0; i < f->count; i++) {
-		bool fill = f->has_fill && values[i] == f->fill;
+		bool fill = f->spare && values[i] == f->fill;
 		double v = f->from == CARD_I64 ? (double)(int64_t)values[i] : (double)values[i];
-		cdf_put_real(to + 8 * i, fill && f->spare ? NAN : v);
+		cdf_put_real(to + 8 * i, fill ? NAN : v);
 		same += fill;
 	}
 	return same - f->spare;

@@ -30,12 +30,13 @@ struct cdf_field {
 enum cdf_type cdf_classic(enum cdf_type t, bool classic);
 
 /* A dimension that a card names: it is made when it is not there; where the file itself has one of
- * that name and another length, the card's gets a name of its own. */
+ * that name and another length, or a variable, the card's gets card_ before its name. */
 int cdf_field_dim(struct cdf_head *h, const char *wanted, uint64_t len);
 
-/* Defines the variable of a field: dims are those before the field's axis, which is made when it
- * is not there. absent: records can be missing, so a fill value is needed. 0, or -1 when the
- * head went bad. */
+/* Defines the variable of a field, with card_ before its name where the file has a variable or a
+ * dimension of that name: dims are those before the field's axis, which is made when it is not
+ * there. absent: records can be missing, so a fill value is needed. 0, or -1 when the head went
+ * bad. */
 int cdf_field_define(struct cdf_field *f, struct cdf_head *h, const struct card *c, int field,
     int ndims, const int *dims, bool absent, bool classic);
 

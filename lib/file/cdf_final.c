@@ -187,7 +187,7 @@ int cdf_write_channel(
 	struct cdf *f = cdf_create(t, path, to, 0, -1, why);
 	if (!f)
 		return -1;
-	int bad = copy_fixed(h, from, f) < 0 || copy_records(h, from, f) < 0 || fsync(to) < 0;
+	int bad = copy_fixed(h, from, f) < 0 || copy_records(h, from, f) < 0 || io_sync(to) < 0;
 	if (bad)
 		fail(why, path, strerror(errno));
 	else
@@ -260,7 +260,7 @@ struct cdf_jobs {
 	bool channel, nc4;
 	char **path; /* the first is at work when busy */
 	size_t n;
-	bool busy;
+	bool busy, stopped;
 	struct cli_job job;
 };
 
@@ -306,6 +306,23 @@ static void clear_part(const char *path)
 		pub_end(&p);
 }
 
+/* Starts the first one. 0, or -1 with errno and a sentence. */
+static int begin_first(struct cdf_jobs *j, char *why, size_t size)
+{
+	struct stat st;
+	/* Deflate does a hundred times as much in a second. */
+	int64_t seconds = 120 + (stat(j->path[0], &st) == 0 ? st.st_size / 1000000 : 0);
+
+	if (j->stopped) {
+		snprintf(why, size, "stopped");
+		errno = EINTR;
+		return -1;
+	}
+	int got = cli_job_start(&j->job, work, j, CHILD_ROOM, seconds, why, size);
+	j->busy = got == 0;
+	return got;
+}
+
 static void drop_first(struct cdf_jobs *j)
 {
 	free(j->path[0]);
@@ -316,17 +333,10 @@ static void drop_first(struct cdf_jobs *j)
 int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY])
 {
 	char reason[CDF_WHY];
-	struct stat st;
 
 	if (j->n == 0)
 		return 1;
-	int got = 0;
-	if (!j->busy) {
-		/* Deflate does a hundred times as much in a second. */
-		int64_t seconds = 120 + (stat(j->path[0], &st) == 0 ? st.st_size / 1000000 : 0);
-		got = cli_job_start(&j->job, work, j, CHILD_ROOM, seconds, reason, sizeof reason);
-		j->busy = got == 0;
-	}
+	int got = j->busy ? 0 : begin_first(j, reason, sizeof reason);
 	if (!got)
 		got = cli_job_wait(&j->job, timeout_ns, reason, sizeof reason);
 	if (got == 0)
@@ -335,8 +345,9 @@ int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY])
 	if (got < 0)
 		clear_part(j->path[0]);
 	if (got < 0)
-		snprintf(why, CDF_WHY, "%.200s: %.200s; it is whole in its first layout",
-		    j->path[0], reason);
+		snprintf(why, CDF_WHY, "%.200s: %.200s; it is whole in its first layout%s",
+		    j->path[0], reason,
+		    error == EINTR ? ", and the same input with --overwrite gives the last" : "");
 	drop_first(j);
 	errno = error;
 	return got < 0 ? -1 : j->n == 0;
@@ -344,10 +355,9 @@ int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY])
 
 void cdf_jobs_stop(struct cdf_jobs *j)
 {
+	j->stopped = true;
 	if (j->busy)
 		cli_job_stop(&j->job);
-	while (j->n > j->busy)
-		free(j->path[--j->n]);
 }
 
 void cdf_jobs_free(struct cdf_jobs *j)

@@ -18,7 +18,7 @@ int cdf_jobs_add(struct cdf_jobs *j, const char *path); /* 0, or -1 with errno *
 /* Starts the next one, waits for at most timeout_ns. 1: all are done. 0: not yet. -1: one has
  * failed, with errno and a sentence; it is out of the line, and its file as it was. */
 int cdf_jobs_step(struct cdf_jobs *j, int64_t timeout_ns, char why[CDF_WHY]);
-void cdf_jobs_stop(struct cdf_jobs *j); /* the present one; those in line are not begun */
+void cdf_jobs_stop(struct cdf_jobs *j); /* each that is left fails with EINTR */
 void cdf_jobs_free(struct cdf_jobs *j); /* none may be at work */
 
 /* What the child does. 0, or -1 with errno and a sentence. */

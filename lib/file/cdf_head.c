@@ -153,6 +153,15 @@ int cdf_var(struct cdf_head *h, const char *name, enum cdf_type type, int ndims,
 	return h->nvars - 1;
 }
 
+int cdf_named(struct cdf_head *h, const char *name, enum cdf_type type, int ndims, const int *dims,
+    const char *long_name)
+{
+	int v = cdf_var(h, name, type, ndims, dims);
+
+	cdf_text(h, v, "long_name", "%s", long_name);
+	return v;
+}
+
 static struct cdf_atts *atts_of(const struct cdf_head *h, int var)
 {
 	if (var == CDF_GLOBAL)

@@ -11,6 +11,10 @@
 #include "file/cdf_field.h"
 #include "file/cdf_names.h"
 
+/* Seconds from the PPS to the first row, as the file has them. The PPS comes at any phase of UTC's
+ * second, which may take one off later, and the clock may drift: the time since it stays above 0. */
+#define PPS_BEHIND 2
+
 /* Elements of Data.Toltec.Ts. */
 enum { TS_CLOCK_S, TS_PPS, TS_CLOCK, TS_PACKET, TS_PPS_TICKS, TS_CLOCK_NS, TS };
 
@@ -40,6 +44,8 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 	n->i = field_named(c, "I");
 	n->q = field_named(c, "Q");
 	n->pps = field_named(c, "pps");
+	if (n->pps >= 0 && (c->field[n->pps].count > 1 || c->field[n->pps].type >= CARD_F32))
+		n->pps = -1;
 	if (n->i < 0 || n->q < 0 || c->field[n->i].type != CARD_I32 ||
 	    c->field[n->q].type != CARD_I32 || c->field[n->i].count != c->field[n->q].count ||
 	    c->field[n->i].count < 2) {
@@ -50,7 +56,7 @@ int cdf_naming_begin(struct cdf_naming *n, enum cdf_names names, struct card *c,
 		return -1;
 	}
 	n->ntones = c->field[n->i].count;
-	n->ticks = c->clock_unit > 0 ? 1e9 / c->clock_unit : 0;
+	n->ticks = c->clock_field >= 0 ? 1e9 / c->clock_unit : 1e9;
 	if (names == CDF_NAMES_TOLTEC) {
 		rename_field(c, n->i, "Data.Toltec.Is", "iqlen");
 		rename_field(c, n->q, "Data.Toltec.Qs", "iqlen");
@@ -93,17 +99,17 @@ static void define_toltec(struct cdf_naming *n, struct cdf_head *h)
 	    "FpgaFreq is the variable time. Counters are the bits of unsigned ones");
 	n->v_lo = cdf_var(h, "Data.Toltec.LoFreq", CDF_I32, 1, &time);
 	cdf_text(h, n->v_lo, "comment", "not in the datagrams: 0");
-	n->v_recv = cdf_var(h, "Data.Toltec.RecvTime", CDF_F64, 1, &time);
-	cdf_text(h, n->v_recv, "long_name", "arrival, seconds since 1970-01-01 (UTC)");
+	n->v_recv = cdf_named(h, "Data.Toltec.RecvTime", CDF_F64, 1, &time,
+	    "arrival, seconds since 1970-01-01 (UTC)");
 }
 
-static void set_header(const struct cdf *f, struct cdf_run *r, const char *name, double v)
+static void set_header(struct cdf_run *r, const char *name, double v)
 {
 	char full[CDF_NAME];
 
 	snprintf(full, sizeof full, "Header.Toltec.%s", name);
-	int var = cdf_find(cdf_head(f), full);
-	if (cdf_head(f)->var[var].type == CDF_F64)
+	int var = cdf_find(cdf_head(r->f), full);
+	if (cdf_head(r->f)->var[var].type == CDF_F64)
 		cdf_put_real(cdf_fixed(r->f, var), v);
 	else
 		cdf_put_int(cdf_fixed(r->f, var), CDF_I32, (int64_t)v);
@@ -113,12 +119,12 @@ static void open_toltec(struct cdf_naming *n, struct cdf_run *r, const struct ca
 {
 	uint8_t *tones = cdf_fixed(r->f, cdf_find(cdf_head(r->f), "Header.Toltec.ToneFreq"));
 
-	set_header(r->f, r, "FpgaFreq", n->ticks);
-	set_header(r->f, r, "SampleFreq", c->rate);
-	set_header(r->f, r, "AccumLen", c->rate > 0 ? rint(n->ticks / c->rate) : 0);
-	set_header(r->f, r, "RoachIndex", source);
-	set_header(r->f, r, "ObsType", 1); /* a time stream */
-	set_header(r->f, r, "MaxNumTones", n->ntones);
+	set_header(r, "FpgaFreq", n->ticks);
+	set_header(r, "SampleFreq", c->rate);
+	set_header(r, "AccumLen", c->rate > 0 ? rint(n->ticks / c->rate) : 0);
+	set_header(r, "RoachIndex", source);
+	set_header(r, "ObsType", 1); /* a time stream */
+	set_header(r, "MaxNumTones", n->ntones);
 	for (uint32_t k = 0; k < n->ntones; k++)
 		cdf_put_real(tones + 8 * k, NAN);
 	n->ts = cdf_offset(r->f, n->v_ts);
@@ -126,20 +132,38 @@ static void open_toltec(struct cdf_naming *n, struct cdf_run *r, const struct ca
 	n->recv = cdf_offset(r->f, n->v_recv);
 }
 
+/* Ticks from the second that start and the PPS count name, to the row. */
+static double ticks_since(const struct cdf_naming *n, int64_t pps, int64_t utc)
+{
+	double seconds = (double)(utc / TIM_S - n->start - pps);
+
+	return (seconds + (double)(utc % TIM_S) / 1e9) * n->ticks;
+}
+
+/* The readers' counter has 32 bits, and to them nothing is before the PPS. */
+static bool fits(double ticks)
+{
+	return ticks >= 0 && ticks < 4294967296.;
+}
+
 /* The PPS count, the clock count and the packet count are the datagram's; the two times are made
- * so that the formula of the readers gives our time of the row. */
+ * so that the formula of the readers gives our time of the row. They take start from the first row
+ * alone: another one only stands in the file where the PPS count began anew. */
 static void put_toltec(struct cdf_naming *n, const struct card *c, const struct cdf_item *item,
     int64_t utc, uint8_t *row)
 {
-	int64_t clock = c->clock_field >= 0 ? card_value(c, c->clock_field, item->rec) : 0;
-	int64_t pps = n->pps >= 0 ? card_value(c, n->pps, item->rec) : 0;
+	int64_t clock =
+	    c->clock_field >= 0 ? (uint32_t)card_value(c, c->clock_field, item->rec) : 0;
+	int64_t pps = n->pps >= 0 ? (uint32_t)card_value(c, n->pps, item->rec) : 0;
 
-	if (!n->started || item->segment)
-		n->start = utc / TIM_S - pps;
+	if (!n->started || (n->pps >= 0 && item->segment && !fits(ticks_since(n, pps, utc))))
+		n->start = utc / TIM_S - pps - PPS_BEHIND;
 	n->started = true;
-	double behind = (double)(utc - (n->start + pps) * TIM_S) / 1e9 * n->ticks;
+	if (n->pps < 0)
+		pps = utc / TIM_S - n->start;
+	double behind = ticks_since(n, pps, utc);
 	/* A PPS count that does not go with the time (a garbled one) gives no such pair. */
-	if (!(fabs(behind) < 4294967296.))
+	if (!fits(behind))
 		behind = 0;
 	int64_t ts[TS] = {
 	    n->start, pps, clock, item->sequence, clock - (int64_t)rint(behind), TIM_S / 2};
@@ -155,12 +179,14 @@ static void define_kid(struct cdf_naming *n, struct cdf_head *h)
 {
 	int dims[] = {0, 0};
 
-	n->v_time = cdf_var(h, "timestamps", CDF_F64, 1, dims);
-	cdf_text(h, n->v_time, "long_name", "time, seconds since 1970-01-01 (UTC)");
+	cdf_text(h, CDF_GLOBAL, "description",
+	    "timestamps and iqdata as roach2pcp's test writer has them, and all else beside");
+	n->v_time =
+	    cdf_named(h, "timestamps", CDF_F64, 1, dims, "time, seconds since 1970-01-01 (UTC)");
 	while (dims[1] < h->ndims && strcmp(h->dim[dims[1]].name, "ntones") != 0)
 		dims[1]++;
-	n->v_iq = cdf_var(h, "iqdata", CDF_F64, 2, dims);
-	cdf_text(h, n->v_iq, "long_name", "amplitude of each tone, sqrt(I*I + Q*Q)");
+	n->v_iq =
+	    cdf_named(h, "iqdata", CDF_F64, 2, dims, "amplitude of each tone, sqrt(I*I + Q*Q)");
 	cdf_number(h, n->v_iq, "_FillValue", CDF_F64, NAN);
 }
 

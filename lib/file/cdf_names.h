@@ -20,7 +20,7 @@ struct cdf_naming {
 	int v_time, v_ts, v_lo, v_recv, v_iq;
 	size_t time, ts, lo, recv, iq; /* where they stand in a row */
 	bool started;                  /* start is known */
-	int64_t start;                 /* UTC second at which the PPS counter was 0 */
+	int64_t start;                 /* UTC second that stands for a PPS count of 0 */
 };
 
 /* Finds the fields; renames variables and axes in *c, which is the caller's copy. 0, or -1 with a

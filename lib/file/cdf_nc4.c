@@ -46,16 +46,6 @@ static bool last(const struct job *j, const struct cdf_var *v)
 	return j->channel && v->record && v->ndims > 1;
 }
 
-static int put_atts(int nc, int var, const struct cdf_atts *a)
-{
-	int bad = 0;
-
-	for (int i = 0; i < a->n && !bad; i++)
-		bad = nc_put_att(
-		    nc, var, a->att[i].name, (nc_type)a->att[i].type, a->att[i].n, a->att[i].data);
-	return bad;
-}
-
 /* Whether a variable without the record dimension is written slab by slab. */
 static bool in_slabs(const struct cdf_var *x)
 {
@@ -114,14 +104,14 @@ static int define(struct job *j)
 		bad = nc_def_dim(j->nc, h->dim[d].name,
 		    (size_t)(h->dim[d].len ? h->dim[d].len : h->records), &id);
 	if (!bad)
-		bad = put_atts(j->nc, NC_GLOBAL, &h->atts);
+		bad = cdf_put_atts(j->nc, NC_GLOBAL, &h->atts);
 	for (int v = 0; v < h->nvars && !bad; v++) {
 		const struct cdf_var *x = &h->var[v];
 		for (int i = 0; i < x->ndims; i++)
 			dims[i] = x->dim[last(j, x) ? (i + 1) % x->ndims : i];
 		bad = nc_def_var(j->nc, x->name, (nc_type)x->type, x->ndims, dims, &id);
 		if (!bad)
-			bad = put_atts(j->nc, v, &x->atts);
+			bad = cdf_put_atts(j->nc, v, &x->atts);
 		if (!bad && ((x->record && h->records) || in_slabs(x)) && set_storage(j, v) < 0)
 			return -1;
 	}

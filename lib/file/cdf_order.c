@@ -52,7 +52,8 @@ struct cdf_order {
 	int64_t number;               /* records handed on */
 	bool segment;                 /* the next one handed on begins a segment */
 	int64_t clock, clock_arrival; /* of the last one handed on that was not odd */
-	int64_t step; /* a clock that moves by more against the arrivals has stepped */
+	int64_t step;     /* a clock that moves by more against the arrivals has stepped */
+	uint64_t dropped; /* told with records that were not handed on: the next one has it */
 	bool doubting;
 	struct cdf_item doubt; /* its clock waits for the next one's: its record is ours */
 	uint8_t *doubt_rec;
@@ -244,10 +245,12 @@ static int pass(struct cdf_order *o, struct cdf_item *item, const struct reading
 		o->clock = item->clock;
 		o->clock_arrival = item->arrival;
 	}
+	/* Counted after it: it may begin a file, and what came before belongs to the one before. */
+	int bad = o->emit(o->ctx, item);
 	o->count.missing += item->missing;
 	o->count.segments += item->segment;
 	o->count.reordered += item->reordered;
-	return o->emit(o->ctx, item);
+	return bad;
 }
 
 /* Judges the doubted clock by the record after it; without one (NULL) it is odd when a segment
@@ -281,10 +284,17 @@ static bool is_doubtful(const struct cdf_order *o, const struct reading *r)
 	return o->mode == BY_SEQUENCE && (off > JITTER || off < -JITTER || r->moved < 0);
 }
 
+/* A record that cannot be taken stays with us: nothing more comes. */
+static int stop(struct cdf_order *o)
+{
+	o->count.held++;
+	return -1;
+}
+
 static int doubt(struct cdf_order *o, const struct cdf_item *item)
 {
 	if (!o->doubt_rec && !(o->doubt_rec = malloc(o->card->record)))
-		return -1;
+		return stop(o);
 	memcpy(o->doubt_rec, item->rec, o->card->record);
 	o->doubt = *item;
 	o->doubt.rec = o->doubt_rec;
@@ -297,7 +307,7 @@ static int hand_on(struct cdf_order *o, const struct slot *s)
 {
 	struct cdf_item item = {.rec = s->rec,
 	    .arrival = s->arrival,
-	    .dropped = s->dropped,
+	    .dropped = s->dropped + o->dropped,
 	    .reordered = s->reordered,
 	    .segment = !o->passed_any || o->segment};
 
@@ -305,12 +315,13 @@ static int hand_on(struct cdf_order *o, const struct slot *s)
 		item.missing = (uint64_t)minus(s->key, o->last) - 1;
 	item.sequence = o->mode == BY_SEQUENCE ? (int64_t)sequence_of(o, s->rec) : o->number;
 	o->number++;
+	o->dropped = 0;
 	o->segment = false;
 	o->passed_any = true;
 	o->last = s->key;
 	o->passed[o->npassed++ % PASSED] = (struct passed){s->key, print_of(o, s->rec)};
 	if (o->doubting && settle(o, item.segment ? NULL : &item) < 0)
-		return -1;
+		return stop(o);
 	struct reading r = reading_of(o, &item);
 	if (!item.segment && is_doubtful(o, &r))
 		return doubt(o, &item);
@@ -378,6 +389,13 @@ static int keep(struct cdf_order *o, struct slot *s, const uint8_t *rec)
 	return 0;
 }
 
+/* A record that is not handed on, and its place in the counts. */
+static void leave_out(struct cdf_order *o, const struct slot *s, uint64_t *count)
+{
+	*count += 1;
+	o->dropped += s->dropped;
+}
+
 static int hold(struct cdf_order *o, const struct slot *new)
 {
 	int at = o->held;
@@ -385,12 +403,13 @@ static int hold(struct cdf_order *o, const struct slot *new)
 	while (at > 0 && o->slot[at - 1].key > new->key)
 		at--;
 	if (at > 0 && o->slot[at - 1].key == new->key) {
+		o->slot[at - 1].dropped += new->dropped;
 		o->count.duplicate++;
 		return 0;
 	}
 	struct slot spare = o->slot[o->held];
 	if (keep(o, &spare, new->rec) < 0)
-		return -1;
+		return stop(o);
 	memmove(o->slot + at + 1, o->slot + at, (size_t)(o->held - at) * sizeof *o->slot);
 	o->slot[at] = *new;
 	o->slot[at].rec = spare.rec;
@@ -411,10 +430,7 @@ static int take(struct cdf_order *o, struct slot *s)
 	if (o->mode == BY_ARRIVAL)
 		return hand_on(o, s);
 	if (o->passed_any && !o->segment && s->key <= o->last) {
-		if (find_passed(o, s->key))
-			o->count.duplicate++;
-		else
-			o->count.late++;
+		leave_out(o, s, find_passed(o, s->key) ? &o->count.duplicate : &o->count.late);
 		return 0;
 	}
 	if ((is_next(o, s->key) ? hand_on(o, s) : hold(o, s)) < 0)
@@ -430,7 +446,7 @@ static int believe(struct cdf_order *o)
 	o->aside = false;
 	o->count.held--;
 	if (drain_all(o) < 0)
-		return -1;
+		return stop(o);
 	bool back = o->mode == BY_CLOCK || s.key < o->top || s.again;
 	if (back) {
 		s.key = first_key(o, s.rec);
@@ -446,13 +462,10 @@ static void disbelieve(struct cdf_order *o)
 {
 	if (!o->aside)
 		return;
-	int64_t behind = minus(o->top, o->slot[SLOTS - 1].key);
-	if (o->slot[SLOTS - 1].again)
-		o->count.duplicate++;
-	else if (o->mode == BY_SEQUENCE && behind > 0 && behind < FAR)
-		o->count.late++;
-	else
-		o->count.stray++;
+	const struct slot *a = &o->slot[SLOTS - 1];
+	int64_t behind = minus(o->top, a->key);
+	bool late = o->mode == BY_SEQUENCE && behind > 0 && behind < FAR;
+	leave_out(o, a, a->again ? &o->count.duplicate : late ? &o->count.late : &o->count.stray);
 	o->aside = false;
 	o->count.held--;
 }
@@ -466,7 +479,7 @@ static int set_aside(struct cdf_order *o, const struct slot *s)
 	*a = *s;
 	a->rec = mem;
 	if (keep(o, a, s->rec) < 0)
-		return -1;
+		return stop(o);
 	o->aside = true;
 	o->count.held++;
 	return 0;
@@ -502,7 +515,7 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 	if (!witnesses(o, &s))
 		return set_aside(o, &s);
 	if (believe(o) < 0)
-		return -1;
+		return stop(o);
 	s.again = false;
 	s.key = key_of(o, rec, o->top, minus(arrival, o->top_arrival));
 	return take(o, &s);
@@ -511,6 +524,11 @@ int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint
 int cdf_order_time(struct cdf_order *o, int64_t now)
 {
 	return drain(o, now);
+}
+
+bool cdf_order_waiting(const struct cdf_order *o)
+{
+	return o->held > 0;
 }
 
 int cdf_order_flush(struct cdf_order *o)

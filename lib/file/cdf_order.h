@@ -27,7 +27,7 @@
 struct cdf_item {
 	const uint8_t *rec;
 	int64_t arrival;  /* UTC ns */
-	uint64_t dropped; /* datagrams the receiver lost before it */
+	uint64_t dropped; /* datagrams the receiver lost since the item before */
 	int64_t clock;    /* device clock, ns, unwrapped within the segment */
 	int64_t steady;   /* the same, and by the arrivals where the clock is odd */
 	int64_t sequence; /* as it was sent; the running number without such a field */
@@ -40,7 +40,7 @@ struct cdf_item {
 struct cdf_order_count {
 	uint64_t duplicate, late, stray;       /* not handed on */
 	uint64_t reordered, missing, segments; /* found in what was */
-	uint64_t held;                         /* waiting now */
+	uint64_t held; /* waiting now, and where -1 was returned: for ever */
 };
 
 /* Takes a record; item and its rec live until it returns. 0, or -1 (errno) to stop. */
@@ -50,6 +50,7 @@ struct cdf_order;
 struct cdf_order *cdf_order_new(const struct card *c, cdf_order_emit *emit, void *ctx);
 int cdf_order_add(struct cdf_order *o, const uint8_t *rec, int64_t arrival, uint64_t dropped);
 int cdf_order_time(struct cdf_order *o, int64_t now); /* the stream has come to this time */
+bool cdf_order_waiting(const struct cdf_order *o);    /* some will go on when their time has come */
 int cdf_order_flush(struct cdf_order *o);             /* nothing more comes */
 const struct cdf_order_count *cdf_order_count(const struct cdf_order *o);
 void cdf_order_free(struct cdf_order *o);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "file/cdf_field.h"
 #include "file/cdf_names.h"
@@ -15,10 +16,12 @@
 #include "stream/pkt.h"
 
 /* Flags of a packet: those of events where they say the same, and three more. */
-#define FLAG_FILL      (1 << 16) /* a measured value equals the fill value */
 #define FLAG_REORDERED (1 << 17)
 #define FLAG_TIME      (1 << 18) /* time is not what the clock says */
 #define TIME_SLACK     1000      /* ns that time may be off to increase, without a flag */
+
+#define FILES_EACH 2  /* open at once for each source: its file, and the folder */
+#define FILES_MORE 64 /* and for all else */
 
 enum loss {
 	MISSING,
@@ -30,7 +33,9 @@ enum loss {
 	TIMES,
 	MALFORMED,
 	UNKNOWN,
-	NOT_DATA,
+	TRUNCATED,
+	FRAGMENTS,
+	FOREIGN,
 	DROPPED,
 	KERNEL_DROPS,
 	INTERFACE_DROPS,
@@ -39,8 +44,7 @@ enum loss {
 	CUT,
 	LOSSES
 };
-#define OWN_LOSSES                                                                                 \
-	MALFORMED /* rows before this one are the source's own, later ones the stream's */
+#define FIRST_STREAM MALFORMED /* the rows before it are the source's own */
 
 static const char *const loss_names[LOSSES] = {
     [MISSING] = "records missing by sequence number",
@@ -52,7 +56,9 @@ static const char *const loss_names[LOSSES] = {
     [TIMES] = "times that are not the clock's",
     [MALFORMED] = "stream: datagrams of a wrong length",
     [UNKNOWN] = "stream: records of unknown sources",
-    [NOT_DATA] = "stream: captured packets that are no whole UDP",
+    [TRUNCATED] = "stream: truncated datagrams",
+    [FRAGMENTS] = "stream: fragments of datagrams",
+    [FOREIGN] = "stream: other traffic",
     [DROPPED] = "stream: datagrams dropped by the receiver",
     [KERNEL_DROPS] = "stream: kernel drops, as of its end mark",
     [INTERFACE_DROPS] = "stream: other losses, as of its end mark",
@@ -62,7 +68,7 @@ static const char *const loss_names[LOSSES] = {
 };
 
 /* the tally's losses */
-enum { T_MALFORMED, T_UNKNOWN, T_NOT_DATA, T_DUPLICATE, T_LATE, T_STRAY, T_UNWRITTEN };
+enum { T_MALFORMED, T_UNKNOWN, T_TRUNCATED, T_FRAGMENT, T_DUPLICATE, T_LATE, T_STRAY, T_UNWRITTEN };
 
 /* One board, and its file. */
 struct source {
@@ -86,8 +92,9 @@ struct cdf_packets {
 	struct cdf_naming naming;
 	struct tally *tally;
 	struct source *source[CARD_SOURCES];
-	int nsources, only; /* how many have sent, and the first one */
-	struct cdf_loss stream[LOSSES];
+	int nsources, only;             /* how many have sent, and the first one */
+	struct cdf_loss stream[LOSSES]; /* base: as some file has it */
+	uint64_t dropped; /* told with datagrams that were not stored: for the next record */
 	enum cdf_type i64, u32;
 	bool said_unknown, said_length;
 	const char *why;
@@ -110,12 +117,14 @@ struct cdf_packets *cdf_packets_new(
 		free(p);
 		return NULL;
 	}
+	io_many_files(FILES_EACH * c->nsrc + FILES_MORE);
 	p->i64 = cdf_classic(CDF_I64, o->classic);
 	p->u32 = cdf_classic(CDF_U32, o->classic);
 	t->unit = "records";
 	t->lost[T_MALFORMED].name = "wrong length";
 	t->lost[T_UNKNOWN].name = "unknown source";
-	t->lost[T_NOT_DATA].name = "not whole UDP";
+	t->lost[T_TRUNCATED].name = "truncated";
+	t->lost[T_FRAGMENT].name = "fragment";
 	t->lost[T_DUPLICATE].name = "duplicate";
 	t->lost[T_LATE].name = "late";
 	t->lost[T_STRAY].name = "out of line";
@@ -125,6 +134,7 @@ struct cdf_packets *cdf_packets_new(
 	t->also[2].name = "segments";
 	t->also[3].name = "sources";
 	t->also[4].name = "times not the clock's";
+	t->also[5].name = "other traffic";
 	return p;
 }
 
@@ -136,16 +146,15 @@ struct places {
 
 static int per_row(struct cdf_head *h, const char *name, enum cdf_type t, const char *long_name)
 {
-	int time = 0, v = cdf_var(h, name, t, 1, &time);
+	int time = 0;
 
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
+	return cdf_named(h, name, t, 1, &time, long_name);
 }
 
 static void define(struct source *s, struct cdf_head *h, struct places *p)
 {
 	static const int32_t masks[] = {
-	    EVT_SEGMENT, EVT_GAP, EVT_DROPS, FLAG_FILL, FLAG_REORDERED, FLAG_TIME};
+	    EVT_SEGMENT, EVT_GAP, EVT_DROPS, CDF_FLAG_FILL, FLAG_REORDERED, FLAG_TIME};
 	enum cdf_type i64 = s->of->i64, u32 = s->of->u32;
 
 	p->time = cdf_run_time_var(&s->run, h, "time", 0, "time of the record (UTC)");
@@ -218,7 +227,7 @@ static void put_row(
 {
 	size_t same = put_fields(s, item->rec, row);
 	int64_t flags = (item->segment ? EVT_SEGMENT : 0) | (item->missing ? EVT_GAP : 0) |
-	    (item->dropped ? EVT_DROPS : 0) | (same ? FLAG_FILL : 0) |
+	    (item->dropped ? EVT_DROPS : 0) | (same ? CDF_FLAG_FILL : 0) |
 	    (item->reordered ? FLAG_REORDERED : 0) | (replaced ? FLAG_TIME : 0);
 
 	s->loss[FILL_VALUES].n += same;
@@ -243,7 +252,7 @@ static void take_counts(struct source *s)
 	s->loss[LATE].n = n->late;
 	s->loss[STRAY].n = n->stray;
 	s->loss[REORDERED].n = n->reordered;
-	for (int i = OWN_LOSSES; i < LOSSES; i++)
+	for (int i = FIRST_STREAM; i < LOSSES; i++)
 		s->loss[i].n = s->of->stream[i].n;
 }
 
@@ -266,20 +275,36 @@ static int64_t time_of(struct source *s, const struct cdf_item *item, bool *repl
 	return utc;
 }
 
+/* Finishes the open file, if there is one; what it tells of the stream's losses is told. */
+static int close_file(struct source *s)
+{
+	if (!s->run.open)
+		return 0;
+	take_counts(s);
+	if (cdf_run_close(&s->run) < 0)
+		return -1;
+	for (int i = FIRST_STREAM; i < LOSSES; i++)
+		s->of->stream[i].base = s->of->stream[i].n;
+	return 0;
+}
+
+/* One that was long in doubt belongs into the file of the present. */
+static int64_t first_of(const struct source *s, const struct cdf_item *item)
+{
+	return item->arrival > s->run.beat ? item->arrival : s->run.beat;
+}
+
 static int emit(void *ctx, const struct cdf_item *item)
 {
 	struct source *s = ctx;
 	bool replaced;
 
 	s->of->tally->held++; /* until it is stored: to the end, when the file cannot be written */
-	if (cdf_run_due(&s->run, item->arrival)) {
-		take_counts(s);
-		if (cdf_run_close(&s->run) < 0)
-			return -1;
-	}
+	if (cdf_run_due(&s->run, item->arrival) && close_file(s) < 0)
+		return -1;
 	if (item->segment)
 		cdf_run_segment(&s->run, item->clock, item->arrival);
-	if (!s->run.open && open_file(s, item->arrival) < 0)
+	if (!s->run.open && open_file(s, first_of(s, item)) < 0)
 		return -1;
 	uint8_t *row = cdf_run_row(&s->run);
 	if (!row)
@@ -309,8 +334,10 @@ static struct source *source_new(struct cdf_packets *p, unsigned number)
 	s->of = p;
 	s->number = number;
 	s->naming = p->naming;
-	for (int i = 0; i < LOSSES; i++)
+	for (int i = 0; i < LOSSES; i++) {
 		s->loss[i].name = loss_names[i];
+		s->loss[i].base = p->nsources ? p->stream[i].n : 0;
+	}
 	cdf_run_init(&s->run, p->o, &p->card, "time", s->loss, p->card.nsrc);
 	s->order = cdf_order_new(&p->card, emit, s);
 	if (s->order)
@@ -367,14 +394,26 @@ static void lose(struct cdf_packets *p, int row, int in_tally)
 	p->tally->lost[in_tally].n++;
 }
 
+/* A captured packet that is no datagram: a piece of one is lost, other traffic is not for us. */
+static void skip(struct cdf_packets *p, enum pkt_verdict why)
+{
+	if (why == PKT_TRUNCATED) {
+		lose(p, TRUNCATED, T_TRUNCATED);
+	} else if (why == PKT_FRAGMENT) {
+		lose(p, FRAGMENTS, T_FRAGMENT);
+	} else {
+		p->stream[FOREIGN].n++;
+		p->tally->also[5].n++;
+	}
+}
+
 static void say_unknown(struct cdf_packets *p, const struct pkt *k)
 {
-	char text[PKT_TEXT];
+	char text[PKT_TEXT], range[CARD_WHY];
 
 	if (!p->said_unknown)
-		p->o->say(
-		    "%s is none of the card's sources (%u, from %u on): not stored, and counted",
-		    pkt_text(&k->src, text), p->card.nsrc, p->card.first);
+		p->o->say("%s: an unknown source: %s has %s: not stored, and counted",
+		    pkt_text(&k->src, text), p->card.name, card_sources(&p->card, range));
 	p->said_unknown = true;
 }
 
@@ -403,8 +442,7 @@ static void move_counts(
 	t->held += b->held - a->held;
 }
 
-static int add_record(
-    struct cdf_packets *p, const struct pkt *k, const uint8_t *rec, uint64_t dropped)
+static int add_record(struct cdf_packets *p, const struct pkt *k, const uint8_t *rec)
 {
 	int number = card_source(&p->card, k, rec);
 
@@ -418,7 +456,10 @@ static int add_record(
 		return -1;
 	struct cdf_order_count before = *cdf_order_count(s->order);
 	p->tally->in++;
-	int bad = cdf_order_add(s->order, rec, k->time, dropped);
+	int bad = cdf_order_add(s->order, rec, k->time, p->dropped);
+	/* Counted after it: it may begin a file, where the record that says so stands. */
+	p->stream[DROPPED].n += p->dropped;
+	p->dropped = 0;
 	move_counts(p->tally, &before, cdf_order_count(s->order));
 	return bad ? fail(p, s->run.why[0] ? s->run.why : "out of memory") : 0;
 }
@@ -427,9 +468,10 @@ int cdf_packets_add(struct cdf_packets *p, const struct cap_record *r)
 {
 	struct pkt k;
 
-	p->stream[DROPPED].n += r->dropped;
-	if (pkt_decode(r, &k) != PKT_OK) {
-		lose(p, NOT_DATA, T_NOT_DATA);
+	p->dropped += r->dropped;
+	enum pkt_verdict got = pkt_decode(r, &k);
+	if (got != PKT_OK) {
+		skip(p, got);
 		return 0;
 	}
 	bool fits =
@@ -440,7 +482,7 @@ int cdf_packets_add(struct cdf_packets *p, const struct cap_record *r)
 		return 0;
 	}
 	for (size_t at = 0; at < k.len; at += p->card.record)
-		if (add_record(p, &k, k.data + at, at ? 0 : r->dropped) < 0)
+		if (add_record(p, &k, k.data + at) < 0)
 			return -1;
 	return 0;
 }
@@ -469,10 +511,9 @@ int cdf_packets_time(struct cdf_packets *p, int64_t now)
 		struct source *s = p->source[n];
 		if (s)
 			s->run.beat = now;
-		if (!s || !cdf_run_due(&s->run, now) || cdf_order_count(s->order)->held)
+		if (!s || !cdf_run_due(&s->run, now) || cdf_order_waiting(s->order))
 			continue;
-		take_counts(s);
-		if (cdf_run_close(&s->run) < 0)
+		if (close_file(s) < 0)
 			return fail(p, s->run.why);
 	}
 	return 0;
@@ -493,16 +534,23 @@ void cdf_packets_state(struct cdf_packets *p, const struct cap_state *s)
 	p->stream[CUT].n = s->cut;
 }
 
-/* Closes the last file; what was lost after that was finished gets one without records. */
-static int close_last(struct source *s)
+/* What was lost after the last file was finished gets one without records: a source's own losses
+ * in its own, the stream's in that of the first source. */
+static int tell_rest(struct source *s)
 {
-	if (cdf_run_untold(&s->run) && open_file(s, s->run.beat) < 0)
-		return -1;
-	return cdf_run_close(&s->run);
+	bool untold = cdf_run_untold(&s->run, FIRST_STREAM);
+
+	for (int i = FIRST_STREAM; i < LOSSES && s->run.beat && !s->run.why[0]; i++)
+		untold |= i != FOREIGN && s->of->stream[i].n != s->of->stream[i].base;
+	if (!untold)
+		return 0;
+	s->run.no_link = true; /* there is nothing in it to look at */
+	return open_file(s, s->run.beat) < 0 ? -1 : close_file(s);
 }
 
 static int commit(struct source *s)
 {
+	take_counts(s);
 	return cdf_run_commit(&s->run);
 }
 
@@ -512,10 +560,7 @@ static int each_file(struct cdf_packets *p, int (*call)(struct source *))
 
 	for (unsigned n = 0; n < p->card.nsrc; n++) {
 		struct source *s = p->source[n];
-		if (!s)
-			continue;
-		take_counts(s);
-		if (call(s) == 0)
+		if (!s || call(s) == 0)
 			continue;
 		error = bad ? error : errno;
 		bad = fail(p, s->run.why);
@@ -535,7 +580,8 @@ int cdf_packets_close(struct cdf_packets *p)
 	const char *why = p->why;
 
 	/* What is whole is kept, also when the last of it could not be written. */
-	bool failed = each_file(p, close_last) < 0;
+	p->stream[DROPPED].n += p->dropped;
+	bool failed = each_file(p, close_file) < 0 || (!bad && each_file(p, tell_rest) < 0);
 	for (unsigned n = 0; n < p->card.nsrc; n++)
 		if (p->source[n])
 			cdf_run_settle(&p->source[n]->run, p->tally, &p->tally->lost[T_UNWRITTEN]);
@@ -554,9 +600,10 @@ const char *cdf_packets_why(const struct cdf_packets *p)
 
 int cdf_packets_fd(const struct cdf_packets *p)
 {
-	const struct source *s = p->nsources ? p->source[p->only] : NULL;
-
-	return s && s->run.open ? s->run.fd : -1;
+	for (unsigned n = 0; n < p->card.nsrc; n++)
+		if (p->source[n] && p->source[n]->run.open)
+			return p->source[n]->run.fd;
+	return -1;
 }
 
 void cdf_packets_free(struct cdf_packets *p)

@@ -82,10 +82,7 @@ static void put_globals(struct cdf_run *r, struct cdf_head *h, int64_t first, ui
 static int fixed_var(
     struct cdf_head *h, const char *name, enum cdf_type t, int dim, const char *long_name)
 {
-	int v = cdf_var(h, name, t, dim >= 0, &dim);
-
-	cdf_text(h, v, "long_name", "%s", long_name);
-	return v;
+	return cdf_named(h, name, t, dim >= 0, &dim, long_name);
 }
 
 static int loss_rows(const struct cdf_run *r)
@@ -106,8 +103,7 @@ static void put_tables(struct cdf_run *r, struct cdf_head *h)
 
 	r->marker = fixed_var(h, "frames_written", r->o->classic ? CDF_I32 : CDF_I64, -1,
 	    "records that are whole and safe on the disk; later ones are not to be used");
-	int name = cdf_var(h, "loss_name", CDF_CHAR, 2, loss);
-	cdf_text(h, name, "long_name", "what was lost or found, see loss_count");
+	cdf_named(h, "loss_name", CDF_CHAR, 2, loss, "what was lost or found, see loss_count");
 	r->loss_count = fixed_var(h, "loss_count", i64, loss[0], "how many, since this file began");
 	cdf_text(h, r->loss_count, "units", "1");
 	r->anchor_clock = fixed_var(
@@ -130,10 +126,9 @@ static void put_time_units(struct cdf_run *r, struct cdf_head *h, int var)
 int cdf_run_time_var(
     struct cdf_run *r, struct cdf_head *h, const char *name, int dim, const char *long_name)
 {
-	int v = cdf_var(h, name, CDF_F64, 1, &dim);
+	int v = cdf_named(h, name, CDF_F64, 1, &dim, long_name);
 
 	put_time_units(r, h, v);
-	cdf_text(h, v, "long_name", "%s", long_name);
 	return v;
 }
 
@@ -172,9 +167,10 @@ static void put_anchor(struct cdf_run *r, uint64_t at)
 		    cdf_run_seconds(r, r->utc0));
 		return;
 	}
-	if (r->o->say)
+	if (!r->anchors_full)
 		r->o->say("%s: more than %d clock segments: the table of anchors is full",
 		    r->pub.path, CDF_ANCHORS);
+	r->anchors_full = true;
 }
 
 void cdf_run_segment(struct cdf_run *r, int64_t clock, int64_t arrival)
@@ -257,14 +253,28 @@ static void put_losses(struct cdf_run *r)
 		    (int64_t)(r->loss[i].n - r->loss[i].base));
 }
 
-static int point_to(struct cdf_run *r)
+/* The link is a convenience: without it the recording goes on. */
+static void point_to(struct cdf_run *r)
 {
-	char link[64];
+	char link[64], why[PUB_WHY];
 
-	if (!r->o->dir)
-		return 0;
+	if (!r->o->dir || r->no_link)
+		return;
 	snprintf(link, sizeof link, "current%s", r->tag);
-	return pub_current(r->pub.path, link, true, r->why);
+	r->no_link = pub_current(r->pub.path, link, true, why) < 0;
+	if (r->no_link)
+		r->o->say("%s; the recording goes on without this link", why);
+}
+
+/* Gives the file its name. One that takes the place of an old one waits for its first records. */
+static int publish(struct cdf_run *r)
+{
+	if (r->pub.published)
+		return 0;
+	if (pub_commit(&r->pub, r->fd, r->o->overwrite) < 0)
+		return fail(r, "%s", r->pub.why);
+	point_to(r);
+	return 0;
 }
 
 static int create(struct cdf_run *r, struct cdf_head *h, int64_t first)
@@ -296,6 +306,7 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	}
 	fill_tables(r);
 	r->open = true;
+	r->anchors_full = false;
 	r->end = first;
 	r->last = INT64_MIN;
 	/* The segment begins with this file, or goes on in it. */
@@ -305,17 +316,14 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first)
 	if (r->o->rotate)
 		r->until =
 		    first - ((first % r->o->rotate) + r->o->rotate) % r->o->rotate + r->o->rotate;
-	if (cdf_commit(r->f) < 0) {
+	int bad = cdf_commit(r->f);
+	if (bad)
 		fail(r, "%s: %s", r->pub.path, strerror(errno));
+	else if (!r->o->overwrite)
+		bad = publish(r);
+	if (bad)
 		cdf_run_drop(r);
-		return -1;
-	}
-	if (pub_commit(&r->pub, r->fd, r->o->overwrite) < 0) {
-		fail(r, "%s", r->pub.why);
-		cdf_run_drop(r);
-		return -1;
-	}
-	return point_to(r);
+	return bad;
 }
 
 bool cdf_run_due(const struct cdf_run *r, int64_t arrival)
@@ -323,11 +331,11 @@ bool cdf_run_due(const struct cdf_run *r, int64_t arrival)
 	return r->open && arrival >= r->until;
 }
 
-bool cdf_run_untold(const struct cdf_run *r)
+bool cdf_run_untold(const struct cdf_run *r, int rows)
 {
-	if (r->open || r->segment < 0)
+	if (r->open || r->segment < 0 || r->why[0] || r->beat == 0)
 		return false;
-	for (int i = 0; r->loss[i].name; i++)
+	for (int i = 0; i < rows && r->loss[i].name; i++)
 		if (r->loss[i].n != r->loss[i].base)
 			return true;
 	return false;
@@ -359,6 +367,18 @@ void cdf_run_row_done(struct cdf_run *r, int64_t arrival)
 	r->end = arrival > r->end ? arrival : r->end;
 }
 
+/* 0, or -1 where somebody removed the file while it was written. */
+static int still_named(struct cdf_run *r)
+{
+	struct stat st;
+
+	if (fstat(r->fd, &st) < 0 || st.st_nlink > 0)
+		return 0;
+	errno = ENOENT;
+	return fail(r, "%s: was removed while it was written: its %llu records are lost",
+	    r->pub.path, (unsigned long long)cdf_records(r->f));
+}
+
 int cdf_run_commit(struct cdf_run *r)
 {
 	char when[TIM_TEXT];
@@ -368,13 +388,37 @@ int cdf_run_commit(struct cdf_run *r)
 	put_losses(r);
 	tim_text(r->end, 9, when);
 	cdf_retext(r->f, "time_coverage_end", when);
-	return cdf_commit(r->f) == 0 ? 0 : cannot_write(r);
+	int bad = cdf_commit(r->f) == 0 ? 0 : cannot_write(r), error = errno;
+	if (cdf_committed(r->f) > 0 && publish(r) < 0 && !bad)
+		return -1;
+	errno = error;
+	return bad ? bad : still_named(r);
+}
+
+/* A file that was given another name while it grew is a file still. */
+static void follow_name(struct cdf_run *r)
+{
+	char link[32], path[PUB_PATH];
+	struct stat st, named;
+
+	if (fstat(r->fd, &st) < 0 ||
+	    (stat(r->pub.path, &named) == 0 && named.st_dev == st.st_dev &&
+		named.st_ino == st.st_ino))
+		return;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", r->fd);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	if (n <= 0)
+		return;
+	path[n] = 0;
+	r->o->say("%s: was moved while it was written, to %s", r->pub.path, path);
+	memcpy(r->pub.path, path, (size_t)n + 1);
 }
 
 static int check(struct cdf_run *r)
 {
 	char why[CDF_WHY];
 
+	follow_name(r);
 	if (cdf_verify(r->pub.path, cdf_head(r->f), cdf_records(r->f), r->marker, why) == 0)
 		return 0;
 	errno = EIO;
@@ -386,6 +430,8 @@ int cdf_run_close(struct cdf_run *r)
 	if (!r->open)
 		return 0;
 	int bad = cdf_run_commit(r);
+	if (!bad)
+		bad = publish(r); /* one without records: what it tells is losses */
 	r->unsafe += cdf_records(r->f) - cdf_committed(r->f);
 	(void)cdf_trim(r->f); /* the records are safe with or without it */
 	if (!bad)
@@ -435,6 +481,8 @@ int cdf_run_retag(struct cdf_run *r, const char *tag)
 	snprintf(r->tag, sizeof r->tag, "%s", tag);
 	if (!r->open || r->o->dir)
 		return 0;
+	if (publish(r) < 0)
+		return -1;
 	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path, r->o->overwrite) < 0)
 		return fail(r, "%s", r->pub.why);
 	return 0;

@@ -15,7 +15,8 @@
 #include "file/pub.h"
 #include "stream/card.h"
 
-#define CDF_ANCHORS 256 /* segments that one file has room for */
+#define CDF_ANCHORS   256       /* segments that one file has room for */
+#define CDF_FLAG_FILL (1 << 16) /* beside EVT_*: a measured value equals the fill value */
 
 enum cdf_names { CDF_NAMES_OWN, CDF_NAMES_TOLTEC, CDF_NAMES_KID };
 
@@ -46,7 +47,8 @@ struct cdf_run {
 	size_t block;          /* bytes of rows for one write */
 	char why[CDF_WHY];     /* one sentence after -1 */
 
-	bool open; /* a file is open: what follows is its own */
+	bool open;         /* a file is open: what follows is its own */
+	bool anchors_full; /* that was said */
 	struct pub pub;
 	int fd, marker, loss_count, anchor_clock, anchor_time, anchor_first;
 	struct cdf *f;
@@ -55,6 +57,7 @@ struct cdf_run {
 	int64_t end;   /* the latest arrival in the file */
 	int64_t beat;  /* the latest time that the stream has told without a datum */
 
+	bool no_link;         /* the link to the newest file cannot be made, which was said */
 	int64_t segment;      /* of the stream, from 0; -1 before the first */
 	int64_t clock0, utc0; /* its anchor */
 	int64_t last;         /* UTC of the file's last row: time never goes back in it */
@@ -79,8 +82,9 @@ int cdf_run_open(struct cdf_run *r, struct cdf_head *h, int64_t first);
 /* Whether a datum of this arrival belongs into a new file. */
 bool cdf_run_due(const struct cdf_run *r, int64_t arrival);
 
-/* Whether something was lost that no file tells of: the last one was finished before. */
-bool cdf_run_untold(const struct cdf_run *r);
+/* Whether one of the first rows of the loss table tells of something that no file has: the last one
+ * was finished before. */
+bool cdf_run_untold(const struct cdf_run *r, int rows);
 
 /* The clock starts anew: this reading of it came at this arrival. Before the file is opened that
  * begins with it: a file that begins within a segment takes over the segment's anchor. */

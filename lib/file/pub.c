@@ -110,6 +110,8 @@ static int set_names(struct pub *p, const char *path, const char *dir, const cha
 	int n = snprintf(p->path, sizeof p->path, "%s", path);
 	int m = snprintf(p->part, sizeof p->part, "%s/.%s.part", dir, name);
 
+	if (!*path)
+		return fail(p->why, EINVAL, "the name of the file is empty");
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return fail(p->why, EISDIR, "%s: is a folder, not a file", path);
 	if (n >= PUB_PATH || m >= PUB_PATH || strlen(name) + strlen("..part") > NAME_MAX)
@@ -151,7 +153,8 @@ static int check_name(struct pub *p, const char *path, const char *name, bool re
 	return 0;
 }
 
-int pub_begin(struct pub *p, const char *path, bool replace)
+/* Opens the folder, and looks at the name in it. */
+static int look(struct pub *p, const char *path, bool replace)
 {
 	char dir[PUB_PATH];
 	const char *name = split(path, dir);
@@ -161,16 +164,27 @@ int pub_begin(struct pub *p, const char *path, bool replace)
 	if (set_names(p, path, dir, name) < 0)
 		return -1;
 	p->dirfd = open_dir(dir, p->why);
-	if (p->dirfd < 0)
-		return -1;
-	if (check_name(p, p->path, p->name, replace) < 0 || clear_stale(p) < 0) {
-		int error = errno;
+	return p->dirfd < 0 ? -1 : check_name(p, p->path, p->name, replace);
+}
+
+int pub_begin(struct pub *p, const char *path, bool replace)
+{
+	if (look(p, path, replace) < 0 || clear_stale(p) < 0) {
 		pub_end(p);
-		errno = error;
 		return -1;
 	}
 	p->ours = true;
 	return 0;
+}
+
+int pub_look(const char *path, bool replace, char why[PUB_WHY])
+{
+	struct pub p;
+	int bad = look(&p, path, replace);
+
+	memcpy(why, p.why, sizeof p.why);
+	pub_end(&p);
+	return bad;
 }
 
 int pub_hold(struct pub *p, int fd)
@@ -222,7 +236,7 @@ static int commit_ready(struct pub *p, int fd)
 {
 	if (still_ours(p, fd) < 0)
 		return -1;
-	if (fsync(fd) < 0)
+	if (io_sync(fd) < 0)
 		return fail(
 		    p->why, errno, "%s: does not reach the disk: %s", p->path, strerror(errno));
 	return 0;
@@ -318,12 +332,15 @@ int pub_rename(struct pub *p, const char *path, bool replace)
 
 void pub_end(struct pub *p)
 {
+	int error = errno;
+
 	if (p->dirfd < 0)
 		return;
 	if (p->ours && !p->published)
 		unlinkat(p->dirfd, p->part_name, 0);
 	close(p->dirfd);
 	p->dirfd = -1;
+	errno = error;
 }
 
 /* Whether name is .PREFIX_*.SUFFIX.part; then the middle, NAME, goes to name. */
@@ -353,7 +370,7 @@ static int rescue(int dirfd, const char *part, const char *name, char kept[256])
 	if (got == 0 && st.st_size == 0)
 		got = unlinkat(dirfd, part, 0);
 	else if (got == 0)
-		got = fsync(fd) < 0 || rename_cut(dirfd, part, name, kept) < 0 ? -1 : 1;
+		got = io_sync(fd) < 0 || rename_cut(dirfd, part, name, kept) < 0 ? -1 : 1;
 	int error = errno;
 	close(fd);
 	errno = error;

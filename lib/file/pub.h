@@ -33,6 +33,10 @@ struct pub {
  * writes. 0, or -1 with errno. Does not create the file. */
 int pub_begin(struct pub *p, const char *path, bool replace);
 
+/* Whether pub_begin() would find the folder, and the name free. Changes nothing. 0, or -1 with errno
+ * and a sentence. */
+int pub_look(const char *path, bool replace, char why[PUB_WHY]);
+
 /* Creates, locks and opens the temporary file (read, write, append): a descriptor, or -1 with
  * errno. The mode is 0666 less the umask. */
 int pub_create(struct pub *p);
@@ -57,7 +61,7 @@ int pub_keep(struct pub *p, int fd);
  * as with pub_begin(). 0, or -1 with errno. */
 int pub_rename(struct pub *p, const char *path, bool replace);
 
-/* Takes the temporary name away when nothing was published; closes the folder. */
+/* Takes the temporary name away when nothing was published; closes the folder. errno is kept. */
 void pub_end(struct pub *p);
 
 /* Keeps what dead programs left: every unlocked .PREFIX_*.SUFFIX.part in dir is renamed as

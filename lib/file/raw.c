@@ -121,9 +121,7 @@ int raw_begin(void *raw, int64_t at)
 	int fd = pub_create(&f->pub);
 	if (fd < 0) {
 		fail_pub(f);
-		int error = errno;
 		pub_end(&f->pub);
-		errno = error;
 		return -1;
 	}
 	use(f, fd, true);
@@ -211,7 +209,7 @@ int raw_end(void *raw, bool whole)
 	if (still_named(f) < 0)
 		error = errno;
 	else if (f->dir ? end_in_folder(f, whole) < 0
-			: f->disk && fsync(f->fd) < 0 && fail(f, "fsync: "))
+			: f->disk && io_sync(f->fd) < 0 && fail(f, "fsync: "))
 		error = errno;
 	if (f->own && close(f->fd) < 0 && !error) {
 		fail(f, "close: ");
@@ -233,7 +231,7 @@ int raw_tick(void *raw)
 	if (!f->dirty || f->fd < 0 || tim_mono() < f->dirty)
 		return 0;
 	f->dirty = 0;
-	if (fdatasync(f->fd) < 0)
+	if (io_sync_data(f->fd) < 0)
 		return fail(f, "fdatasync: ");
 	return still_named(f);
 }

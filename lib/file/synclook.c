@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "file/synccopy.h"
 #include "file/syncin.h"
 
@@ -215,7 +216,7 @@ static int extend(struct sync *s, struct entry *e, int dir, int fd, const struct
 		same = good;
 	}
 	if (same == 1 && good == 1)
-		good = still && set_time(out, st) < 0 ? -1 : fdatasync(out);
+		good = still && set_time(out, st) < 0 ? -1 : io_sync_data(out);
 	int error = errno;
 	close(out);
 	errno = error;

@@ -89,7 +89,7 @@ static int sync_data(struct sync *s, int n)
 		return 0;
 	for (int i = 0; i < n; i++) {
 		struct batch *f = &s->batch[i];
-		if (fsync(f->fd) == 0)
+		if (io_sync(f->fd) == 0)
 			continue;
 		full = sync_is_full(errno) ? errno : full;
 		sync_trouble(s, f->e, strerror(errno));

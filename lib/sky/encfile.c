@@ -119,7 +119,7 @@ static int close_file(struct encfile *f)
 	f->file = -1;
 	if (fd < 0)
 		return 0;
-	int bad = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0;
+	int bad = io_sync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0;
 	if (close(fd) < 0 && !bad)
 		bad = errno;
 	return bad ? fail_file(f, bad) : 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/tim.h"
 #include "base/wire.h"
 #include "base/why.h"
@@ -361,7 +362,7 @@ int hour_publish(struct hour *h)
 {
 	char reason[CDF_WHY];
 
-	if (fsync(h->fd) < 0)
+	if (io_sync(h->fd) < 0)
 		return fail(h, "%s: does not reach the disk: %s", h->pub.part, strerror(errno));
 	if (cdf_verify(h->pub.part, cdf_head(h->cdf), 0, -1, reason) < 0)
 		return fail(h, "%s", reason);
@@ -375,7 +376,7 @@ int hour_publish(struct hour *h)
 
 static int sync_it(struct hour *h)
 {
-	return fsync(h->fd) < 0
+	return io_sync(h->fd) < 0
 	    ? fail(h, "%s: does not reach the disk: %s", h->pub.path, strerror(errno))
 	    : 0;
 }
@@ -397,27 +398,28 @@ int hour_end(struct hour *h, int minute, int64_t frames_written)
 	    : 0;
 }
 
-uint64_t hour_minutes(const char *path)
+int hour_minutes(const char *path, uint64_t *minutes, char why[HOUR_WHY])
 {
 	char reason[CDF_WHY];
 	uint8_t state[MINUTES];
-	uint64_t have = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+	*minutes = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && cdf_is_nc4(fd)) {
+		close(fd);
+		fd = cdf_make_classic(path, "time", reason);
+		if (fd < 0 && errno != EINVAL)
+			return why_fail(why, HOUR_WHY, errno, "%s: %s", path, reason);
+	}
 	if (fd < 0)
 		return 0;
-	/* One that was finished as netCDF-4: all its minutes that still have a raw file. */
-	if (cdf_is_nc4(fd)) {
-		close(fd);
-		return UINT64_MAX;
-	}
 	struct cdf_head *d = cdf_scan(fd, reason);
 	int v = d ? cdf_find(d, "minute_state") : -1;
 	if (v >= 0 && d->var[v].type == CDF_I8 && d->var[v].count == MINUTES &&
 	    pread(fd, state, MINUTES, (off_t)d->var[v].begin) == MINUTES)
 		for (int i = 0; i < MINUTES; i++)
-			have |= (uint64_t)(state[i] == 1) << i;
+			*minutes |= (uint64_t)(state[i] == 1) << i;
 	cdf_head_free(d);
 	close(fd);
-	return have;
+	return 0;
 }

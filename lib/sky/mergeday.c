@@ -223,100 +223,40 @@ void mergeday_free(struct mergeday *d)
 
 /* ---- an hour ---- */
 
-/* The hour's minutes to be merged: those in range that have a raw file, and those that an earlier
- * run merged. */
-static uint64_t wanted(struct mergeday *d, int hour, const char *path)
+/* The closed hours for whose clock a minute is evidence are to be written anew. */
+static void bears_on(struct mergeday *d, int minute)
 {
-	uint64_t have = 0, old = d->h[hour].minutes | hour_minutes(path);
-
-	for (int k = 0; k < 60; k++) {
-		int m = hour * 60 + k;
-		if (((m >= d->from && m <= d->to) || old >> k & 1) && mergewait_has_raw(d, m))
-			have |= UINT64_C(1) << k;
+	for (int i = 0; i < HOURS; i++) {
+		struct hour_state *h = &d->h[i];
+		double away = 0;
+		for (int k = 0; k < h->result.clock.n; k++)
+			away = fmax(away, fabs(h->result.clock.seg[k].offset));
+		int extra = 1 + (int)ceil((away + 2) / 60);
+		if (h->stage == HOUR_CLOSED && minute >= i * 60 - MERGE_BEFORE - extra &&
+		    minute < i * 60 + 60 + MERGE_AFTER + extra)
+			h->stage = HOUR_DUE;
 	}
-	return have;
 }
 
-/* Whether a minute lies in the range that was given by its ends; without -nstart that begins at the
- * first raw file there is. What such a range has no raw file for is a hole. */
-static bool asked_for(const struct mergeday *d, int minute)
+/* Notes whether a file that was read has gone: also when what was read of it is forgotten, it is
+ * looked for until it is there again. */
+static void note_gone(struct mergeday *d, int minute, int kind, bool gone)
 {
-	if (d->o.end < 0 || minute < d->from || minute > d->o.end)
-		return false;
-	bool any = d->o.start >= 0;
-	for (int m = 0; m <= minute && !any; m++)
-		any = mergewait_has_raw(d, m);
-	return any;
+	if (minute < 0 || minute >= MINUTE_DAY)
+		return;
+	d->gone[minute] &= ~(1u << kind);
+	d->gone[minute] |= (unsigned)gone << kind;
 }
 
-/* Minutes that this run has merged, and whose raw files have gone since. */
-static uint64_t without_raw(const struct mergeday *d, int hour)
+/* Whether a file is another one than that which was read, or has come or gone since; one that was
+ * too absurd to be used counts as read. here: whether it is there now. */
+static bool differs(struct mergeday *d, int minute, int kind, bool *here)
 {
-	uint64_t lost = d->h[hour].built ? d->h[hour].result.minutes : 0;
+	const struct stream_file *f = &stream_minute(d->stream, d->first + minute)->file[kind];
+	int64_t size, mtime;
 
-	for (int k = 0; k < 60; k++)
-		if (mergewait_has_raw(d, hour * 60 + k))
-			lost &= ~(UINT64_C(1) << k);
-	return lost;
-}
-
-/* The hour's minutes that its file holds, and would no more if it were written with `minutes`. */
-static uint64_t would_lose(struct mergeday *d, int hour, const char *path, uint64_t minutes)
-{
-	uint64_t held = hour_minutes(path);
-
-	if (d->h[hour].built)
-		return without_raw(d, hour);
-	if (held == UINT64_MAX) /* netCDF-4 does not tell */
-		return 0;
-	for (int k = 0; k < 60; k++)
-		if (asked_for(d, hour * 60 + k))
-			held &= ~(UINT64_C(1) << k);
-	return held & ~minutes;
-}
-
-static void say_kept(struct mergeday *d, int hour, uint64_t lost)
-{
-	char name[32];
-
-	mergeday_say(d, MERGEDAY_WARN,
-	    "%.200s: holds %d minutes whose raw files have gone, %04d the first: it stays as it is "
-	    "until they are back",
-	    hour_name(d->first / 60 + hour, name), __builtin_popcountll(lost),
-	    hour * 60 + __builtin_ctzll(lost));
-}
-
-/* A finished hour cannot be written anew while raw files of it are away: told once. */
-static bool must_wait(struct mergeday *d, int hour)
-{
-	struct hour_state *h = &d->h[hour];
-	uint64_t lost = h->file ? 0 : without_raw(d, hour);
-
-	if (lost && !h->waits)
-		say_kept(d, hour, lost);
-	h->waits = lost != 0;
-	return h->waits;
-}
-
-/* An hour that would lose minutes is not written. One of this run stays as it is (0: the night goes
- * on); that of an earlier run is an error. */
-static int keep_hour(struct mergeday *d, int hour, const char *path, uint64_t lost)
-{
-	struct hour_state *h = &d->h[hour];
-	int n = __builtin_popcountll(lost), first = hour * 60 + __builtin_ctzll(lost);
-	char why[MERGEDAY_WHY];
-
-	if (h->built) {
-		say_kept(d, hour, lost);
-		h->closed = true;
-		return 0;
-	}
-	snprintf(why, sizeof why,
-	    "%.150s: holds %d minutes whose raw files are not in %.150s, %04d the first: "
-	    "they would be lost: give the folder that has them, or move this hour away",
-	    path, n, d->o.raw, first);
-	errno = EEXIST;
-	return mergeday_failed(d, why);
+	*here = mergewait_present(d, (enum stream_kind)kind, minute, &size, &mtime);
+	return *here ? size != f->size || mtime != f->mtime : f->present;
 }
 
 /* Files that changed since they were read are read again. */
@@ -325,13 +265,13 @@ static void refresh(struct mergeday *d, int from, int to)
 	for (int m = from; m < to; m++) {
 		const struct stream_minute *s = stream_minute(d->stream, d->first + m);
 		for (int k = 0; s && k < STREAM_KINDS; k++) {
-			const struct stream_file *f = &s->file[k];
-			int64_t size = 0, mtime = 0;
-			if (!f->read)
+			bool here;
+			if (!s->file[k].read || !differs(d, m, k, &here))
 				continue;
-			bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
-			if (here != f->present || (here && (size != f->size || mtime != f->mtime)))
-				stream_forget(d->stream, (enum stream_kind)k, d->first + m);
+			note_gone(d, m, k, !here);
+			if (here)
+				bears_on(d, m);
+			stream_forget(d->stream, (enum stream_kind)k, d->first + m);
 		}
 	}
 }
@@ -380,36 +320,43 @@ static int compress(struct mergeday *d, bool wait)
 	return got < 0 ? mergeday_failed(d, why) : 0;
 }
 
-/* Writes an hour whole. */
-static int build(struct mergeday *d, int hour, bool provisional)
+static int write_hour(
+    struct mergeday *d, int hour, uint64_t minutes, bool provisional, const char *path)
 {
 	struct hour_state *h = &d->h[hour];
-	char path[PUB_PATH], name[32], why[HOUR_WHY];
+	char why[HOUR_WHY];
 
-	if (compress(d, true) < 0) /* it may be this hour that is in work */
-		return -1;
-	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
-	hour_close(h->file);
-	h->file = NULL;
-	h->minutes = wanted(d, hour, path);
-	h->dirty = false;
-	h->closed = !provisional;
-	if (!h->minutes)
-		return 0;
-	uint64_t lost = would_lose(d, hour, path, h->minutes);
-	if (lost)
-		return keep_hour(d, hour, path, lost);
 	refresh(d, hour * 60 - MERGE_BEFORE - EXTRA, hour * 60 + 60 + MERGE_AFTER + EXTRA);
-	if (mergehour_build(&d->setup, d->first / 60 + hour, h->minutes, provisional, path,
-		&h->result, provisional ? &h->file : NULL, why) < 0)
+	if (mergehour_build(&d->setup, d->first / 60 + hour, minutes, provisional, path, &h->result,
+		provisional ? &h->file : NULL, why) < 0)
 		return mergeday_failed(d, why);
 	h->built = true;
+	h->minutes = h->result.minutes;
 	if (!provisional && d->final && cdf_jobs_add(d->final, path) < 0)
 		return mergeday_failed(d, "out of memory");
 	if (provisional)
 		(void)pub_current(path, "merge_current.nc", true, why);
 	else
 		tell_hour(d, hour);
+	return 0;
+}
+
+/* Writes an hour whole, unless it must be kept. */
+static int build(struct mergeday *d, int hour, bool provisional)
+{
+	struct hour_state *h = &d->h[hour];
+	char path[PUB_PATH], name[32];
+
+	if (compress(d, true) < 0) /* it may be this hour that is in work */
+		return -1;
+	snprintf(path, sizeof path, "%s/%s", d->o.out, hour_name(d->first / 60 + hour, name));
+	hour_close(h->file);
+	h->file = NULL;
+	int may = mergekeep_may_write(d, hour, path);
+	uint64_t minutes = mergekeep_wanted(d, hour);
+	if (may < 0 || (may && minutes && write_hour(d, hour, minutes, provisional, path) < 0))
+		return -1;
+	h->stage = provisional ? HOUR_OPEN : may ? HOUR_CLOSED : HOUR_DUE;
 	return 0;
 }
 
@@ -421,25 +368,11 @@ static int put_minute(struct mergeday *d, int minute)
 	refresh(d, minute - MERGE_BEFORE, minute + MERGE_AFTER);
 	if (mergehour_minute(&d->setup, h->file, minute % 60, &h->result, why) < 0)
 		return mergeday_failed(d, why);
-	h->minutes |= UINT64_C(1) << minute % 60;
+	h->minutes = h->result.minutes;
 	return 0;
 }
 
 /* ---- what came late ---- */
-
-/* The closed hours for whose clock a minute is evidence are to be written anew. */
-static void bears_on(struct mergeday *d, int minute)
-{
-	for (int i = 0; i < HOURS; i++) {
-		struct hour_state *h = &d->h[i];
-		double away = 0;
-		for (int k = 0; k < h->result.clock.n; k++)
-			away = fmax(away, fabs(h->result.clock.seg[k].offset));
-		int extra = 1 + (int)ceil((away + 2) / 60);
-		h->dirty |= h->closed && minute >= i * 60 - MERGE_BEFORE - extra &&
-		    minute < i * 60 + 60 + MERGE_AFTER + extra;
-	}
-}
 
 /* Pointing files after the last merged minute that were looked for in vain, and have come. */
 static int look_ahead(struct mergeday *d)
@@ -468,33 +401,30 @@ static enum late look_at(struct mergeday *d, int m)
 	enum late late = LATE_NOTHING;
 
 	for (int k = 0; k < STREAM_KINDS; k++) {
-		int64_t size = 0, mtime = 0;
 		const struct stream_file *f = &s->file[k];
-		bool was = f->present && f->read;
-		if (k != STREAM_RAW && !f->read)
+		bool gone = d->gone[m] >> k & 1, here;
+		if (k != STREAM_RAW && !f->read && !gone)
 			continue;
-		if (was && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
+		if (f->present && !gone && !(s->bits & ~(unsigned)STREAM_LEAP) && m < d->next - 60)
 			continue; /* old and good: only others are looked at again */
-		bool here = mergewait_present(d, (enum stream_kind)k, m, &size, &mtime);
-		if (was && !here)
-			return LATE_GONE;
-		if (here != was || (here && (size != f->size || mtime != f->mtime)))
+		if (differs(d, m, k, &here))
 			late = LATE_CHANGED;
+		note_gone(d, m, k, !here && (f->present || gone));
 	}
-	return late;
+	return d->gone[m] ? LATE_GONE : late;
 }
 
 /* Files go with their mount, or into an archive: what was merged of them stays. */
 static void tell_gone(struct mergeday *d, int n, int first)
 {
-	if (n > 0 && !d->gone)
+	if (n > 0 && !d->told)
 		mergeday_say(d, MERGEDAY_WARN,
 		    "files of %d merged minutes have gone, %04d the first: what was merged of "
 		    "them stays",
 		    n, first);
-	if (n == 0 && d->gone)
+	if (n == 0 && d->told)
 		mergeday_say(d, MERGEDAY_NOTE, "files that had gone are there again");
-	d->gone = n > 0;
+	d->told = n > 0;
 }
 
 /* Files that turned up after their minute was merged, or changed: the minute is merged again in
@@ -508,7 +438,9 @@ static int look_for_late(struct mergeday *d)
 		enum late late = look_at(d, m);
 		if (late == LATE_GONE && gone++ == 0)
 			first = m;
-		if (late != LATE_CHANGED || must_wait(d, m / 60) || !mergewait_ready(d, m))
+		/* An hour that this run has not written is read whole when it does. */
+		if (late != LATE_CHANGED || !h->built || (!h->file && mergekeep_kept(d, m / 60)) ||
+		    !mergewait_ready(d, m))
 			continue;
 		mergeday_say(d, MERGEDAY_NOTE,
 		    "minute %04d: a file came late or changed: merging it again", m);
@@ -521,7 +453,7 @@ static int look_for_late(struct mergeday *d)
 	tell_gone(d, gone, first);
 	back += look_ahead(d);
 	for (int i = 0; i < HOURS; i++)
-		if (d->h[i].dirty && !must_wait(d, i) && build(d, i, false) < 0)
+		if (d->h[i].stage == HOUR_DUE && !mergekeep_kept(d, i) && build(d, i, false) < 0)
 			return -1;
 	return back;
 }
@@ -535,7 +467,8 @@ static int complete_before(struct mergeday *d, int minute)
 	const struct hour_state *h = &d->h[minute / 60];
 
 	if (minute % 60 == 0 || !(h->minutes >> (minute % 60 - 1) & 1) ||
-	    clock_offset(&h->result.clock, 60.0 * minute) >= 0)
+	    clock_offset(&h->result.clock, 60.0 * minute) >= 0 ||
+	    look_at(d, minute - 1) == LATE_GONE)
 		return 0;
 	return put_minute(d, minute - 1);
 }
@@ -580,7 +513,7 @@ static enum mergeday_state close_one(struct mergeday *d)
 {
 	for (int i = d->from / 60; i <= d->to / 60; i++) {
 		struct hour_state *h = &d->h[i];
-		if (h->closed || (!h->file && !mergewait_any(d, i)))
+		if (h->stage != HOUR_OPEN || (!h->file && !mergewait_any(d, i)))
 			continue;
 		if (!mergewait_settled(d, i))
 			return MERGEDAY_WAIT;
@@ -597,7 +530,7 @@ static enum mergeday_state close_one(struct mergeday *d)
 static bool all_closed(struct mergeday *d)
 {
 	for (int i = d->from / 60; i <= d->to / 60; i++)
-		if (!d->h[i].closed && mergewait_any(d, i))
+		if (d->h[i].stage == HOUR_OPEN && mergewait_any(d, i))
 			return false;
 	return true;
 }
@@ -665,7 +598,7 @@ int mergeday_finish(struct mergeday *d)
 	if (stream_list(d->stream, d->raw) < 0)
 		return mergeday_failed(d, stream_why(d->stream));
 	for (int i = d->from / 60; i <= d->to / 60; i++)
-		if ((!d->h[i].closed || d->h[i].dirty) && (d->h[i].file || mergewait_any(d, i)) &&
+		if (d->h[i].stage != HOUR_CLOSED && (d->h[i].file || mergewait_any(d, i)) &&
 		    build(d, i, false) < 0)
 			return -1;
 	if (compress(d, true) < 0)
@@ -677,5 +610,5 @@ int mergeday_finish(struct mergeday *d)
 		mergeday_say(d, MERGEDAY_WARN,
 		    "minutes %04d to %04d: no raw files in %s: nothing is merged", d->from,
 		    d->o.end, d->o.raw);
-	return d->o.report ? mergereport_write(d) : 0;
+	return d->o.report && mergereport_write(d) < 0 ? -1 : mergekeep_end(d);
 }

@@ -2,6 +2,7 @@
  * mergedayin.h - the inside of a night, shared by its files
  *
  * mergewait.c   which minutes are there, and for which it waits
+ * mergekeep.c   what an hour's file holds is not lost when the hour is written anew
  * mergereport.c what came of it: the report, the counts
  * mergeday.c    its hours: written, grown live, written anew for what came late
  *
@@ -18,14 +19,16 @@ struct cdf_jobs;
 
 #define HOURS 24
 
+enum hour_stage { HOUR_OPEN, HOUR_CLOSED, HOUR_DUE }; /* mergekeep.c */
+
 struct hour_state {
-	bool closed;       /* its file is final as far as is known */
-	bool dirty;        /* an input changed after that */
-	bool waits;        /* raw files of it are away, and that was told */
-	uint64_t minutes;  /* to be merged */
+	enum hour_stage stage;
+	bool kept;         /* files of it are away, and that was told */
+	bool known;        /* the next is: */
+	uint64_t minutes;  /* that its file holds */
 	struct hour *file; /* open while it grows */
+	bool built;        /* by this run: */
 	struct merge_hour result;
-	bool built;
 };
 
 /* What was last seen of a growing raw file. */
@@ -52,8 +55,9 @@ struct mergeday {
 	int64_t looked;                         /* tim_mono() */
 	int asked;                              /* minute whose companions were missed aloud */
 	bool given_up;                          /* and it was told that they did not come */
-	bool away;                              /* the raw files' folder cannot be read, */
-	bool gone; /* files of merged minutes have gone: and that was told */
+	bool away;                              /* the raw files' folder cannot be read */
+	unsigned gone[MINUTE_DAY]; /* files that were read and have gone: bits by kind */
+	bool told;                 /* and that was told */
 	char why[MERGEDAY_WHY];
 	int error;
 };
@@ -86,6 +90,23 @@ bool mergewait_no_more(const struct mergeday *d);
 
 /* Whether all of an hour's evidence is there that ever will be: the minutes after it have come. */
 bool mergewait_settled(struct mergeday *d, int hour);
+
+/* ---- mergekeep.c ---- */
+
+/* The hour's minutes to be merged: those in range and those that its file holds, where they have a
+ * raw file. */
+uint64_t mergekeep_wanted(const struct mergeday *d, int hour);
+
+/* Whether an hour that is to be written must stay as it is, because files are away that its file was
+ * made of: told when that begins. A closed one is due from then on. */
+bool mergekeep_kept(struct mergeday *d, int hour);
+
+/* Before an hour is written. 1: it may be; 0: it is kept. -1: its file cannot be read now, or it
+ * would lose minutes of an earlier run by a range that was given. */
+int mergekeep_may_write(struct mergeday *d, int hour, const char *path);
+
+/* At the end: 0, or -1 where an hour is not final, or lacks minutes, because it was kept. */
+int mergekeep_end(struct mergeday *d);
 
 /* ---- mergereport.c ---- */
 

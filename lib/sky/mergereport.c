@@ -106,8 +106,8 @@ static void add_hour(struct text *t, const struct mergeday *d, int hour, bool co
 	add(t,
 	    "%s\n{\"file\":\"%s\",\"final\":%s,\"verdict\":\"%s\",\"frames\":%lld,\"rails\":%lld",
 	    comma ? "," : "", hour_name(d->first / 60 + hour, name),
-	    d->h[hour].closed && !r->provisional ? "true" : "false", verdict[r->verdict],
-	    (long long)r->frames, (long long)r->rails);
+	    r->provisional ? "false" : "true", verdict[r->verdict], (long long)r->frames,
+	    (long long)r->rails);
 	add_number(t, "check_lst", r->lst);
 	add_number(t, "check_lst_slope", r->lst_slope);
 	add_number(t, "check_lst_rms", r->lst_rms);

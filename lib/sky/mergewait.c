@@ -59,7 +59,7 @@ void mergewait_mark(struct mergeday *d)
 			d->seen[m] = tim_mono();
 }
 
-/* Whether a raw file has been there for so long: by its own time, or, as that may lie ahead of this
+/* Whether a raw file has been there for so long: by its own time, or, where that lies ahead of this
  * machine's (another clock, local time on a disk of UT), since it was seen first. */
 static bool older(struct mergeday *d, int minute, int64_t mtime, int64_t limit)
 {
@@ -67,7 +67,7 @@ static bool older(struct mergeday *d, int minute, int64_t mtime, int64_t limit)
 
 	if (!d->seen[minute])
 		d->seen[minute] = now;
-	return tim_now() - mtime > limit || now - d->seen[minute] > limit;
+	return mtime > tim_now() ? now - d->seen[minute] > limit : tim_now() - mtime > limit;
 }
 
 /* Whether a minute with a raw file can be merged: its companions are there, or have been waited

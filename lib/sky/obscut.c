@@ -340,7 +340,7 @@ static int write_slice(struct obs_hours *o, const struct obs *x, const struct cu
 	if (!f)
 		return fail(o, d ? errno : ENOMEM, "%s", d ? reason : "out of memory");
 	int bad = fill(o, f, c);
-	if (!bad && fsync(fd) < 0)
+	if (!bad && io_sync(fd) < 0)
 		bad = fail(o, errno, "%s: %s", pub->part, strerror(errno));
 	if (!bad && cdf_verify(pub->part, cdf_head(f), 0, -1, reason) < 0)
 		bad = fail(o, EIO, "%s", reason);

@@ -301,7 +301,7 @@ static ssize_t fetch(
 	ssize_t n = read_file(s, path, to, f->size);
 	if (n < 0 && s->o.fixnfs) { /* never stop for one bad minute */
 		s->why[0] = '\0';
-		f->present = false;
+		*f = (struct stream_file){.read = true};
 		return 0;
 	}
 	if (n >= 0) {

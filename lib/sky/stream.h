@@ -44,6 +44,7 @@ extern const char *const stream_bit_names[STREAM_NBITS];
 #define STREAM_LOG_BITS 0x11e0u
 #define STREAM_ENC_BITS 0x0e00u
 
+/* One that is there but too long to be used is not present, and has its size and time. */
 struct stream_file {
 	bool read, present;
 	int64_t size, mtime;

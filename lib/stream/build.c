@@ -268,21 +268,26 @@ static int64_t due(const struct build *b, const struct event *ev)
 	return add(most(ev->opened, b->left_last), b->o.hold);
 }
 
+/* The complete events at the front leave. */
+static int release_complete(struct build *b)
+{
+	while (b->head < b->tail && ready(b, b->ring[b->head & b->ring_mask].ev))
+		if (leave(b, 0) < 0)
+			return -1;
+	return 0;
+}
+
+/* Time has passed: those past their hold leave too. Never while records are put in: what comes out
+ * of a shelf is older than now, and the rest of it is still to come. */
 static int release(struct build *b)
 {
-	while (b->head < b->tail) {
-		const struct event *ev = b->ring[b->head & b->ring_mask].ev;
-		if (ready(b, ev)) {
-			if (leave(b, 0) < 0)
-				return -1;
-		} else if (b->now >= due(b, ev)) {
-			if (leave(b, EVT_HELD) < 0)
-				return -1;
-		} else {
+	while (release_complete(b) == 0) {
+		if (b->head == b->tail || b->now < due(b, b->ring[b->head & b->ring_mask].ev))
+			return 0;
+		if (leave(b, EVT_HELD) < 0)
 			break;
-		}
 	}
-	return 0;
+	return -1;
 }
 
 static int leave_all(struct build *b)
@@ -587,7 +592,7 @@ static int put_alone(struct build *b, uint64_t i, const struct record *r)
 	store(b, i, r);
 	if (bound_open(b) < 0)
 		return -1;
-	return b->nexpected == 1 ? release(b) : 0;
+	return b->nexpected == 1 ? release_complete(b) : 0;
 }
 
 /* The open events within the window of the record's time, the nearest first: how many. *above is
@@ -631,7 +636,7 @@ static int put_into(struct build *b, uint64_t i, const struct record *r)
 	store(b, i, r);
 	if (i != b->head || b->ring[i & b->ring_mask].ev->nrec < b->nexpected)
 		return 0;
-	return release(b);
+	return release_complete(b);
 }
 
 /* Not simply into the next event: into the nearest one with room, or wherever it belongs. Apart, so

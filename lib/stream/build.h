@@ -21,7 +21,8 @@
  *   still keep to the old one, the clock was restarted: everything open leaves, a new segment
  *   begins, and what was set aside comes first in it. Nothing of it is lost. Where sequence numbers
  *   fit the old line, or the new one is where the segment before ended, the records may be late:
- *   then it takes sixteen datagrams in a row.
+ *   then it takes sixteen datagrams in a row, or, at the end of the segment before, all sources, of
+ *   which three in four go on there without a gap.
  * 7 The only clock is the arrival stamps. A stamp that steps back by more than a second moves the
  *   stream's clock on, not back.
  */
@@ -61,7 +62,7 @@ struct build_count {
 	uint64_t alone;         /* sources that were restarted while the others went on */
 	uint64_t dropped;       /* sum of the packets' drop counts, or what build_dropped() said */
 	/* Not counted as in: other traffic, which is no UDP, and records of sources that are not
-	 * among the expected. */
+	 * among the expected, or of addresses that are not. */
 	uint64_t foreign, left_out;
 };
 
@@ -106,6 +107,9 @@ void build_dropped(struct build *b, uint64_t all);
 
 /* Everything leaves (end of input, SIGTERM). */
 int build_flush(struct build *b);
+
+/* Whether something came in, and nothing of it can be used: why, as a sentence. */
+bool build_useless(const struct build *b, char why[BUILD_WHY]);
 
 /* The output failed (NULL: it was never open): counts the events that had left and are not whole in
  * it, and what is still held, as not written. */

@@ -62,6 +62,7 @@ struct shelf { /* what a source has set aside: a ring of records */
 	unsigned first, n;
 	unsigned datagrams; /* that went on in the new line, one after the other */
 	bool fits;          /* all of them fit the old line by their sequence numbers */
+	bool even;          /* they are no further apart than the source's records were */
 	bool noted;         /* it was said that the source was restarted alone */
 	bool back;          /* the first one lies before what the source had sent in the old line */
 	uint8_t *bytes;

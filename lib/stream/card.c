@@ -91,6 +91,32 @@ int card_source(const struct card *c, const struct pkt *p, const uint8_t *rec)
 	return n < c->nsrc ? (int)n : -1;
 }
 
+char *card_sources(const struct card *c, char buf[CARD_WHY])
+{
+	const char *dot = c->by == CARD_BY_ADDRESS ? "." : "";
+	unsigned limit = c->by == CARD_BY_ADDRESS ? 255 : 65535, lo = c->first;
+	size_t n = (size_t)snprintf(buf, CARD_WHY, "sources 0 to %u", c->nsrc - 1);
+
+	if (c->by == CARD_BY_FIELD)
+		return buf;
+	if (c->by == CARD_BY_ADDRESS && c->address_byte != CARD_BYTE_LAST)
+		n += (size_t)snprintf(
+		    buf + n, CARD_WHY - n, " (byte %u of the address", c->address_byte);
+	else
+		n += (size_t)snprintf(buf + n, CARD_WHY - n, " (%s",
+		    c->by == CARD_BY_PORT ? "ports" : "addresses that end in");
+	for (int k = 0; n < CARD_WHY && lo <= limit && k < 4; k++, lo += c->modulo) {
+		unsigned hi = lo + c->nsrc - 1;
+		n += (size_t)snprintf(buf + n, CARD_WHY - n, "%s %s%u to %s%u", k ? "," : "", dot,
+		    lo, dot, hi > limit ? limit : hi);
+		if (!c->modulo)
+			break;
+	}
+	if (n < CARD_WHY)
+		snprintf(buf + n, CARD_WHY - n, ")");
+	return buf;
+}
+
 uint64_t card_clock(const struct card *c, const uint8_t *rec)
 {
 	if (c->clock_field < 0)

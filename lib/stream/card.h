@@ -135,6 +135,9 @@ int card_list(card_each *each, void *ctx);
 /* The source number of a datagram (of its record at rec, for CARD_BY_FIELD), or -1: unknown. */
 int card_source(const struct card *c, const struct pkt *p, const uint8_t *rec);
 
+/* "sources 0 to 31 (addresses that end in .0 to .31, .100 to .131)". Returns buf. */
+char *card_sources(const struct card *c, char buf[CARD_WHY]);
+
 /* Element of a one-element field: raw bits with xor, shift and mask applied, sign-extended for
  * signed types (f32, f64: the bits). */
 int64_t card_value(const struct card *c, int field, const uint8_t *rec);

@@ -112,11 +112,15 @@ static bool within(const struct build *b, int64_t t, int64_t lo, int64_t hi)
 	return t >= lo && t <= hi;
 }
 
+/* Whether a record that the segment before had from lo on, or next, could show this clock. */
+static bool of_before(const struct build *b, int64_t t, int64_t lo)
+{
+	return b->n.restarts && within(b, t, lo, add(b->before_hi, least(b->agree, BEYOND)));
+}
+
 bool line_of_before(const struct build *b, int64_t t)
 {
-	return b->n.restarts &&
-	    within(b, t, most(b->before_lo, sub(b->before_hi, AGREE)),
-		add(b->before_hi, least(b->agree, BEYOND)));
+	return of_before(b, t, most(b->before_lo, sub(b->before_hi, AGREE)));
 }
 
 /* Whether a source was restarted while the others went on: it has gone back behind what it had sent
@@ -135,8 +139,7 @@ static void shelf_lose(struct build *b, unsigned s)
 	const struct aside *a = shelf_at(b, f, 0, &bytes);
 	bool old = !restarted_alone(f) &&
 	    ((b->begun && within(b, a->time, sub(b->start, b->reach), b->front)) ||
-		(b->n.restarts && within(b, a->time, b->before_lo, b->before_hi)) ||
-		line_of_before(b, a->time));
+		of_before(b, a->time, b->before_lo));
 
 	f->first = (f->first + 1) % b->shelf_room;
 	f->n--;
@@ -227,10 +230,11 @@ static int set_aside(struct build *b, const struct record *r)
 			line_dissolve(b, r->s);
 		else if (d > 0 && r->datagram != last->datagram)
 			f->datagrams++;
+		f->even &= d < 2 * least(r->src->step, STEP_LIMIT);
 	}
 	if (f->n == 0) {
 		f->datagrams = 1;
-		f->fits = true;
+		f->fits = f->even = true;
 		f->noted = false;
 		f->back = b->src[r->s].newest != NO_TIME &&
 		    (r->time <= b->src[r->s].newest || line_sequence_restarted(b, r));
@@ -252,6 +256,7 @@ static int set_aside(struct build *b, const struct record *r)
 struct vote {
 	struct aside at; /* that record */
 	unsigned with, against, known;
+	unsigned even;  /* sources that have gone on in it as evenly as before */
 	bool confirmed; /* a source has gone on in it */
 	bool sure;      /* for so long that it is no late one */
 	bool fits;      /* all of it may be late: sequence numbers go on as in the old line */
@@ -285,6 +290,7 @@ static struct vote count_votes(struct build *b, unsigned s)
 		v.confirmed |= src->shelf->datagrams >= (src->shelf->fits ? EVIDENCE : 2);
 		v.sure |= src->shelf->datagrams >= EVIDENCE;
 		v.fits &= src->shelf->fits;
+		v.even += src->shelf->even && !src->shelf->fits && src->shelf->datagrams >= 2;
 		uint64_t first = shelf_at(b, src->shelf, 0, &bytes)->datagram;
 		v.since = first < v.since ? first : v.since;
 	}
@@ -402,22 +408,39 @@ static bool says_again(const struct build *b, const struct vote *v)
 	return within(b, v->at.time, most(b->start, sub(b->front, b->agree)), b->front);
 }
 
-/* Whether the new line has won. At the end nothing more will tell: half of the sources are enough,
- * and of a single source one datagram, if it cannot be a late one. */
+/* Whether the records may be late ones from the segment before. Late ones have gaps between them:
+ * hardly from every source, and from three in four without one, while nothing else comes. */
+static bool may_be_of_before(const struct build *b, const struct vote *v)
+{
+	bool everyone = v->known > 1 && v->with == v->known && 4 * v->even >= 3 * v->known;
+
+	return !everyone && late_possible(b, v) && line_of_before(b, v->at.time);
+}
+
+/* Whether the new line has won: the first of these that applies decides. */
 static bool wins(const struct build *b, const struct vote *v, bool at_end)
 {
 	bool late = v->at.time >= b->start && v->at.time <= b->front;
+	/* one alone, or with numbers that fit the old line, may just be late */
+	bool together = v->with >= 2 && !v->fits;
 
+	/* the old line has as many sources: a few were restarted alone */
 	if (v->with <= v->against)
 		return false;
+	/* so long a row of late ones there is not */
 	if (v->sure)
 		return true;
-	if (late_possible(b, v) && line_of_before(b, v->at.time))
+	/* however many agree, unless it is all of them */
+	if (may_be_of_before(b, v))
 		return false;
-	if (2 * v->with > v->known && (v->confirmed || (v->with >= 2 && !v->fits)))
+	/* most sources: one of them has gone on there, or several came at once */
+	if (2 * v->with > v->known && (v->confirmed || together))
 		return true;
-	if (at_end && 2 * v->with >= v->known && ((v->with >= 2 && !v->fits) || !late))
+	/* at the end nothing more will tell: half of the sources are enough, and of a single one a
+	 * datagram, if it cannot be late */
+	if (at_end && 2 * v->with >= v->known && (together || !late))
 		return true;
+	/* few sources: one has gone on there, and does not say again what may come late */
 	return v->confirmed && !(late_possible(b, v) && says_again(b, v));
 }
 

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/errqueue.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/conf.h"
 #include "base/io.h"
 #include "base/tim.h"
@@ -33,11 +36,14 @@ union control {
 
 struct pace {
 	int fd;
+	const char *text; /* where to, as it was given */
+	pace_done *tell;
 	struct net_addr to;
-	uint8_t *room; /* PACE_BATCH datagrams of PACE_ROOM bytes; pages come when they are used */
+	unsigned iface; /* index of the network interface for an IPv4 group, or 0 */
+	uint8_t *room;  /* PACE_BATCH datagrams of PACE_ROOM bytes; pages come when they are used */
 	unsigned n, done;
 	int64_t first, now, sent_at, behind;
-	uint64_t refused;
+	uint64_t sent, refused;
 	struct mmsghdr msg[PACE_BATCH];
 	struct iovec iov[PACE_BATCH];
 	struct net_addr name[PACE_BATCH];
@@ -45,12 +51,14 @@ struct pace {
 	int result[PACE_BATCH];
 };
 
-int pace_speed(const char *text, double *speed)
+int pace_speed(const char *text, double *speed, char why[PACE_WHY])
 {
 	*speed = 0;
-	if (strcmp(text, "max") == 0)
+	if (strcmp(text, "max") == 0 ||
+	    (conf_real(text, speed) == 0 && *speed >= SPEED_MIN && *speed <= SPEED_MAX))
 		return 0;
-	return conf_real(text, speed) == 0 && *speed >= SPEED_MIN && *speed <= SPEED_MAX ? 0 : -1;
+	snprintf(why, PACE_WHY, "'%.64s' is neither max nor a number above 0", text);
+	return -1;
 }
 
 static void prepare(struct pace *p)
@@ -71,12 +79,18 @@ static void prepare(struct pace *p)
 
 static int open_socket(struct pace *p, char why[PACE_WHY])
 {
+	struct ip_mreqn group = {.imr_ifindex = (int)p->iface};
 	int one = 1, size = SNDBUF;
 	bool v6 = p->to.ss.ss_family == AF_INET6;
 
 	p->fd = socket(p->to.ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (p->fd < 0) {
 		snprintf(why, PACE_WHY, "no socket: %s", strerror(errno));
+		return -1;
+	}
+	if (p->iface && setsockopt(p->fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof group) < 0) {
+		snprintf(why, PACE_WHY, "cannot send there by this interface: %s", strerror(errno));
+		close(p->fd);
 		return -1;
 	}
 	/* Without these the kernel drops silently; to broadcast and to send much at once are extras. */
@@ -87,24 +101,42 @@ static int open_socket(struct pace *p, char why[PACE_WHY])
 	return 0;
 }
 
-static int find(const char *text, struct net_addr *to, char why[PACE_WHY])
+/* An interface is part of an IPv6 address; of IPv4 only a group is sent by the one that is named. */
+static int use_interface(struct pace *p, const char *iface, char why[PACE_WHY])
+{
+	if (!*iface || p->to.ss.ss_family != AF_INET)
+		return 0;
+	if (!net_is_multicast(&p->to)) {
+		snprintf(why, PACE_WHY,
+		    "%%%s: of IPv4 addresses only a group (224.0.0.0 to 239.255.255.255) is sent "
+		    "by "
+		    "the interface that is named: leave it out",
+		    iface);
+		errno = EINVAL;
+		return -1;
+	}
+	p->iface = if_nametoindex(iface);
+	return 0;
+}
+
+static int find(struct pace *p, char why[PACE_WHY])
 {
 	struct net_spec spec;
 
 	errno = EINVAL;
-	if (net_parse(text, NET_UDP, &spec, why) < 0)
+	if (net_parse(p->text, NET_UDP, &spec, why) < 0)
 		return -1;
 	if (spec.kind != NET_UDP) {
 		snprintf(why, PACE_WHY, "datagrams go to HOST:PORT");
 		return -1;
 	}
-	if (net_resolve(&spec, false, to, 1, why) >= 1)
-		return 0;
+	if (net_resolve(&spec, false, &p->to, 1, why) >= 1)
+		return use_interface(p, spec.iface, why);
 	errno = EHOSTUNREACH;
 	return -1;
 }
 
-struct pace *pace_new(const char *to, char why[PACE_WHY])
+struct pace *pace_new(const char *to, pace_done *done, char why[PACE_WHY])
 {
 	struct pace *p = calloc(1, sizeof *p);
 
@@ -113,7 +145,9 @@ struct pace *pace_new(const char *to, char why[PACE_WHY])
 		free(p);
 		return NULL;
 	}
-	if (find(to, &p->to, why) < 0 || open_socket(p, why) < 0) {
+	p->text = to;
+	p->tell = done;
+	if (find(p, why) < 0 || open_socket(p, why) < 0) {
 		free(p->room);
 		free(p);
 		return NULL;
@@ -128,7 +162,8 @@ unsigned pace_port(const struct pace *p)
 	return net_port(&p->to);
 }
 
-bool pace_fits(const struct pace *p, int64_t due)
+/* Whether a message due then may join those that wait; if not, they are to be sent first. */
+static bool fits(const struct pace *p, int64_t due)
 {
 	if (p->done > 0 || p->n == 0)
 		return true;
@@ -224,9 +259,10 @@ static unsigned send_from(struct pace *p, unsigned i)
 	}
 }
 
-int pace_send(struct pace *p)
+/* How many of the messages that wait are dealt with. */
+static unsigned send_due(struct pace *p)
 {
-	if (p->done > 0 || p->n == 0)
+	if (pace_waiting(p) == 0)
 		return 0;
 	p->now = tim_mono();
 	if (p->first > p->now) {
@@ -241,7 +277,35 @@ int pace_send(struct pace *p)
 	for (unsigned i = 0; i < p->n;)
 		i += send_from(p, i);
 	p->done = p->n;
-	return (int)p->n;
+	return p->n;
+}
+
+void pace_send(struct pace *p)
+{
+	unsigned n = send_due(p);
+
+	for (unsigned i = 0; i < n; i++)
+		p->sent += p->result[i] == 0;
+	p->tell(p, n);
+}
+
+bool pace_reach(struct pace *p, int64_t due)
+{
+	while (!fits(p, due) && !cli_stopping())
+		pace_send(p);
+	return !cli_stopping();
+}
+
+uint64_t pace_finish(struct pace *p)
+{
+	while (pace_waiting(p) > 0 && !cli_stopping())
+		pace_send(p);
+	read_errors(p);
+	if (p->refused)
+		cli_warn("%s: nobody listened there: %" PRIu64 " of %" PRIu64
+			 " datagrams were refused",
+		    p->text, p->refused, p->sent);
+	return p->refused;
 }
 
 int pace_result(const struct pace *p, unsigned i)
@@ -252,12 +316,6 @@ int pace_result(const struct pace *p, unsigned i)
 int64_t pace_sent_at(const struct pace *p)
 {
 	return p->sent_at;
-}
-
-uint64_t pace_refused(struct pace *p)
-{
-	read_errors(p);
-	return p->refused;
 }
 
 int64_t pace_behind(const struct pace *p)

@@ -6,13 +6,11 @@
  * the address is given with each message (IP_PKTINFO, ip(7)), so that the source port is the
  * same for all. IP_RECVERR makes a full queue and a closed port visible, which plain UDP hides.
  *
- *	while (more) {
- *		while (!pace_fits(p, due))
- *			n = pace_send(p);         (results of n messages)
+ *	while (more && pace_reach(p, due)) {
  *		memcpy(pace_room(p), payload, len);
- *		pace_put(p, &message);
+ *		pace_put(p, len, due, source, port);
  *	}
- *	while (pace_waiting(p)) n = pace_send(p);
+ *	pace_finish(p);
  */
 #ifndef FYKE_PACE_H
 #define FYKE_PACE_H
@@ -30,8 +28,8 @@
 struct pace;
 
 /* Reads how many times as fast as it was (or would be) to send: "2", "0.5"; "max" is 0, which
- * stands for no deadlines at all. 0, or -1. */
-int pace_speed(const char *text, double *speed);
+ * stands for no deadlines at all. 0, or -1 with the reason in why. */
+int pace_speed(const char *text, double *speed, char why[PACE_WHY]);
 
 /* When a moment `after` ns from the beginning is due. */
 static inline int64_t pace_due(int64_t began, int64_t after, double speed)
@@ -39,13 +37,17 @@ static inline int64_t pace_due(int64_t began, int64_t after, double speed)
 	return speed > 0 ? began + (int64_t)((double)after / speed) : 0;
 }
 
-/* A socket for datagrams to HOST:PORT. NULL with the reason in why, and errno: EINVAL when that is
- * no address of datagrams. */
-struct pace *pace_new(const char *to, char why[PACE_WHY]);
+/* What became of the n messages that were put first; pace_result() tells of each. */
+typedef void pace_done(struct pace *p, unsigned n);
+
+/* A socket for datagrams to HOST:PORT; to must live as long as it. done() hears of all messages, and
+ * of n = 0 where it was too early for them. NULL with the reason in why, and errno: EINVAL when
+ * that is no address of datagrams. */
+struct pace *pace_new(const char *to, pace_done *done, char why[PACE_WHY]);
 unsigned pace_port(const struct pace *p); /* where they go: 0 when each message says it */
 
-/* Whether a message due then may join those that wait; if not, pace_send() first. */
-bool pace_fits(const struct pace *p, int64_t due);
+/* Sends what waits until a message due then may join it. False when the program is to stop. */
+bool pace_reach(struct pace *p, int64_t due);
 
 /* PACE_ROOM bytes for the next message. */
 uint8_t *pace_room(struct pace *p);
@@ -56,18 +58,18 @@ void pace_put(struct pace *p, size_t len, int64_t due, uint32_t source, uint16_t
 
 unsigned pace_waiting(const struct pace *p);
 
-/* Sends what waits when it is due, after sleeping for at most 200 ms. The number of messages dealt
- * with (in order; pace_result() says how each went), 0 when it is too early still. */
-int pace_send(struct pace *p);
+/* Sends what waits when it is due, after sleeping for at most 200 ms. */
+void pace_send(struct pace *p);
+
+/* Sends all that waits, unless the program is to stop; says how many met a closed port, which is
+ * the return value. */
+uint64_t pace_finish(struct pace *p);
 
 /* 0, or the errno with which message i of the last pace_send() was not sent. */
 int pace_result(const struct pace *p, unsigned i);
 
 /* UTC at which the last pace_send() began to send. */
 int64_t pace_sent_at(const struct pace *p);
-
-/* Datagrams sent so far that met a closed port. */
-uint64_t pace_refused(struct pace *p);
 
 /* The furthest that sending was behind its deadlines, ns. */
 int64_t pace_behind(const struct pace *p);

@@ -247,6 +247,11 @@ char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT])
 	return buf;
 }
 
+bool pkt_same_host(const struct pkt_addr *a, const struct pkt_addr *b)
+{
+	return a->family == b->family && memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0;
+}
+
 int pkt_parse_addr(const char *text, struct pkt_addr *a)
 {
 	*a = (struct pkt_addr){.family = strchr(text, ':') ? 6 : 4};

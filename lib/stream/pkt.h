@@ -7,6 +7,7 @@
 #ifndef FYKE_PKT_H
 #define FYKE_PKT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,7 @@ size_t pkt_headers(uint8_t *head, const struct pkt_addr *src, const struct pkt_a
 #define PKT_TEXT 64
 char *pkt_text(const struct pkt_addr *a, char buf[PKT_TEXT]);      /* 192.0.2.1:2009, [::1]:2009 */
 char *pkt_text_addr(const struct pkt_addr *a, char buf[PKT_TEXT]); /* without the port */
+bool pkt_same_host(const struct pkt_addr *a, const struct pkt_addr *b);
 /* Reads an address without port; 0, or -1. */
 int pkt_parse_addr(const char *text, struct pkt_addr *a);
 

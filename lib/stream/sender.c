@@ -1,6 +1,7 @@
 /* sender.c - the event builder's senders: source numbers, strangers, datagrams that are no records */
 #include "buildin.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,22 +9,17 @@
 
 /* ---- senders ---- */
 
-static bool same_host(const struct pkt_addr *a, const struct pkt_addr *x)
-{
-	return a->family == x->family && memcmp(a->addr, x->addr, a->family == 4 ? 4 : 16) == 0;
-}
-
 /* Source of a sender by --sources=ADDRESS,...; mostly they send in turn. */
 static int listed_source(struct build *b, const struct pkt_addr *from)
 {
 	for (unsigned k = 0; k < b->o.naddress; k++) {
 		unsigned i = (b->guess + k) % b->o.naddress;
-		if (!same_host(&b->o.address[i], from))
+		if (!pkt_same_host(&b->o.address[i], from))
 			continue;
 		b->guess = i + 1;
 		return (int)i;
 	}
-	return -1;
+	return SENDER_LEFT_OUT;
 }
 
 int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec)
@@ -36,7 +32,7 @@ int sender_source(struct build *b, const struct pkt *p, const uint8_t *rec)
 static bool new_stranger(struct build *b, const struct pkt_addr *from)
 {
 	for (unsigned i = 0; i < b->nstrangers; i++)
-		if (same_host(&b->stranger[i], from))
+		if (pkt_same_host(&b->stranger[i], from))
 			return false;
 	if (b->nstrangers == STRANGERS_MAX)
 		return false;
@@ -44,46 +40,15 @@ static bool new_stranger(struct build *b, const struct pkt_addr *from)
 	return true;
 }
 
-/* "addresses ending in .0 to .31, .100 to .131": where the card's sources may send from. */
-static void text_expected(const struct card *c, char *buf, size_t size)
-{
-	const char *dot = c->by == CARD_BY_ADDRESS ? "." : "";
-	unsigned limit = c->by == CARD_BY_ADDRESS ? 255 : 65535, lo = c->first;
-	size_t n = 0;
-
-	*buf = '\0';
-	if (c->by == CARD_BY_ADDRESS && c->address_byte != CARD_BYTE_LAST)
-		n = (size_t)snprintf(buf, size, " (byte %u of the address", c->address_byte);
-	else if (c->by != CARD_BY_FIELD)
-		n = (size_t)snprintf(
-		    buf, size, " (%s", c->by == CARD_BY_PORT ? "ports" : "addresses that end in");
-	for (int k = 0; n > 0 && n < size && lo <= limit && k < 4; k++, lo += c->modulo) {
-		unsigned hi = lo + c->nsrc - 1;
-		n += (size_t)snprintf(buf + n, size - n, "%s %s%u to %s%u", k ? "," : "", dot, lo,
-		    dot, hi > limit ? limit : hi);
-		if (!c->modulo)
-			break;
-	}
-	if (n > 0 && n < size)
-		snprintf(buf + n, size - n, ")");
-}
-
 void sender_unknown(struct build *b, const struct pkt *p)
 {
 	const struct card *c = b->card;
-	char from[PKT_TEXT], range[200];
+	char from[PKT_TEXT], range[CARD_WHY];
 
 	if (!new_stranger(b, &p->src))
 		return;
-	pkt_text(&p->src, from);
-	if (b->o.naddress) {
-		build_sayf(b, "%s: not one of --sources; its records are counted as unknown", from);
-		return;
-	}
-	text_expected(c, range, sizeof range);
-	build_sayf(b,
-	    "%s: an unknown source: %s has sources 0 to %u%s; its records are counted as unknown",
-	    from, c->name, c->nsrc - 1, range);
+	build_sayf(b, "%s: an unknown source: %s has %s; its records are counted as unknown",
+	    pkt_text(&p->src, from), c->name, card_sources(c, range));
 }
 
 /* A datagram that is no whole number of records. */
@@ -103,6 +68,8 @@ void sender_refuse(struct build *b, const struct pkt *p)
 	++*counter;
 	if (s >= 0)
 		b->src[s].lost++;
+	if (b->n.malformed > 1 && b->n.malformed == b->n.in) /* the card is wrong: once is enough */
+		return;
 	bool *said = s < 0 ? NULL : p->len ? &b->src[s].said_runt : &b->src[s].said_empty;
 	if (said ? *said : !new_stranger(b, &p->src))
 		return;
@@ -114,6 +81,23 @@ void sender_refuse(struct build *b, const struct pkt *p)
 		    from, p->len, c->name, c->whole ? "records of" : "whole records of", c->record);
 	else
 		build_sayf(b, "%s: an empty datagram: counted", from);
+}
+
+bool build_useless(const struct build *b, char why[BUILD_WHY])
+{
+	const struct build_count *n = &b->n;
+
+	if (n->in == 0 && n->foreign > 0)
+		snprintf(
+		    why, BUILD_WHY, "none of its %" PRIu64 " records is UDP over IP", n->foreign);
+	else if (n->in > 0 && n->malformed == n->in)
+		snprintf(why, BUILD_WHY,
+		    "none of its %" PRIu64
+		    " datagrams fits card %s: is it the right one? (evbuild --list)",
+		    n->in, b->card->name);
+	else
+		return false;
+	return true;
 }
 
 void sender_report(struct build *b)

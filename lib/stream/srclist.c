@@ -36,12 +36,17 @@ static int add_address(
     struct srclist *l, unsigned nsrc, const char *item, size_t n, char why[SRCLIST_WHY])
 {
 	char text[PKT_TEXT];
+	struct pkt_addr a;
 
 	if (n >= sizeof text || l->naddress == nsrc)
 		return refuse(why, item, n, n < sizeof text ? "is one too many" : "is no address");
 	snprintf(text, sizeof text, "%.*s", (int)n, item);
-	if (pkt_parse_addr(text, &l->address[l->naddress]) < 0)
+	if (pkt_parse_addr(text, &a) < 0)
 		return refuse(why, item, n, "is no address");
+	for (unsigned i = 0; i < l->naddress; i++)
+		if (pkt_same_host(&l->address[i], &a))
+			return refuse(why, item, n, "is given twice");
+	l->address[l->naddress] = a;
 	l->expected[l->naddress++] = 1;
 	return 0;
 }

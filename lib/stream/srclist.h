@@ -17,7 +17,7 @@ struct srclist {
 	unsigned naddress;
 };
 
-/* Reads numbers and ranges below nsrc, or at most nsrc addresses, joined by commas. 0, or -1 with
+/* Reads numbers and ranges below nsrc, or at most nsrc different addresses, joined by commas. 0, or -1 with
  * the reason in why. */
 int srclist_parse(const char *text, unsigned nsrc, struct srclist *l, char why[SRCLIST_WHY]);
 

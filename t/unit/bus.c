@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/tim.h"
+#include "bus/watch.h"
 #include "stream/cap.h"
 #include "tap.h"
 
@@ -129,6 +130,29 @@ static void counting(void)
 	step(&f, msg(BUS_BLOCK, 1, 51, 49), BUS_LOST, 0, "the old one is over");
 }
 
+/* Messages of a run whose header did not come. */
+static void asking(void)
+{
+	uint8_t other[sizeof block_message];
+	static struct view v;
+	struct watch w = {0};
+	size_t n = sizeof block_message;
+
+	memcpy(other, block_message, n);
+	other[8]++; /* stream */
+	ok(!watch_take(&w, &v, block_message, n), "a header that is missing is asked for");
+	watch_join(&w, &v, NULL, 0, block_message, n);
+	ok(watch_take(&w, &v, block_message, n), "but not for each message");
+	ok(!watch_take(&w, &v, other, n), "that of another run is, at once");
+	watch_join(&w, &v, other, n, other, n);
+	ok(w.bare, "where another message stands first in the broker, there is none");
+	w.asked -= TIM_H;
+	ok(watch_take(&w, &v, other, n), "and is never asked for again");
+	ok(!watch_take(&w, &v, block_message, n) && !w.bare, "which holds for that run only");
+	w.asked -= TIM_H;
+	ok(!watch_take(&w, &v, block_message, n), "one that nobody has answered for is, later");
+}
+
 static void secrets(void)
 {
 	char path[] = "/tmp/fyke-unit.XXXXXX", why[BUS_WHY];
@@ -151,6 +175,7 @@ int main(void)
 	heads();
 	urls();
 	counting();
+	asking();
 	secrets();
 	return done_testing();
 }

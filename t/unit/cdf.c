@@ -7,6 +7,7 @@
 
 #include "file/cdf.h"
 #include "file/cdf_field.h"
+#include "file/cdf_final.h"
 #include "tap.h"
 
 /* A CDF-5 file: time unlimited, x = 3; global attribute n = 7 (int); short v(time, x), double
@@ -266,8 +267,52 @@ static void test_swap(void)
 	    "two of eight bytes");
 }
 
+/* Files in line for their last layout when everything is to end. */
+static void test_stopped_line(void)
+{
+	struct cdf_jobs *j = cdf_jobs_new(false, true);
+
+	ok(cdf_jobs_add(j, "one.nc") == 0 && cdf_jobs_add(j, "two.nc") == 0, "two files in line");
+	cdf_jobs_stop(j);
+	is_int(cdf_jobs_step(j, 0, why), -1, "none is begun after a stop");
+	ok(errno == EINTR && strncmp(why, "one.nc: stopped", 15) == 0,
+	    "which is told of the first");
+	is_int(cdf_jobs_step(j, 0, why), -1, "one after the other");
+	ok(errno == EINTR && strncmp(why, "two.nc: stopped", 15) == 0, "and of the second");
+	is_int(cdf_jobs_step(j, 0, why), 1, "then all are done");
+	cdf_jobs_free(j);
+}
+
+/* The same number is masked by readers where _FillValue is it, and not where that is NaN. */
+static void test_fill(void)
+{
+	static const char text[] = "[card]\nname = t\nbyteorder = big\nrecord = 8\nwindow = 1ms\n"
+				   "hold = 1ms\n[source]\nby = port\ncount = 1\n[clock]\n"
+				   "field = t\nunit = 1ns\n[field t]\nat = 0 u64\n";
+	static const uint8_t rec[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
+	struct card *c = card_parse("t.card", text, sizeof text - 1, why);
+	struct cdf_head *h = cdf_head_new(CDF_5);
+	struct cdf_field f;
+	uint8_t to[8];
+	int time = cdf_dim(h, "time", 0);
+
+	if (!ok(c != NULL, "a card"))
+		printf("# %s\n", why);
+	cdf_field_define(&f, h, c, 0, 1, &time, true, false);
+	is_int(f.type, CDF_U64, "a u64 is one");
+	is_int(cdf_field_put(&f, c, rec, to), 1, "a measured fill value is counted");
+	ok(memcmp(to, rec, 8) == 0, "and stored");
+	cdf_field_define(&f, h, c, 0, 1, &time, true, true);
+	is_int(f.type, CDF_F64, "or a double, in classic types");
+	is_int(cdf_field_put(&f, c, rec, to), 0, "where it is none");
+	ok(memcmp(to, "\x43\xf0\0\0\0\0\0\0", 8) == 0, "but 2^64, as near as a double comes");
+	cdf_head_free(h);
+	card_free(c);
+}
+
 int main(void)
 {
+	test_fill();
 	test_reading();
 	test_damage();
 	test_writing();
@@ -275,5 +320,6 @@ int main(void)
 	test_full();
 	test_limits();
 	test_swap();
+	test_stopped_line();
 	return done_testing();
 }

@@ -94,6 +94,8 @@ static void lists(void)
 	is_int(srclist_parse("1,,2", 8, &l, why), -1, "nothing between commas");
 	is_int(srclist_parse("1,10.0.0.1", 8, &l, why), -1, "a mixture");
 	is_int(srclist_parse("10.0.0.1,10.0.0.2", 1, &l, why), -1, "more addresses than sources");
+	is_int(srclist_parse("::1,10.0.0.1,::1", 8, &l, why), -1, "an address twice");
+	is_str(why, "'::1' is given twice", "is told");
 	is_int(srclist_parse("\033[2J", 8, &l, why), -1, "no number");
 	is_str(why, "'?[2J' is neither a number, nor a range like 0-7, nor an address",
 	    "is shown without its escapes");

@@ -243,6 +243,62 @@ static void lines(void)
 	ok(!strstr(said, "half"), "half a line at the end is forgotten");
 }
 
+/* 60 lines of 100 bytes: more than the 4096 that may wait. */
+static void say_much(int fd)
+{
+	char text[6001];
+
+	for (size_t i = 0; i < 6000; i++)
+		text[i] = i % 100 == 99 ? '\n' : 'x';
+	text[6000] = '\0';
+	say(fd, text);
+}
+
+/* One turn of 50 ms in which nothing is to be done. */
+static bool rests(void)
+{
+	int64_t begun = tim_mono();
+
+	srv_wait(srv, NULL, 0, 50 * TIM_MS);
+	return tim_mono() - begun >= 50 * TIM_MS;
+}
+
+/* A client that is held and has sent as much as may wait. */
+static void full(void)
+{
+	int in[2], out[2];
+
+	fresh(usual);
+	later = true;
+	int fd = call("a");
+	say_much(fd);
+	turns(5);
+	ok(rests(), "one that has said too much while it is held is not heard");
+	*said = '\0';
+	close(fd);
+	turns(2);
+	is_str(said, "closed:has gone|", "when it hangs up, it is gone");
+
+	fresh(usual);
+	later = true;
+	if (pipe(in) < 0 || pipe(out) < 0)
+		return;
+	srv_adopt(srv, in[0], out[1], "pair");
+	say_much(in[1]);
+	turns(5);
+	*said = '\0';
+	close(in[1]);
+	ok(rests(), "a pair of pipes whose writer has gone waits");
+	is_str(said, "", "for its lines to be taken");
+	later = false;
+	srv_resume(last);
+	until_said("closed");
+	is_int(strlen(said),
+	    60 * strlen("cut:12345678901234567890|") + strlen("ended|closed:done|"),
+	    "which they are, to the end");
+	close(out[0]);
+}
+
 static void bounds(void)
 {
 	struct srv_options o = usual;
@@ -436,6 +492,7 @@ int main(void)
 		return 1;
 	sockets();
 	lines();
+	full();
 	bounds();
 	pair();
 	dialling();
