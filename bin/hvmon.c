@@ -79,14 +79,14 @@ static void write_out(const struct rec *r)
 /* Whether that is settled; else so many run already that it is to be tried again. */
 static bool run(struct hook *h, const char *key, const char *const *args, bool again)
 {
-	int started = hook_run(h, key, args, tim_mono());
+	enum hook_run ran = hook_run(h, key, args, tim_mono());
 
-	if (started < 0)
+	if (ran == HOOK_FAILED)
 		cli_error("%s: cannot be run: %s", h->argv[0], strerror(errno));
-	if (started == HOOK_FULL && !again)
+	if (ran == HOOK_FULL && !again)
 		cli_warn("%s %s %s: has to wait, %d of them run already", h->argv[0], args[0],
 		    args[1], HOOK_RUNNING);
-	return started != HOOK_FULL;
+	return ran != HOOK_FULL;
 }
 
 static void run_comm(int b, bool up, const char *why)

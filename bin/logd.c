@@ -63,6 +63,11 @@ static void debug(const char *peer, const char *what)
 	cli_debug("%s: %s", peer, what);
 }
 
+static void note(const char *text)
+{
+	cli_warn("%s", text);
+}
+
 static void open_listeners(void)
 {
 	static struct net_cidr network[ALLOW_MAX];
@@ -132,7 +137,7 @@ static enum cli_exit collect(void)
 	while (!cli_stopping() && good) {
 		good = turn(TIM_S);
 		if (tim_mono() - synced >= TIM_S) {
-			(void)logdir_sync(dir);
+			logdir_sync(dir);
 			synced = tim_mono();
 		}
 		cli_watch_space(&space, logdir_fd(dir), folder);
@@ -146,13 +151,14 @@ static enum cli_exit collect(void)
 		good = turn(0);
 		count();
 	}
-	if (logdir_sync(dir) < 0)
-		cli_error("%s: cannot sync: %s", folder, strerror(errno));
+	logdir_sync(dir);
 	count();
-	if (good)
-		return EXIT_DONE;
-	cli_error("%s: %llu records could not be written", folder, (unsigned long long)tally.held);
-	return EXIT_SYSTEM;
+	if (!good)
+		cli_error("%s: %llu records could not be written", folder,
+		    (unsigned long long)tally.held);
+	if (!logdir_safe(dir))
+		cli_error("%s: records that were written may be lost", folder);
+	return good && logdir_safe(dir) ? EXIT_DONE : EXIT_SYSTEM;
 }
 
 /* ---- showing ---- */
@@ -217,7 +223,7 @@ int main(int argc, char **argv)
 	if (strcmp(by, "day") != 0 && strcmp(by, "program") != 0)
 		cli_die(EXIT_USAGE, "--by=%.40s: day or program", by);
 	program.tally = &tally;
-	dir = logdir_open(folder, *by == 'p', rotate_at, why);
+	dir = logdir_open(folder, *by == 'p', rotate_at, note, why);
 	if (!dir)
 		cli_die(cli_status_of(errno), "%s", why);
 

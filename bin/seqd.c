@@ -56,6 +56,7 @@ static const struct cli_program program = {.name = "seqd",
 static struct cam *cam;
 static struct seqserve *server;
 static int dir_fd = -1;
+static bool blind; /* no client can be served any more */
 
 /* ---- what the server has to say ---- */
 
@@ -210,6 +211,18 @@ static void open_listeners(void)
 	listen_at("[::1]:" SEQ_PORT, false);
 }
 
+/* The camera is warmed up and put off whatever else goes wrong. */
+static void turn(void)
+{
+	if (seqserve_turn(server) < 0) {
+		if (!blind)
+			cli_error("clients cannot be served: %s: ending", strerror(errno));
+		blind = true;
+	}
+	if (blind || cli_stopping())
+		seqserve_stop(server);
+}
+
 int main(int argc, char **argv)
 {
 	cli_begin(argc, argv, &program);
@@ -220,17 +233,14 @@ int main(int argc, char **argv)
 	open_server();
 	open_listeners();
 	while (!seqserve_ended(server)) {
-		if (seqserve_turn(server) < 0)
-			cli_die(EXIT_SYSTEM, "cannot go on: %s", strerror(errno));
-		if (cli_stopping())
-			seqserve_stop(server);
+		turn();
 		cli_watch_space(&space, dir_fd, dir);
 		cli_tick();
 	}
-	bool lost = seqserve_lost(server);
+	bool lost = seqserve_lost(server), failed = seqserve_failed(server);
 	if (lost)
 		cli_error("ended before all was answered: standard input or output was lost");
 	seqserve_free(server);
 	cam_free(cam);
-	return cli_end(lost ? EXIT_SYSTEM : EXIT_DONE);
+	return cli_end(lost || blind ? EXIT_SYSTEM : failed ? EXIT_DATA : EXIT_DONE);
 }

@@ -122,6 +122,41 @@ tap $? "where that cannot be asked for, a file is rotated all the same"
 tap $? "into two or more"
 finish "$logd" TERM
 
+# ---- a folder in which no name can be changed ----
+for sticky in 1 ''; do
+	rm -rf logs
+	start logd env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=name FAIL_AT=1 FAIL_HOW=EIO ${sticky:+FAIL_STICKY=1} \
+		logd -l tcp:127.0.0.1:0 -o logs --by=program --rotate=2000
+	logd=$pid tcp=$(port tcp)
+	for n in 0 100 200; do
+		/usr/bin/python3 spam.py "$tcp" $n $((n + 100))
+		until_true 20 there $((n + 100))
+	done
+	tap $? "a file that cannot be rotated takes all records"
+	is "$(grep -c 'logs/spam.log: cannot be rotated, and goes on growing (Input/output error)' logd.err)" 1 "which is told once"
+	more() { # when it can
+		/usr/bin/python3 spam.py "$tcp" 300 301
+		[ "$(ls logs/spam*.log | wc -l)" -gt 1 ]
+	}
+	[ -n "$sticky" ] || until_true 20 more
+	tap $? "and is rotated when that works again"
+	finish "$logd" TERM
+	is "$status" 0 "all ends well"
+done
+
+# ---- a disk that loses what was written ----
+rm -rf logs
+start logd env LD_PRELOAD="$FYKE_BUILD/t/shim-fail.so" FAIL_CALL=sync FAIL_AT=1 FAIL_HOW=EIO logd -l tcp:127.0.0.1:0 -o logs --by=program
+logd=$pid tcp=$(port tcp)
+/usr/bin/python3 spam.py "$tcp" 0 100
+until_true 20 grep -q 'logs/spam.log: cannot be synced: what was written last may be lost (Input/output error)' logd.err
+tap $? "a sync that fails is told"
+/usr/bin/python3 spam.py "$tcp" 100 200
+until_true 20 there 200
+finish "$logd" TERM
+is "$status $(grep -c 'cannot be synced' logd.err)" "3 1" "once, and is an error at the end, though the next ones are good"
+like logd.err 'logs: records that were written may be lost' "which says so"
+
 # ---- a full disk ----
 if [ "$(id -u)" -eq 0 ] && mkdir -p small && mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
 	start logd logd -l tcp:127.0.0.1:0 -o small/logs --status=st.json

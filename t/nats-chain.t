@@ -189,6 +189,48 @@ def idle():
     b.wait()
 
 
+def refuses(times):
+    """A broker that does not answer when it is first asked for the header of a run, so many times."""
+    b = broker()
+    assert start("evpub", URL, "run.events").wait(30) == 0
+    left, door = [times], socket.create_server(("127.0.0.1", 0))
+    def carry(a, b):
+        while part := a.recv(1 << 16):
+            while left[0] and b"PUB $JS.API.DIRECT.GET" in part:
+                part = part.replace(b"PUB $JS.API.DIRECT.GET", b"PUB $NO.API.DIRECT.GET", 1)
+                left[0] -= 1
+            b.sendall(part)
+        b.shutdown(socket.SHUT_WR)
+    def pair():
+        while True:
+            c, s = door.accept()[0], socket.create_connection(("127.0.0.1", PORT))
+            for ends in (c, s), (s, c):
+                threading.Thread(target=carry, args=ends, daemon=True).start()
+    threading.Thread(target=pair, daemon=True).start()
+    url = f"nats://127.0.0.1:{door.getsockname()[1]}/RUNS/camera?start=seq:400"
+    sub = start("evsub", url, "--once", "-o", f"asked{times}.events", stderr=subprocess.PIPE)
+    err = sub.communicate(timeout=60)[1].decode()
+    assert sub.returncode == 0 and "602 records in, 602 out, 0 lost" in err, (sub.returncode, err)
+    assert left[0] == 0 and ("cannot ask for the header of a run" in err) == (times > 8), err
+    assert events(f"asked{times}.events") == events("run.events")[398:], "each event once, in order"
+    b.terminate()
+    b.wait()
+
+
+def ungiving():
+    """A stream that somebody has made so that single messages cannot be asked for."""
+    b = broker()
+    assert start("evpub", URL, "run.events").wait(30) == 0
+    config = ask("$JS.API.STREAM.INFO.RUNS")["config"]
+    answer = ask("$JS.API.STREAM.UPDATE.RUNS", json.dumps({**config, "allow_direct": False}).encode())
+    assert "error" not in answer, answer
+    sub = start("evsub", URL + "?start=seq:400", "--once", "-o", "ungiven.events", stderr=subprocess.PIPE)
+    err = sub.communicate(timeout=60)[1].decode()
+    assert sub.returncode == 5 and "602 records in, 0 out, 602 lost (missed 602)" in err, (sub.returncode, err)
+    b.terminate()
+    b.wait()
+
+
 def headless():
     """A run whose header is not stored any more, and one after it."""
     b = broker("-V", "-l", "trace.log")
@@ -225,4 +267,10 @@ rm -rf store
 ok "a broker that goes away while there is nothing to publish is there again when it is" -- py chain.py idle
 rm -rf store
 ok "a run whose header is gone is told once, asked for once, and counts as missed" -- py chain.py headless
+rm -rf store
+ok "a broker that gives no single messages: what has no header counts as missed" -- py chain.py ungiving
+for times in 3 10; do
+	rm -rf store
+	ok "a broker that does not answer $times times when it is asked for a header: nothing is lost" -- py chain.py refuses $times
+done
 done_testing

@@ -2,7 +2,7 @@
 # of calls, failing ones, the end in the cold, two servers on one camera
 . "${0%/*}/lib.sh"
 . "$top/t/lib-seq.sh"
-need fitsverify
+need fitsverify strace
 hear
 lib=$FYKE_BUILD/t/fake-andor.so
 export FAKE_ANDOR_LOG="$tmp/calls" FAKE_ANDOR_LOCK="$tmp/lock"
@@ -142,6 +142,36 @@ is $? 3 "that is an error"
 like gone.err 'standard input or output: Broken pipe: ending' "which is told"
 is "$(files)" $((n + 1)) "the exposure is finished first, and saved"
 is "$(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "CoolerOFF 20002,ShutDown 20002, 0" "then cooler off, warm-up, power off"
+
+# ---- the reader of -i is stuck: it does not keep the camera on ----
+mkfifo stuck.in stuck.pipe
+exec 8<>stuck.in 9<>stuck.pipe
+start stuck sh -c 'exec seqd -i -l 127.0.0.1:0 -b andor --dir=img --camera=library="$1" <stuck.in >stuck.pipe 8>&- 9>&-' sh "$lib"; d=$pid
+: >calls
+printf 'temp -60\n' >&8
+seq 100 | sed 's/.*/help/' >&8
+until_true 20 "$py" -c '
+import array, fcntl, sys, termios
+n = array.array("i", [0])
+fcntl.ioctl(9, termios.FIONREAD, n)
+sys.exit(n[0] < 60000)'
+kill -TERM "$d"
+until_true 10 grep -q ShutDown calls
+tap $? "at SIGTERM the camera is put off, though nobody reads what -i writes"
+exec 9<&- 8>&-
+wait "$d"
+is $? 3 "which is an error"
+like stuck.err 'standard input or output: does not read its answers: ending' "and told"
+is "$(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "CoolerOFF 20002,ShutDown 20002, 0" "cooler off, warm-up, power off"
+
+# ---- a server that cannot go on ----
+: >calls
+printf 'temp -60\n' >poll.in
+timeout 60 strace -f -qq -o /dev/null -e trace=ppoll -e inject=ppoll:error=ENOMEM:when=2+ \
+	seqd -i -b andor --dir=img --camera=library="$lib" <poll.in >said 2>err
+is "$? $(grep -v GetTemp calls | tail -n 2 | tr '\n' ,) $(grep -c WRONG calls)" "3 CoolerOFF 20002,ShutDown 20002, 0" \
+	"a server that can serve nobody any more: cooler off, warm-up, power off"
+like err 'clients cannot be served: Cannot allocate memory: ending' "and an error"
 
 # ---- SIGTERM as an exposure begins ----
 mkfifo shutter

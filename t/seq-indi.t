@@ -151,7 +151,7 @@ def blob(text):
     return '<setBLOBVector device="Late" name="CCD1" state="Ok"><oneBLOB name="CCD1" size="1" format=".fits">' + text
 END = "</oneBLOB></setBLOBVector>" + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set")
 how = sys.argv[1]
-aborts = how in ("alert", "goes", "soon", "takes")
+aborts = how in ("alert", "goes", "soon", "takes", "other")
 s = socket.create_server(("127.0.0.1", 0))
 print("late: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
 c = s.accept()[0]
@@ -175,6 +175,10 @@ for line in c.makefile():
             say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 3}, "set", "Alert" if state == "Alert" else "Idle"))
         if how in ("soon", "takes"):
             say(rest)
+        elif how == "other": # ours ends without an image
+            say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set") +
+                number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 60}, "set", "Busy"))
+            print("somebody else exposes", file=sys.stderr, flush=True)
         else:
             threading.Timer(1, say, [rest]).start()
     elif "newSwitchVector" in line:
@@ -251,6 +255,84 @@ for how in alert soon goes takes; do
 	wait $b
 	is $? 0 "all ends well"
 done
+
+# ---- a camera that is given up, and then exposed by somebody else ----
+start late "$py" late.py other
+: >said
+exec 7<>"late-half.in"
+seqd -i -b indi --camera=server="$address" --dir=kept --margin=300ms <late-half.in 7>&- >said 2>err &
+b=$!
+tap_pids="$tap_pids $b"
+echo 'expose 0.01' >&7
+until_true 20 grep -q '^ERROR 00007 SEQ_TIMEOUT CCD_EXPOSURE .*It could not be aborted' said
+tap $? "an exposure that does not end, and cannot be aborted"
+until_true 20 grep -q 'somebody else exposes' late.err
+echo 'xsize 32' >&7
+until_true 20 sh -c "[ \$(grep -c '^[A-Z]' said) -ge 2 ]"
+like said '^ASTRO 20072 DRV_ACQUIRING CCD_EXPOSURE .*another INDI client is exposing' "what another client exposes after it is not taken for ours"
+exec 7>&-
+wait $b
+
+# ---- a camera that is lost while it is cold, or does not start ----
+cat >cold.py <<'E2'
+exec(open("late.py").read().split("how = ")[0])
+how = sys.argv[1]
+s = socket.create_server(("127.0.0.1", 0))
+print("cold: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
+log = open("sets", "w")
+T = '<%sNumberVector device="Late" name="CCD_TEMPERATURE" state="Ok"><%sNumber name="CCD_TEMPERATURE_VALUE" min="-50" max="50">%s' \
+    '</%sNumber></%sNumberVector>'
+celsius = "20"
+def serve(c):
+    global celsius
+    say = lambda text: c.sendall(text.encode())
+    for line in c.makefile():
+        name = (re.search(r"name='(\w+)'", line) or [0, ""])[1]
+        values = {k: float(v) for k, v in re.findall(r"<oneNumber name='(\w+)'>([^<]*)<", line)}
+        if "getProperties" in line:
+            say('<defSwitchVector device="Late" name="CONNECTION" state="Ok"/>')
+            say('<defSwitchVector device="Late" name="CCD_FRAME_TYPE" state="Ok"/>')
+            say(number("CCD_INFO", {"CCD_MAX_X": 64, "CCD_MAX_Y": 64}) + number("CCD_BINNING", {"HOR_BIN": 1, "VER_BIN": 1}))
+            say(number("CCD_FRAME", {"X": 0, "Y": 0, "WIDTH": 64, "HEIGHT": 64}) + T % ("def", "def", celsius, "def", "def"))
+            say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 1}, state="Busy" if how == "busy" else "Ok"))
+        elif name == "CCD_EXPOSURE":
+            return
+        elif name == "CCD_TEMPERATURE" and how != "deaf":
+            celsius = "%g" % values["CCD_TEMPERATURE_VALUE"]
+            print(celsius, file=log, flush=True)
+            say(T % ("set", "one", celsius, "one", "set"))
+        elif name == "CCD_TEMPERATURE":
+            say(T.replace("Ok", "Alert") % ("set", "one", celsius, "one", "set"))
+        elif "newSwitchVector" in line:
+            say('<setSwitchVector device="Late" name="%s" state="Ok"/>' % name)
+        elif values:
+            say(number(name, values, "set"))
+while True:
+    c = s.accept()[0]
+    serve(c)
+    if how == "away":
+        s.close()
+    c.shutdown(socket.SHUT_RDWR)
+E2
+cold() { # cold HOW LINE: the server's answers in said, its exit status in $status
+	start cold "$py" cold.py "$1"
+	mkdir "cold-$1"
+	printf 'temp -20\ncooler on\n' >"cold-$1/.seqd-ST.state"
+	echo "$2" | seqd -i -b indi --camera=server="$address" --dir="cold-$1" >said 2>err
+	status=$?
+}
+cold back 'expose 1'
+like said '^ERROR 20013 .*the INDI server is gone' "a server that goes with the cooler on"
+is "$status $(tr '\n' ' ' <sets)" "0 -20 20 " "at the end it is sought once more, and the cooler switched off"
+cold away 'expose 1'
+is "$status $(tr '\n' ' ' <sets)" "1 -20 " "one that stays away is an error"
+like err '\[ERROR\]: DRV_ERROR_NOCAMERA: connect 20990: the cooler cannot be switched off, and may still be on: .*Connection refused' "which says that the cooler may still be on"
+cold busy 'bin 1'
+like said '^ASTRO 20072 DRV_ACQUIRING CCD_EXPOSURE .*another INDI client is exposing.* The camera is off\.$' "a camera that another client exposes does not start"
+is "$status $(cat sets)" "0 " "and its cooler is not switched on"
+cold deaf 'bin 1'
+like said '^ERROR 20049 DRV_GENERAL_ERRORS CCD_TEMPERATURE .* The camera is off, but its cooler may still be on\.$' "a cooler of which nobody knows whether it is on"
+is $status 1 "is not taken for one that is off"
 start late "$py" late.py wide
 printf 'expose 0.01\n' | seqd -i -b indi --camera=server="$address" --dir=img >said 2>err
 like said '^ERROR 20049 DRV_GENERAL_ERRORS CCD1 .*100 x 64 pixels, and 64 x 64 were asked for' "an image larger than the detector is an error that names both sizes"

@@ -156,6 +156,19 @@ say 'addtime -100'
 wait $c
 is "$(value ABORTED "$(cat long.out)")" T "and so does one that addtime ended"
 
+mkfifo fault.in
+SEQD_SIM_FAULT=ReadOut:20013 seqd -i --dir=img --state=fault --camera=size=8x8 <fault.in >fault.out 2>err &
+b=$!
+tap_pids="$tap_pids $b"
+exec 7>fault.in
+echo 'expose 0.5' >&7
+until_true 10 grep -q integrating fault.out
+echo readout >&7
+exec 7>&-
+wait $b
+like fault.out '^ERROR 20013 DRV_ERROR_ACK ReadOut ' "a readout that fails"
+is "$(value ABORTED "$(sed -n 's/^\* saved //p' fault.out)")" F "ends no exposure, by the file's word too"
+
 # ---- kept over a restart ----
 say 'xbin 4' 'ysize 32' 'object "NGC 7027"' 'comment1 "a ; b # c"' 'tint 7.25'
 seqcmd status 2>/dev/null | grep -v -e free -e temperature -e left -e readout= >before.txt
@@ -199,6 +212,23 @@ is "$(grep -c '^ASTRO 00009 SEQ_OFF - seqd is ending: ' said)" 2 "and nothing ma
 say readout
 wait $c
 is "$? $(files)" "0 $((n + 1))" "it is saved"
+off "$d"
+start race seqd -l 127.0.0.1:0 --dir=img --state=race --finish=1ms --camera=size=64x64; d=$pid
+export FYKE_SEQD="$address"
+seqcmd expose 15 >long.out 2>long.err & c=$!
+until_true 10 says state=integrating
+"$py" - "$d" "${address##*:}" >said <<'E2'
+import os, signal, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+os.kill(int(sys.argv[1]), signal.SIGTERM)
+while "ending: the exposure under way would take too long" not in open("race.err").read():
+    pass
+s.sendall(b"resume\n")
+print(s.makefile().readline().strip())
+E2
+wait $c
+like long.err 'SEQ_ABORTED: aborted after [0-9]' "an exposure that takes too long is aborted, though somebody asks for another thing at that moment"
+like said '^ASTRO (20073|00004) ' "who is told that it came too late"
 off "$d"
 printf 'expose 0.05\n' | seqd -i -b sim --dir=img --camera=size=16x16 >out 2>err
 is "$? $(tail -n 1 out | cut -c1-10)" "0 NOTE 20002" "printf 'expose 1\\n' | seqd -i"

@@ -97,14 +97,14 @@ static int start(char *const *argv, pid_t *pid)
 	return error ? -1 : 0;
 }
 
-int hook_run(struct hook *h, const char *key, const char *const *args, int64_t now)
+enum hook_run hook_run(struct hook *h, const char *key, const char *const *args, int64_t now)
 {
 	char *argv[HOOK_ARGS + 1];
 	int n = 0, slot = 0;
 	pid_t pid;
 
 	if (!h->words || early(h, key, now))
-		return 0;
+		return HOOK_IDLE;
 	hook_tend(h, now);
 	while (slot < HOOK_RUNNING && h->running[slot].pid)
 		slot++;
@@ -117,10 +117,10 @@ int hook_run(struct hook *h, const char *key, const char *const *args, int64_t n
 		argv[n++] = (char *)(uintptr_t)*args; /* execve's old signature: not written to */
 	argv[n] = NULL;
 	if (start(argv, &pid) < 0)
-		return -1;
+		return HOOK_FAILED;
 	h->running[slot].pid = pid;
 	h->running[slot].since = now;
-	return 1;
+	return HOOK_STARTED;
 }
 
 void hook_tend(struct hook *h, int64_t now)

@@ -38,12 +38,15 @@ struct hook {
 int hook_set(struct hook *h, const char *text, int64_t every);
 void hook_free(struct hook *h); /* does not wait for what runs */
 
-#define HOOK_FULL 2
+enum hook_run {
+	HOOK_FAILED, /* errno says why */
+	HOOK_IDLE,   /* there is no hook, or it is too early for this key */
+	HOOK_STARTED,
+	HOOK_FULL /* so many run that it is to be tried again */
+};
 
-/* Starts it with args (NULL at the end) after its own words. 1 started, 0 not: no hook, or too early
- * for this key; HOOK_FULL: so many run that it is to be tried again; -1 with errno. now is
- * tim_mono(). */
-int hook_run(struct hook *h, const char *key, const char *const *args, int64_t now);
+/* Starts it with args (NULL at the end) after its own words. now is tim_mono(). */
+enum hook_run hook_run(struct hook *h, const char *key, const char *const *args, int64_t now);
 
 /* Looks after those that run. Call once a second or so. */
 void hook_tend(struct hook *h, int64_t now);

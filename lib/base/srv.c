@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "io.h"
 #include "tcp.h"
 #include "tim.h"
@@ -22,7 +24,10 @@
 #define ACCEPT_TURN  16    /* new clients a turn */
 #define NO_FD_WAIT   TIM_S /* when the process has no descriptors left */
 #define USER_TIMEOUT 20000 /* ms that sent bytes may stay unacknowledged */
+#define STUCK        TIM_S /* the reader of a pipe has so long at the end of the program */
 #define TURN_LINES   64    /* lines of one client before the others have their turn */
+
+static const char deaf[] = "does not read its answers";
 
 struct srv_client {
 	struct srv *srv;
@@ -336,10 +341,30 @@ void srv_resume(struct srv_client *c)
 	c->held = false;
 }
 
+/* The reader of a pipe is waited for, but not for ever when the program is to end: then ETIME. What
+ * a pipe says it takes it takes without a wait. */
+static ssize_t write_pipe(int fd, const char *data, size_t n)
+{
+	for (size_t done = 0; done < n;) {
+		int takes = io_wait_write(fd, cli_stopping() ? STUCK : -1);
+		if (takes == 0)
+			errno = ETIME;
+		if (takes == 0 || (takes < 0 && errno != EINTR))
+			return -1;
+		if (takes < 0)
+			continue;
+		ssize_t k = write(fd, data + done, n - done < PIPE_BUF ? n - done : PIPE_BUF);
+		if (k < 0 && errno != EINTR && errno != EAGAIN)
+			return -1;
+		done += k > 0 ? (size_t)k : 0;
+	}
+	return (ssize_t)n;
+}
+
 static ssize_t write_some(const struct srv_client *c, const char *data, size_t n)
 {
 	if (c->out_fd != c->fd)
-		return io_writeall(c->out_fd, data, n) < 0 ? -1 : (ssize_t)n;
+		return write_pipe(c->out_fd, data, n);
 	return c->socket ? send(c->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT)
 			 : write(c->fd, data, n);
 }
@@ -386,7 +411,7 @@ void srv_send(struct srv_client *c, const void *data, size_t n)
 	if (c->nout == 0) {
 		ssize_t k = write_some(c, data, n);
 		if (k < 0 && errno != EAGAIN && errno != EINTR) {
-			srv_close(c, strerror(errno));
+			srv_close(c, errno == ETIME ? deaf : strerror(errno));
 			return;
 		}
 		if (k > 0) {
@@ -398,7 +423,7 @@ void srv_send(struct srv_client *c, const void *data, size_t n)
 	if (n == 0)
 		return;
 	if (c->nout + n > c->srv->o.pending || !make_room(c, n)) {
-		srv_close(c, "does not read its answers");
+		srv_close(c, deaf);
 		return;
 	}
 	memcpy(c->out + c->nout, data, n);
@@ -541,7 +566,7 @@ static void check_times(struct srv_client *c, int64_t now)
 			srv_close(c, "said nothing for too long");
 	}
 	if (o->stall > 0 && c->nout > 0 && now - c->moved >= o->stall)
-		srv_close(c, "does not read its answers");
+		srv_close(c, deaf);
 }
 
 /* ---- accepting ---- */

@@ -89,7 +89,8 @@ void srv_free(struct srv *s);
 int srv_listen(struct srv *s, const struct net_spec *at, char ready[NET_TEXT], char why[NET_WHY]);
 
 /* Takes open descriptors as a client, which srv closes: in and out may be the same one. Where they
- * differ (pipes, files), what is sent is waited for. NULL with errno. */
+ * differ (pipes, files), what is sent is waited for, at the end of the program for a second. NULL
+ * with errno. */
 struct srv_client *srv_adopt(struct srv *s, int in, int out, const char *peer);
 
 /* Waits for clients, for extra[0..n) (whose revents it fills in), for a signal, or for timeout_ns

@@ -81,12 +81,8 @@ int hear_next(struct hear *h, const uint8_t **message, size_t *n, int64_t timeou
 
 int hear_header(struct hear *h, const uint8_t **header, size_t *n)
 {
-	if (h->n) {
-		*header = NULL;
-		*n = 0;
-		(void)nsub_header(h->n, header, n);
-		return 1;
-	}
+	if (h->n)
+		return nsub_header(h->n, header, n);
 	zsub_ask(h->z);
 	return 0;
 }

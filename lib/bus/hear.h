@@ -23,8 +23,9 @@ struct hear *hear_open(const struct bus_url *u, const struct bus_secrets *keys, 
 int hear_next(struct hear *h, const uint8_t **message, size_t *n, int64_t timeout_ns);
 
 /* The header of the stream that the last message belongs to. 1: here it is, until the next call
- * (NATS has it stored; *n is 0 where the broker does not have it, or does not answer). 0: it comes
- * as a message, if the publisher is still there (ZeroMQ). */
+ * (NATS has it stored; *n is 0 where the broker does not have it). 0: not now. It comes as a
+ * message, if the publisher is still there (ZeroMQ), or that last message comes again (NATS, whose
+ * broker does not answer). */
 int hear_header(struct hear *h, const uint8_t **header, size_t *n);
 
 /* Everything handed out so far is safe downstream. 0, or -1 with errno. */

@@ -26,7 +26,8 @@ struct file {
 	char *wait; /* lines that are not written */
 	size_t nwait, room;
 	uint64_t lines; /* in wait */
-	bool dirty;     /* written since the last sync */
+	bool dirty;     /* written since the last sync that was good */
+	bool stays;     /* it could not be rotated since the last sync */
 	bool torn;      /* the last write ended inside a line, which goes on */
 	int64_t used;
 };
@@ -38,12 +39,16 @@ struct logdir {
 	struct file file[1 + LOGDIR_FILES]; /* the first one is OTHER */
 	int nfiles;
 	uint64_t written;
+	bool unsafe;  /* what was written may be lost, which was told */
+	bool growing; /* files cannot be rotated, which was told */
+	void (*note)(const char *text);
 	char path[256], why[LOGDIR_WHY];
 };
 
 #define fail(why, error, ...) why_fail(why, LOGDIR_WHY, error, __VA_ARGS__)
 
-struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate, char why[LOGDIR_WHY])
+struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate,
+    void (*note)(const char *text), char why[LOGDIR_WHY])
 {
 	struct logdir *d = calloc(1, sizeof *d);
 
@@ -53,6 +58,7 @@ struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate, ch
 	}
 	d->by_program = by_program;
 	d->rotate = rotate;
+	d->note = note;
 	d->lock = -1;
 	d->nfiles = 1;
 	d->file[0] = (struct file){.name = OTHER, .fd = -1};
@@ -121,17 +127,43 @@ static int open_file(struct logdir *d, struct file *f)
 	return 0;
 }
 
-static int close_file(struct file *f)
+/* Told once of each kind. errno says why. */
+static void tell(struct logdir *d, bool *told, const struct file *f, const char *what)
 {
-	int rc = 0;
+	char text[LOGDIR_WHY];
 
-	if (f->fd >= 0) {
-		rc = f->dirty ? io_sync_data(f->fd) : 0;
-		rc |= close(f->fd);
-	}
+	if (*told)
+		return;
+	*told = true;
+	snprintf(
+	    text, sizeof text, "%.200s/%s.log: %s (%s)", d->path, f->name, what, strerror(errno));
+	d->note(text);
+}
+
+static void tell_unsafe(struct logdir *d, const struct file *f)
+{
+	tell(d, &d->unsafe, f, "cannot be synced: what was written last may be lost");
+}
+
+/* What a sync that failed has lost stays lost, though the next one may be good. */
+static void sync_file(struct logdir *d, struct file *f)
+{
+	if (f->fd < 0 || !f->dirty)
+		return;
+	/* Some file systems cannot do that: then there is nothing more to do. */
+	if (io_sync_data(f->fd) == 0 || errno == EINVAL)
+		f->dirty = false;
+	else
+		tell_unsafe(d, f);
+}
+
+static void close_file(struct logdir *d, struct file *f)
+{
+	sync_file(d, f);
+	if (f->fd >= 0 && close(f->fd) < 0)
+		tell_unsafe(d, f);
 	f->fd = -1;
 	f->dirty = false;
-	return rc;
 }
 
 /* Somebody else's logrotate may have moved the file away. */
@@ -146,7 +178,8 @@ static bool moved(const struct logdir *d, const struct file *f)
 		a.st_dev != b.st_dev);
 }
 
-static int rotate(struct logdir *d, struct file *f, int64_t now)
+/* Where its name cannot be changed a file goes on growing: that is better than to write nothing. */
+static void rotate(struct logdir *d, struct file *f, int64_t now)
 {
 	char from[NAME_MAX_BYTES + 8], to[NAME_MAX_BYTES + 64], when[TIM_TEXT];
 	int rc = -1;
@@ -157,9 +190,17 @@ static int rotate(struct logdir *d, struct file *f, int64_t now)
 		snprintf(to, sizeof to, "%s.%s-%03d.log", f->name, when, i);
 		rc = io_rename_free(d->dir, from, to);
 		if (rc < 0 && errno != EEXIST)
-			return -1;
+			break;
 	}
-	return rc < 0 ? rc : close_file(f) | io_sync_dir(d->dir);
+	f->stays = rc < 0;
+	if (f->stays) {
+		tell(d, &d->growing, f, "cannot be rotated, and goes on growing");
+		return;
+	}
+	d->growing = false;
+	close_file(d, f);
+	if (io_sync_dir(d->dir) < 0)
+		tell_unsafe(d, f);
 }
 
 static struct file *find(struct logdir *d, const char *name)
@@ -187,8 +228,7 @@ static struct file *place(struct logdir *d, const char *name)
 		if (!idle)
 			return &d->file[0];
 		f = idle;
-		if (close_file(f) < 0)
-			snprintf(d->why, sizeof d->why, "%.200s: %s", f->name, strerror(errno));
+		close_file(d, f);
 		free(f->wait);
 	}
 	*f = (struct file){.fd = -1};
@@ -241,9 +281,9 @@ static void took(struct logdir *d, struct file *f, size_t n)
 static int write_file(struct logdir *d, struct file *f, int64_t now)
 {
 	if (!f->torn && f->fd >= 0 && moved(d, f))
-		close_file(f);
-	if (!f->torn && f->fd >= 0 && d->rotate && f->size >= d->rotate && rotate(d, f, now) < 0)
-		return -1;
+		close_file(d, f);
+	if (!f->torn && f->fd >= 0 && d->rotate && f->size >= d->rotate && !f->stays)
+		rotate(d, f, now);
 	if (f->fd < 0 && open_file(d, f) < 0)
 		return -1;
 	while (f->nwait > 0) {
@@ -274,17 +314,17 @@ int logdir_write(struct logdir *d, int64_t now)
 	return rc;
 }
 
-int logdir_sync(struct logdir *d)
+void logdir_sync(struct logdir *d)
 {
-	int rc = 0;
-
 	for (int i = 0; i < d->nfiles; i++) {
-		struct file *f = &d->file[i];
-		if (f->dirty && f->fd >= 0 && io_sync_data(f->fd) < 0)
-			rc = -1;
-		f->dirty = false;
+		sync_file(d, &d->file[i]);
+		d->file[i].stays = false;
 	}
-	return rc;
+}
+
+bool logdir_safe(const struct logdir *d)
+{
+	return !d->unsafe;
 }
 
 int logdir_fd(const struct logdir *d)
@@ -316,7 +356,7 @@ void logdir_close(struct logdir *d)
 	if (!d)
 		return;
 	for (int i = 0; i < d->nfiles; i++) {
-		close_file(&d->file[i]);
+		close_file(d, &d->file[i]);
 		free(d->file[i].wait);
 	}
 	close(d->lock);

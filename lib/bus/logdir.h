@@ -20,8 +20,10 @@
 struct logdir;
 
 /* Makes the folder where it is missing and locks it. by_program: else by day. rotate: bytes, 0:
- * never. NULL with errno (EBUSY: another logd writes there) and why. */
-struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate, char why[LOGDIR_WHY]);
+ * never. note is told once of a file that cannot be rotated, or synced. NULL with errno (EBUSY:
+ * another logd writes there) and why. */
+struct logdir *logdir_open(const char *path, bool by_program, int64_t rotate,
+    void (*note)(const char *text), char why[LOGDIR_WHY]);
 
 /* Keeps a line (with its newline) for the file of this program (n bytes of name) and time. -1 with
  * ENOMEM. */
@@ -31,8 +33,11 @@ int logdir_put(
 /* Writes all that is kept. 0, or -1 with errno: what could not be written stays; logdir_why(). */
 int logdir_write(struct logdir *d, int64_t now);
 
-/* fdatasync of what was written since. */
-int logdir_sync(struct logdir *d);
+/* fdatasync of what was written since. What could not be rotated is tried again after this. */
+void logdir_sync(struct logdir *d);
+
+/* Whether every sync so far was good. */
+bool logdir_safe(const struct logdir *d);
 
 int logdir_fd(const struct logdir *d);           /* of the folder */
 uint64_t logdir_held(const struct logdir *d);    /* lines that wait */

@@ -51,11 +51,9 @@ struct nsub *nsub_new(const struct bus_url *u, const struct bus_secrets *keys);
  * npub_turn(), or EINTR. */
 int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeout_ns);
 
-/* The broker's number of the last message handed out. */
-uint64_t nsub_sequence(const struct nsub *s);
-
-/* The first message of the run that the last one belongs to, until the next call: its header. 1, or
- * 0: the broker does not have it, or does not answer. */
+/* The first message of the run that the last one belongs to, until the next call: its header. 1 (*n
+ * is 0 where the broker does not have it), or 0: the broker does not answer, and the last message
+ * comes again. */
 int nsub_header(struct nsub *s, const uint8_t **message, size_t *n);
 
 /* Everything handed out so far is safe downstream. */

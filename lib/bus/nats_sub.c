@@ -24,10 +24,12 @@
 #define ACK_WAIT  (24 * TIM_H)  /* what was delivered is not delivered again on this connection */
 #define IDLE      (5 * TIM_MIN) /* a consumer without a name goes after this */
 #define WAIT_MS   250
-#define EXPIRES   TIM_S       /* of a request for messages, */
-#define ANSWER    TIM_S       /* ... after which the broker says so, in this time */
-#define LOOK_EACH (2 * TIM_S) /* while nothing comes: is there something? */
-#define ASK_TIMES 8           /* of three nodes, one may be behind */
+#define EXPIRES   TIM_S          /* of a request for messages, */
+#define ANSWER    TIM_S          /* ... after which the broker says so, in this time */
+#define LOOK_EACH (2 * TIM_S)    /* while nothing comes: is there something? */
+#define ASK_TIMES 8              /* of three nodes, one may be behind */
+#define ASK_MOST  (6 * TIM_S)    /* ... and a broker that does not answer is not asked for longer */
+#define ASK_PAUSE (100 * TIM_MS) /* a cluster may just be choosing who answers */
 #define NAME_TEXT 160
 
 struct nsub {
@@ -38,10 +40,12 @@ struct nsub {
 	natsMsg *last;        /* handed out last, not acknowledged */
 	natsMsg *header;      /* nsub_header()'s */
 	uint64_t sequence;    /* of the last one handed out, 0: none */
+	uint64_t again;       /* one that was handed out and is to come again, 0: none */
 	uint64_t next;        /* the first one that we can be owed, 0: not known */
 	uint64_t owed;        /* one that the broker had when we looked last, 0: none */
 	int64_t looked;       /* tim_mono() then, or when something came */
 	bool directly;        /* the consumer is given up: messages are asked for one by one */
+	bool mute;            /* the stream gives no single messages */
 	char name[NAME_TEXT]; /* of the consumer */
 	bool lasting;         /* it is durable= */
 };
@@ -155,8 +159,9 @@ static int choose(struct nsub *s, jsConsumerConfig *c, char old[NAME_TEXT])
 		c->OptStartSeq = next[now];
 	}
 	/* What was handed out on this run of the program is written; it need not come again. */
-	if (s->sequence && s->sequence + 1 > c->OptStartSeq)
-		c->OptStartSeq = s->sequence + 1;
+	uint64_t from = s->again ? s->again : s->sequence ? s->sequence + 1 : 0;
+	if (from > c->OptStartSeq)
+		c->OptStartSeq = from;
 	if (c->OptStartSeq) {
 		c->DeliverPolicy = js_DeliverByStartSequence;
 		return 0;
@@ -211,6 +216,7 @@ static int begin(struct nsub *s)
 		lost(s, NULL);
 		return -1;
 	}
+	s->mute = false;
 	s->next = c.OptStartSeq;
 	s->owed = 0;
 	s->looked = tim_mono();
@@ -395,29 +401,63 @@ int nsub_next(struct nsub *s, const uint8_t **message, size_t *n, int64_t timeou
 	uint64_t number = number_of(m);
 	s->sequence = number ? number : s->sequence;
 	s->next = s->sequence + 1;
+	s->again = 0;
 	*message = (const uint8_t *)natsMsg_GetData(m);
 	*n = (size_t)natsMsg_GetDataLength(m);
 	return 1;
 }
 
-uint64_t nsub_sequence(const struct nsub *s)
+/* Whether the stream, which somebody else may have made, gives single messages at all. */
+static bool gives(struct nsub *s)
 {
-	return s->sequence;
+	jsStreamInfo *si = NULL;
+
+	if (js_GetStreamInfo(&si, s->conn.js, s->conn.u->stream, NULL, NULL) != NATS_OK)
+		return true;
+	bool direct = si->Config->AllowDirect;
+	jsStreamInfo_Destroy(si);
+	return direct;
+}
+
+/* NATS_NOT_FOUND: the broker does not have it, or does not give it. */
+static natsStatus ask_header(struct nsub *s)
+{
+	int64_t until = tim_mono() + ASK_MOST;
+	natsStatus st = NATS_NOT_FOUND;
+	jsDirectGetMsgOptions o;
+
+	jsDirectGetMsgOptions_Init(&o);
+	o.Sequence = 1;
+	o.NextBySubject = natsMsg_GetSubject(s->last);
+	for (int i = 0; i < ASK_TIMES && tim_mono() < until && !s->mute; i++) {
+		st = js_DirectGetMsg(&s->header, s->conn.js, s->conn.u->stream, NULL, &o);
+		if (st == NATS_OK)
+			return st;
+		if (st == NATS_NOT_FOUND)
+			continue;
+		s->mute = !gives(s);
+		(void)conn_wait(&s->conn, -1, ASK_PAUSE);
+	}
+	return s->mute ? NATS_NOT_FOUND : st;
 }
 
 int nsub_header(struct nsub *s, const uint8_t **message, size_t *n)
 {
-	jsDirectGetMsgOptions o;
-
+	*message = NULL;
+	*n = 0;
 	natsMsg_Destroy(s->header);
 	s->header = NULL;
 	if (!s->last || !s->conn.nc)
 		return 0;
-	jsDirectGetMsgOptions_Init(&o);
-	o.Sequence = 1;
-	o.NextBySubject = natsMsg_GetSubject(s->last);
-	if (js_DirectGetMsg(&s->header, s->conn.js, s->conn.u->stream, NULL, &o) != NATS_OK)
+	natsStatus st = ask_header(s);
+	if (st == NATS_NOT_FOUND)
+		return 1;
+	if (st != NATS_OK) {
+		s->again = number_of(s->last);
+		conn_say(&s->conn, "ask for the header of a run", st);
+		lost(s, NULL);
 		return 0;
+	}
 	*message = (const uint8_t *)natsMsg_GetData(s->header);
 	*n = (size_t)natsMsg_GetDataLength(s->header);
 	return 1;

@@ -108,7 +108,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *t, const char
 	t->n += k < 0 ? 0 : (size_t)k < left ? (size_t)k : left - 1;
 }
 
-/* How many of 8 steps of the interval's events had this source. */
+/* How many tenths of the interval's events had this source. */
 static char step(const struct view *v, unsigned s)
 {
 	static const char level[] = ".123456789#";

@@ -343,6 +343,7 @@ static int abort_exposure(struct cam *c)
 
 	/* libindi's drivers say Alert of the exposure too, some of them until its end. */
 	d->refused = true;
+	d->asked = false;
 	if (indiprop_set_switch(c, &d->p[ABORT], "ABORT") < 0)
 		return -1;
 	for (int64_t until = tim_mono() + SETTLE; tim_mono() < until;)

@@ -71,8 +71,8 @@ struct indi {
 	struct blob blob;
 	uint16_t *pixels;       /* shoot's, while armed */
 	size_t room;            /* of these */
-	bool asked;             /* an exposure was asked for */
-	bool armed;             /* and has begun: its image may come */
+	bool asked;             /* an exposure was asked for, and was not Busy yet */
+	bool armed;             /* it has begun: its image may come */
 	bool image;             /* and has come */
 	bool mine;              /* the exposure under way is ours, wanted or not */
 	bool refused;           /* an abort: an Alert is of that, until the exposure is Busy */

@@ -152,6 +152,18 @@ static void text(void *ctx, const char *piece, size_t n)
 		d->text[d->ntext++] = piece[i];
 }
 
+/* An exposure that we asked for is ours from its first Busy until it ends, and what begins after it
+ * is somebody else's. An Alert may be of an abort that was refused. */
+static void on_exposure(struct indi *d, enum state state)
+{
+	/* An image that comes before this is of an exposure before. */
+	if (d->asked && (state == BUSY || state == OK))
+		d->armed = true;
+	d->mine = state == BUSY ? d->mine || d->asked : d->mine && state == ALERT && d->refused;
+	if (d->mine)
+		d->asked = false;
+}
+
 static void end(void *ctx, const char *name)
 {
 	struct indi *d = ctx;
@@ -167,12 +179,8 @@ static void end(void *ctx, const char *name)
 		d->is_blob = false;
 	} else if (len > 6 && strcmp(name + len - 6, "Vector") == 0 && d->now) {
 		d->now->updates++;
-		/* An image that comes before this is of an exposure before. */
-		if (d->asked && d->now == &d->p[EXPOSURE] &&
-		    (d->now->state == BUSY || d->now->state == OK))
-			d->armed = true;
 		if (d->now == &d->p[EXPOSURE])
-			d->mine = d->now->state == BUSY && (d->mine || d->asked);
+			on_exposure(d, d->now->state);
 		d->now = NULL;
 	}
 }

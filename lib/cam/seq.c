@@ -230,8 +230,8 @@ void seq_cut_short(struct seq *q)
 		seq_talk(q, CODE_WARNING,
 		    "SEQ_ABORTED: ending: the exposure under way would take too long, and is "
 		    "aborted");
-	if (!soon && !stays)
-		shoot_control(q->shoot, CONTROL_ABORT, 0);
+	if (!soon && !stays && q->control != CONTROL_ABORT)
+		seq_control(q, CONTROL_ABORT, 0);
 }
 
 void seq_stop(struct seq *q)
@@ -249,4 +249,9 @@ void seq_stop(struct seq *q)
 bool seq_ended(const struct seq *q)
 {
 	return q->ended;
+}
+
+bool seq_failed(const struct seq *q)
+{
+	return q->failed;
 }

@@ -63,4 +63,7 @@ int64_t seq_due(const struct seq *q);
 void seq_stop(struct seq *q);
 bool seq_ended(const struct seq *q);
 
+/* Whether the camera was not put off as it should be then, which was told. */
+bool seq_failed(const struct seq *q);
+
 #endif

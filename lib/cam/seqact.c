@@ -272,6 +272,18 @@ static int forget_waiting(struct seq *q)
 	return n;
 }
 
+void seq_control(struct seq *q, enum shoot_control what, double seconds)
+{
+	for (struct seq_conn *o = q->conns; o; o = o->next) {
+		if (o->asks)
+			seq_final(
+			    q, o, o->asked, CODE_WARNING, SEQ_ABORTED, "-", "aborted meanwhile");
+		o->asks = false;
+	}
+	q->control = what;
+	shoot_control(q->shoot, what, seconds);
+}
+
 static int control(struct seq *q, struct seq_conn *c, const struct verb_request *r)
 {
 	static const enum shoot_control what[] = {[VERB_ABORT] = CONTROL_ABORT,
@@ -305,23 +317,14 @@ static int control(struct seq *q, struct seq_conn *c, const struct verb_request 
 		    q, c, SEQ_OFF, "seqd is ending: the exposure under way is made no longer");
 		return 1;
 	}
-	if (q->control != CONTROL_NONE) {
-		if (id != VERB_ABORT || q->control == CONTROL_ABORT) {
-			c->later = true;
-			return 0;
-		}
-		/* An abort goes before everything else; who asked for the other thing is told so. */
-		for (struct seq_conn *o = q->conns; o; o = o->next) {
-			if (o->asks)
-				seq_final(q, o, o->asked, CODE_WARNING, SEQ_ABORTED, "-",
-				    "aborted meanwhile");
-			o->asks = false;
-		}
+	/* An abort goes before everything else. */
+	if (q->control != CONTROL_NONE && (id != VERB_ABORT || q->control == CONTROL_ABORT)) {
+		c->later = true;
+		return 0;
 	}
-	q->control = what[id];
+	seq_control(q, what[id], id == VERB_ADDTIME ? verb_real(r->arg[0]) : 0);
 	c->asks = true;
 	snprintf(c->asked, sizeof c->asked, "%.39s", c->request);
-	shoot_control(q->shoot, what[id], id == VERB_ADDTIME ? verb_real(r->arg[0]) : 0);
 	return 1;
 }
 

@@ -218,8 +218,10 @@ static void on_done(struct seq *q, struct shoot_event *e)
 		    .text = "too late: the exposure has just ended"};
 		on_answer(q, &none);
 	}
-	if (kind == SHOOT_STOP)
+	if (kind == SHOOT_STOP) {
 		q->ended = true;
+		q->failed = !good;
+	}
 	seq_tell_waiters(q);
 	hear_again(q);
 	seq_next_turn(q);

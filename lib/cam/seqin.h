@@ -62,7 +62,7 @@ struct seq {
 	double celsius;
 	unsigned temp_code, temp_said;
 	int64_t temp_at, temp_due;
-	bool stopping, ended;
+	bool stopping, ended, failed;
 	enum { END_OPEN, END_WAIT, END_ABORT } end; /* of the exposure under way, while stopping */
 	enum shoot_control control;                 /* under way */
 };
@@ -104,6 +104,10 @@ void seq_keep(struct seq *q);
 
 /* Does what is asked. 0: not now, the line comes again. */
 int seq_act(struct seq *q, struct seq_conn *c, const struct verb_request *r);
+
+/* Asks for something during an exposure. What was asked for before, and has no answer yet, is none
+ * of it any more, which is told. */
+void seq_control(struct seq *q, enum shoot_control what, double seconds);
 
 /* Gives the camera's thread a job, for c or nobody. */
 void seq_begin(struct seq *q, struct seq_conn *c, struct shoot_job *job);

@@ -11,8 +11,9 @@
 #define SPARE     8 /* places to say "no" in */
 #define PENDING   262144
 #define STALL     (20 * TIM_S)
-#define LINE_TIME (10 * TIM_S) /* to finish a line */
-#define KEEP      (10 * TIM_S) /* a silent client keeps its place when others want one */
+#define LINE_TIME (10 * TIM_S)   /* to finish a line */
+#define RETRY     (100 * TIM_MS) /* of a wait that has failed */
+#define KEEP      (10 * TIM_S)   /* a silent client keeps its place when others want one */
 
 struct seqserve {
 	struct seq *seq;
@@ -213,10 +214,12 @@ int seqserve_turn(struct seqserve *v)
 	int64_t now = tim_mono(), due = seq_due(v->seq);
 
 	due = due > now + TIM_S ? now + TIM_S : due;
-	if (srv_wait(v->srv, &p, 1, due > now ? due - now : 0) < 0)
-		return -1;
+	int bad = srv_wait(v->srv, &p, 1, due > now ? due - now : 0), error = errno;
+	if (bad < 0)
+		(void)tim_sleep_until(now + RETRY);
 	seq_step(v->seq);
-	return 0;
+	errno = error;
+	return bad;
 }
 
 void seqserve_stop(struct seqserve *v)
@@ -227,6 +230,11 @@ void seqserve_stop(struct seqserve *v)
 bool seqserve_ended(const struct seqserve *v)
 {
 	return seq_ended(v->seq);
+}
+
+bool seqserve_failed(const struct seqserve *v)
+{
+	return seq_failed(v->seq);
 }
 
 bool seqserve_lost(const struct seqserve *v)

@@ -39,12 +39,16 @@ int seqserve_listen(
  * all, as by seqserve_stop(). It may be silent for as long as it likes. 0, or -1 with errno. */
 int seqserve_console(struct seqserve *v, int in, int out);
 
-/* Waits, at most a second or until a signal, and does what there is to do. 0, or -1 with errno. */
+/* Waits, at most a second or until a signal, and does what there is to do. 0, or -1 with errno:
+ * clients could not be served, but what the camera does went on. */
 int seqserve_turn(struct seqserve *v);
 
 /* Begins the end: no more exposures, warm-up, camera off. Then seqserve_ended() is true. */
 void seqserve_stop(struct seqserve *v);
 bool seqserve_ended(const struct seqserve *v);
+
+/* Whether the camera was not put off as it should be then, which was told. */
+bool seqserve_failed(const struct seqserve *v);
 
 /* Whether the console was lost before all was answered, which was told. */
 bool seqserve_lost(const struct seqserve *v);

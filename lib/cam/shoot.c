@@ -17,9 +17,10 @@ static void work(struct shoot *s)
 	case SHOOT_START:
 		if (shoot_start(s) < 0)
 			shoot_fail(s,
-			    s->warm_only ? "The camera is off: start it with another "
-					   "temp, or with cooler off."
-					 : "The camera is off.");
+			    s->cold ? "The camera is off, but its cooler may still be on."
+				: s->warm_only ? "The camera is off: start it with another "
+						 "temp, or with cooler off."
+					       : "The camera is off.");
 		else
 			shoot_done(s, "the camera is on");
 		break;
@@ -150,8 +151,11 @@ void shoot_begin(struct shoot *s, const struct shoot_job *job)
 void shoot_control(struct shoot *s, enum shoot_control what, double seconds)
 {
 	pthread_mutex_lock(&s->lock);
-	s->control = what;
-	s->control_seconds = seconds;
+	/* Nothing takes the place of an abort. */
+	if (s->control != CONTROL_ABORT) {
+		s->control = what;
+		s->control_seconds = seconds;
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -80,8 +80,9 @@ static bool controlled(struct shoot *s, const struct cam_progress *at, bool *cha
 		answer(s, b->hold(s->cam, false), "the shutter is open again");
 		break;
 	case CONTROL_READOUT:
-		answer(s, b->readout(s->cam), "reading out now, the image is kept");
-		s->image.ended = true;
+		bad = b->readout(s->cam);
+		answer(s, bad, "reading out now, the image is kept");
+		s->image.ended |= !bad;
 		break;
 	}
 	*changed = true;

@@ -27,7 +27,9 @@ struct shoot {
 	struct shoot_event *first, **end;
 
 	/* the thread's own */
-	bool on, debug, warm_only; /* warm_only: only its cooler kept the camera from starting */
+	bool on, debug;
+	bool warm_only; /* only its cooler kept the camera from starting */
+	bool cold;      /* it is not on for us, but its cooler may be */
 	uint16_t *pixels;
 	size_t size; /* of pixels */
 	bool have;   /* an image is in memory */

@@ -36,6 +36,21 @@ static int first_frame(struct shoot *s, struct settings *set)
 	return s->cam->back->frame(s->cam, &f);
 }
 
+/* The cooler as the settings have it. One that was not plainly refused may have come on. */
+static int first_cooler(struct shoot *s, const struct settings *set)
+{
+	struct cam *c = s->cam;
+
+	if (!set->cooler || !(c->info.can & CAM_CAN_COOL) || c->back->cool(c, true, set->temp) == 0)
+		return 0;
+	s->warm_only = true;
+	struct cam_said said = c->said;
+	if (shoot_bad_tag(&said) != CODE_ASTRO && c->back->cool(c, false, 0) < 0)
+		s->cold = true;
+	c->said = said;
+	return -1;
+}
+
 int shoot_start(struct shoot *s)
 {
 	struct settings set = s->job.set;
@@ -48,15 +63,9 @@ int shoot_start(struct shoot *s)
 	    s, SHOOT_LINE, CODE_NOTE, NULL, SEQ_OK, "starting the camera (%s)", c->back->name);
 	c->gone = false;
 	bool up = c->back->start(c) == 0;
-	int bad = up ? 0 : -1;
 	s->warm_only = false;
-	if (!bad && set.cooler && (c->info.can & CAM_CAN_COOL)) {
-		bad = c->back->cool(c, true, set.temp);
-		s->warm_only = bad;
-	}
-	if (!bad)
-		bad = first_frame(s, &set);
-	if (bad) {
+	/* The cooler last: nothing that fails leaves it on. */
+	if (!up || first_frame(s, &set) < 0 || first_cooler(s, &set) < 0) {
 		struct cam_said said = c->said;
 		if (up)
 			(void)c->back->stop(c);
@@ -65,6 +74,7 @@ int shoot_start(struct shoot *s)
 		return -1;
 	}
 	s->on = true;
+	s->cold = false; /* as long as it is on, it is warmed up at the end */
 	read_temperature(s);
 	shoot_tell(s, SHOOT_TALK, CODE_NOTE, "Initialize", DRV_SUCCESS,
 	    "DRV_SUCCESS: camera is on: %s %s %s, %dx%d", c->back->name, c->info.model,
@@ -90,25 +100,41 @@ static void talk_said(struct shoot *s, const char *what)
 	    shoot_sentence(said, text, sizeof text));
 }
 
+/* A camera that was lost, earlier or only now, is sought once more: its cooler goes on. */
+static int cooler_off(struct shoot *s)
+{
+	struct cam *c = s->cam;
+
+	if (s->on && c->back->cool(c, false, 0) == 0)
+		return 0;
+	if (s->on && !c->gone)
+		return -1;
+	if (s->on)
+		(void)c->back->stop(c);
+	c->gone = false;
+	s->on = c->back->start(c) == 0;
+	return s->on ? c->back->cool(c, false, 0) : -1;
+}
+
 /* Cooler off, and the detector slowly up to where power may go. Nothing shortens this but the
- * camera's own failure. */
-static void warm_up(struct shoot *s)
+ * camera's own failure: then it is -1, which was told. */
+static int warm_up(struct shoot *s)
 {
 	int64_t begun = tim_mono(), say = begun;
-	double t = temperature_now(s);
+	double t = s->on ? temperature_now(s) : NAN;
 	int unread = 0;
 
 	if (!(s->cam->info.can & CAM_CAN_COOL))
-		return;
-	if (s->cam->back->cool(s->cam, false, 0) < 0) {
-		talk_said(s, "the cooler cannot be switched off");
-		return;
+		return 0;
+	if (cooler_off(s) < 0) {
+		talk_said(s, "the cooler cannot be switched off, and may still be on");
+		return -1;
 	}
 	while (!s->o->no_warm_up && (isnan(t) || t <= s->o->warm)) {
 		int64_t now = tim_mono();
 		if (now - begun > WARM_MOST || (isnan(t) && ++unread > WARM_TRIES)) {
 			talk_said(s, "the detector does not warm up as it should");
-			return;
+			return -1;
 		}
 		if (now >= say && !isnan(t)) {
 			shoot_tell(s, SHOOT_TALK, CODE_NOTE, NULL, DRV_SUCCESS,
@@ -121,22 +147,29 @@ static void warm_up(struct shoot *s)
 		if (!isnan(t))
 			unread = 0;
 	}
+	return 0;
 }
 
 void shoot_stop(struct shoot *s)
 {
+	bool bad = false;
+
 	shoot_phase(s, PHASE_STOPPING, NULL, false);
-	if (s->on) {
-		warm_up(s);
-		if (s->cam->back->stop(s->cam) < 0)
-			talk_said(s, "shutdown");
-		else
-			shoot_tell(s, SHOOT_TALK, CODE_NOTE, s->cam->said.call, DRV_SUCCESS,
-			    "DRV_SUCCESS: camera is off");
+	if (s->on || s->cold)
+		bad = warm_up(s) < 0;
+	if (s->on && s->cam->back->stop(s->cam) < 0) {
+		talk_said(s, "shutdown");
+		bad = true;
+	} else if (s->on) {
+		shoot_tell(s, SHOOT_TALK, CODE_NOTE, s->cam->said.call, DRV_SUCCESS,
+		    "DRV_SUCCESS: camera is off");
 	}
 	s->on = false;
 	shoot_phase(s, PHASE_OFF, NULL, false);
-	shoot_done(s, "the camera is off");
+	if (bad)
+		shoot_tell(s, SHOOT_DONE, CODE_ERROR, NULL, DRV_GENERAL_ERRORS, "%s", "");
+	else
+		shoot_done(s, "the camera is off");
 }
 
 void shoot_cooler(struct shoot *s)

@@ -664,8 +664,18 @@ static int wait_slice(struct cam *c, int64_t ns, struct cam_progress *p)
 	return 0;
 }
 
+/* -1: somebody wanted this to fail. */
+static int may(struct cam *c, const char *call)
+{
+	unsigned code = fault(call);
+
+	return code ? cam_fail(c, call, code, "%s", "") : 0;
+}
+
 static int addtime(struct cam *c, double seconds)
 {
+	if (may(c, "AddTime") < 0)
+		return -1;
 	advance();
 	if (sim.state != INTEGRATING)
 		return cam_fail(c, "AddTime", DRV_IDLE, "no integration is running");
@@ -681,6 +691,8 @@ static int hold(struct cam *c, bool on)
 {
 	int64_t now = tim_mono();
 
+	if (may(c, "Hold") < 0)
+		return -1;
 	advance();
 	if (sim.state != INTEGRATING)
 		return cam_fail(c, "Hold", DRV_IDLE, "no integration is running");
@@ -693,6 +705,8 @@ static int hold(struct cam *c, bool on)
 
 static int readout(struct cam *c)
 {
+	if (may(c, "ReadOut") < 0)
+		return -1;
 	advance();
 	if (sim.state == INTEGRATING)
 		sim.total = collected(tim_mono());
