@@ -473,7 +473,8 @@ static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, u
 	r->longest = longest > r->longest ? longest : r->longest;
 	adapt(s, n, longest, s->counter != counter,
 	    r->nsocks > 1 ? turn(n, g.time - s->last) : BATCH);
-	s->last = g.time;
+	/* Of the future: it waited here when the clock was set back, and says nothing of the order. */
+	s->last = g.time > r->upto + LATE_MAX ? LONG_AGO : g.time;
 	return 0;
 }
 
@@ -537,12 +538,10 @@ static struct sock *behind(struct rcv *r, int64_t upto)
 
 static void begin_round(struct rcv *r, int64_t upto)
 {
-	bool set_back = upto < r->upto; /* the stamps read before say nothing now */
-
 	r->upto = upto;
 	for (struct sock *s = r->sock; s < r->sock + r->nsocks; s++) {
 		s->more = true;
-		if (set_back)
+		if (s->last >= upto) /* the clock was set back */
 			s->last = LONG_AGO;
 	}
 }

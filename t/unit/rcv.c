@@ -239,6 +239,29 @@ static void test_set_back(void)
 	close_it();
 }
 
+/* What waits in the sockets when the clock is set back has stamps of the future. */
+static void test_future(void)
+{
+	struct rcv_round t;
+	unsigned got = 0;
+
+	open_it(2, 0, NULL);
+	for (int i = 0; i < 200; i++)
+		tell(i % 2, 100);
+	for (int k = 0; k < 3; k++) {
+		t = rcv_drain(it.rcv, tim_now() - 3600 * TIM_S, false);
+		got += t.got;
+	}
+	is_int(got, 200, "what came before the clock was set back is read at once");
+	for (int k = 0; k < 20; k++) {
+		tell(0, 100);
+		got += rcv_drain(it.rcv, tim_now() - TIM_S / 2, false).got;
+	}
+	is_int(got, 220, "also where it was set back by little");
+	finish_and_look();
+	close_it();
+}
+
 /* ---- end marks ---- */
 
 static void test_refused(void)
@@ -356,6 +379,7 @@ int main(void)
 	test_pause();
 	test_slow_output();
 	test_set_back();
+	test_future();
 	test_refused();
 	test_last_drain();
 	test_stuck();
