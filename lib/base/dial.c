@@ -361,6 +361,7 @@ int dial_wait(struct dial *d, int64_t until, enum dial_event *event)
 	struct pollfd p[2];
 	int64_t now = tim_mono(), due = dial_due(d);
 
+	*event = DIAL_NONE;
 	dial_poll(d, &p[0]);
 	p[1] = (struct pollfd){.fd = io_wakefd, .events = POLLIN};
 	due = due < until ? due : until;

@@ -41,7 +41,7 @@ int64_t dial_due(const struct dial *d);
 enum dial_event dial_step(struct dial *d, short revents);
 
 /* Waits until something happens, or until (tim_mono), or a signal (-1 with EINTR); 0. *event is
- * what happened. */
+ * what happened, DIAL_NONE after another error. */
 int dial_wait(struct dial *d, int64_t until, enum dial_event *event);
 
 bool dial_is_up(const struct dial *d);

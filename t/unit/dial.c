@@ -1,8 +1,9 @@
-/* dial.c - unit test: a name server that does not answer holds nobody up */
+/* dial.c - unit test: a name server that does not answer holds nobody up; what a wait tells */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/dial.h"
@@ -59,6 +60,24 @@ static bool happens(struct dial *d, enum dial_event want)
 	return event == want;
 }
 
+/* A wait that the system refuses: for more descriptors than may be open. */
+static void refused_wait(const struct net_spec *to)
+{
+	struct dial *d = dial_new(to, 20, TIM_S);
+	enum dial_event event = DIAL_LOST;
+	struct rlimit was, none;
+
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = was;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	int got = dial_wait(d, tim_mono() + TIM_S, &event);
+	setrlimit(RLIMIT_NOFILE, &was);
+	is_int(got, -1, "a wait that the system refuses is an error");
+	is_int(event, DIAL_NONE, "and nothing has happened");
+	dial_free(d);
+}
+
 int main(void)
 {
 	struct net_spec to;
@@ -67,6 +86,7 @@ int main(void)
 
 	if (fd < 0 || pipe(gate) < 0 || net_parse("supply:1470", NET_TCP, &to, why) < 0)
 		return 1;
+	refused_wait(&to);
 	struct dial *d = dial_new(&to, 20, 20 * TIM_MS);
 	ok(happens(d, DIAL_LOST), "a name that is not found in time is a loss");
 	is_str(dial_why(d), "its name is not found yet: does the name server answer?",
