@@ -131,6 +131,18 @@ is "$(grep -cE '^channel [123]: OFF' out)" 3 "and are off"
 tell "ignore-off 0 0"
 ok "off" -- set_hv -c 0 --off --wait
 
+# Ctrl-C while it switches off.
+ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
+tell "ignore-off 0 3"; : >journal
+env --default-signal=INT hvset -s "127.0.0.1:$port" --all-off >off.out 2>off.err & hv=$!
+tap_pids="$tap_pids $hv"
+until_true 10 grep -q 'CH:0,PAR:OFF' journal
+ok "a second Ctrl-C is told that OFF comes first" -- until_true 10 sh -c "kill -INT $hv; grep -q 'when OFF has been sent; wait' off.err"
+finish $hv
+is "$status $(grep -c OFF off.out)" "0 4" "and all are switched off all the same"
+ok "in the time that the supply needs" -- awk -F'[T:Z]' '/CH:0,PAR:OFF/ { t = $2 * 3600 + $3 * 60 + $4; if (!n++) first = t }
+    END { exit n != 4 || t - first + (t < first) * 86400 < 1.5 }' journal
+
 # Off while the supply says nothing: hvmux has it, and does it when the supply is back.
 ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
 mux --timeout=300ms

@@ -55,6 +55,15 @@ static bool look_off(struct hvset *h, struct hvset_want *w, struct off *o, char 
 	return true;
 }
 
+/* A signal does not shorten it: the supply has the same time to show what it does. */
+static void before_next_round(struct hvset *h)
+{
+	int64_t until = tim_mono() + OFF_PAUSE;
+
+	while (tim_sleep_until(until) < 0)
+		(void)h->stopping(); /* else the signal wakes it again and again */
+}
+
 /* Goes on after a signal: leaving now would leave them on. */
 enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n)
 {
@@ -68,7 +77,7 @@ enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n)
 	for (; left > 0 && rounds < OFF_TRIES && silent < OFF_SILENT; rounds++) {
 		bool answered = false;
 		if (rounds > 0)
-			hvset_pause(h, OFF_PAUSE);
+			before_next_round(h);
 		for (int i = 0; i < n; i++)
 			if (!o[i].over)
 				send_off(h, w[i], &o[i], why);
