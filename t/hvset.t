@@ -146,12 +146,15 @@ ok "in the time that the supply needs" -- awk -F'[T:Z]' '/CH:0,PAR:OFF/ { t = $2
 # Off while the supply says nothing: hvmux has it, and does it when the supply is back.
 ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
 mux --timeout=300ms
-tell "silence on"
+tell "silence on"; : >journal
 exits 3 "all off, of a supply that says nothing" -- hvset -s "unix:$tmp/hv.sock" --all-off
 is "$(grep -c 'nobody knows whether it is off' err)" 4 "says of each channel, once, that nobody knows"
 like err 'OFF is sent as soon as it is back' "and what becomes of it"
 is "$(grep -c . err)" 4 "and no more than that"
 exits 3 "one channel off" -- hvset -s "unix:$tmp/hv.sock" -c 1 --off
+told() { [ "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort | uniq -c | awk '$1 > 1' | grep -c .)" = 4 ]; }
+ok "hvmux tells each again and again, although it hears nothing" -- until_true 16 told
+is "$(grep -c 'OFF: no answer: nobody knows.*use the front panel' mux.err)" 4 "and says of each, once, that it does"
 tell "silence off"
 ok "when it speaks again all are switched off" -- until_true 40 sh -c \
     '[ "$(sed -n "s/.*channel \(.\) OFF: done.*/\1/p" audit | sort -u | grep -c .)" = 4 ]'

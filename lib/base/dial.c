@@ -112,13 +112,9 @@ void dial_good(struct dial *d)
 	back_ok(&d->back);
 }
 
-void dial_hurry(struct dial *d)
+void dial_hurry(struct dial *d, int64_t most_ns)
 {
-	int64_t soon = tim_mono() + BACK_FIRST;
-
-	d->back.wait = 0;
-	if (d->back.due > soon)
-		d->back.due = soon;
+	back_hurry(&d->back, most_ns);
 }
 
 void dial_drop(struct dial *d, const char *why)

@@ -63,8 +63,8 @@ void dial_drop(struct dial *d, const char *why);
 /* The peer has shown that it works: the next wait begins at 0.1 s again. */
 void dial_good(struct dial *d);
 
-/* What is to be sent cannot wait: dials again 0.1 s from now at the latest. */
-void dial_hurry(struct dial *d);
+/* What is to be sent cannot wait: dials again so long after the last loss at the latest. */
+void dial_hurry(struct dial *d, int64_t most_ns);
 
 const char *dial_why(const struct dial *d);  /* one sentence on the last loss */
 const char *dial_text(const struct dial *d); /* "tcp:192.0.2.7:1470", "serial:/dev/ttyACM0" */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/back.h"
 #include "base/dial.h"
 #include "base/srv.h"
 #include "base/tim.h"
@@ -147,7 +148,7 @@ static enum hvask_end connect_now(struct hvask *a, bool off)
 
 	a->sent = false;
 	if (off)
-		dial_hurry(a->dial);
+		dial_hurry(a->dial, BACK_FIRST);
 	while (!dial_is_up(a->dial)) {
 		int64_t now = tim_mono();
 		struct pollfd p;

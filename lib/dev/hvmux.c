@@ -33,6 +33,8 @@ static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now)
 	if (b->purpose == FOR_READING && b->owner)
 		hvread_lost(b, why);
 	hvjob_lost(b);
+	if (b->purpose == FOR_OFF)
+		hvoff_lost(m, b);
 	b->purpose = FOR_NOBODY;
 	for (int ch = 0; ch < HV_CHANNELS; ch++) {
 		b->off[ch].look = b->off[ch].taken && b->off[ch].look;
@@ -52,6 +54,14 @@ static void give_up_line(struct hvmux *m, struct board *b, const char *why, int6
 	lost(m, b, why, now);
 }
 
+bool hvmux_off_waits(const struct hvmux *m, int board)
+{
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
+		if (m->board[board].off[ch].wanted)
+			return true;
+	return false;
+}
+
 /* ---- asking ---- */
 
 int hvmux_number(const struct hvmux *m, const struct board *b)
@@ -66,13 +76,13 @@ bool hvmux_ask(
 	int n = hvmux_number(m, b);
 
 	b->purpose = purpose; /* lost() puts back what waits for the answer, sent or not */
+	b->asked = *q;
+	b->asked.board = m->o.address[n];
 	if (m->calls->stale(m->ctx, n)) {
 		give_up_line(
 		    m, b, "it speaks unasked: another program may be connected to it", now);
 		return false;
 	}
-	b->asked = *q;
-	b->asked.board = m->o.address[n];
 	size_t len = hv_write_request(&b->asked, line);
 	b->sent = now;
 	m->t->also[HVMUX_TRANSACTIONS].n++;
@@ -157,7 +167,10 @@ static bool is_echo(struct board *b, const char *line, size_t n, int64_t now)
 	bool same = n < sizeof b->last && strlen(b->last) == n && memcmp(b->last, line, n) == 0;
 	const struct hv_request *q = &b->asked, *q0 = &b->asked_before;
 	bool other = q->par != q0->par || q->channel != q0->channel || q->set != q0->set;
-	bool echo = same && other && took < b->fastest / TWICE_PART;
+	/* OFFs are answered alike, the first on a new connection perhaps late; an answer too many
+	 * would not fit the look that follows. */
+	bool offs = q->par == HV_OFF && q0->par == HV_OFF;
+	bool echo = same && other && !offs && took < b->fastest / TWICE_PART;
 
 	snprintf(b->last, sizeof b->last, "%.*s", (int)(n < HV_LINE ? n : HV_LINE - 1), line);
 	b->asked_before = b->asked;
@@ -220,15 +233,16 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 {
 	if (b->state == AWAY || b->purpose != FOR_NOBODY || now < b->quiet_until)
 		return;
+	/* Before it is asked who it is: one that says nothing may obey. */
+	if (hvoff_next(m, b, now) || b->state == AWAY)
+		return;
 	if (b->state == MEETING) {
 		(void)hvmux_ask_value(m, b, FOR_IDENTITY, -1, identity[b->step], now);
 		return;
 	}
-	if (hvoff_next(m, b, now) || b->state == AWAY)
-		return;
-	const struct hvmux_client *reader = hvqueue_next(m, b, false);
+	struct hvmux_client *reader = hvqueue_next(m, b, false);
 	bool starved = reader && now - b->last_reading > STARVED &&
-	    now - hvqueue_at((struct hvmux_client *)reader, 0)->came > STARVED;
+	    now - hvqueue_at(reader, 0)->came > STARVED;
 	if (starved && (hvread_next(m, b, now) || b->state == AWAY))
 		return;
 	if (b->state == READY) {
@@ -236,7 +250,7 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 		    b->state == AWAY || hvguard_next(m, b, now) || b->state == AWAY)
 			return;
 	} else if (hvjob_begin(m, b, now)) {
-		return; /* not reached: a stranger's settings are refused */
+		return; /* of a stranger: refuses all settings, so that none is under way */
 	}
 	(void)hvread_next(m, b, now);
 }

@@ -78,6 +78,27 @@ static void refused_wait(const struct net_spec *to)
 	dial_free(d);
 }
 
+/* Where nobody listens, which takes no time to find out. */
+static void hurry(void)
+{
+	struct net_spec to;
+	char why[NET_WHY];
+
+	if (net_parse("unix:/nowhere", NET_TCP, &to, why) < 0)
+		return;
+	struct dial *d = dial_new(&to, 20, TIM_S);
+	for (int i = 0; i < 3; i++)
+		(void)happens(d, DIAL_LOST);
+	int64_t due = dial_due(d);
+	dial_hurry(d, 200 * TIM_MS);
+	is_int(due - dial_due(d), 200 * TIM_MS, "a wait of 0.4 s is made one of 0.2 s");
+	ok(happens(d, DIAL_LOST) && dial_due(d) >= due + 200 * TIM_MS, "the next doubles again");
+	due = dial_due(d);
+	dial_hurry(d, TIM_S);
+	is_int(dial_due(d), due, "and a short one stays as it is");
+	dial_free(d);
+}
+
 int main(void)
 {
 	struct net_spec to;
@@ -87,6 +108,7 @@ int main(void)
 	if (fd < 0 || pipe(gate) < 0 || net_parse("supply:1470", NET_TCP, &to, why) < 0)
 		return 1;
 	refused_wait(&to);
+	hurry();
 	struct dial *d = dial_new(&to, 20, 20 * TIM_MS);
 	ok(happens(d, DIAL_LOST), "a name that is not found in time is a loss");
 	is_str(dial_why(d), "its name is not found yet: does the name server answer?",
