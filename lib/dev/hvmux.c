@@ -8,7 +8,8 @@
 #include "base/tim.h"
 #include "hvmuxin.h"
 
-#define STARVED (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define STARVED  (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define OFF_WAIT TIM_S       /* for the answer to an OFF, while another channel was not told yet */
 /* After an answer the line is left alone for a moment, a small part of what the answer took: a
  * second answer to the same question would be seen, not taken for the next one's. */
 #define SETTLE      (60 * TIM_US)
@@ -255,9 +256,17 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 	(void)hvread_next(m, b, now);
 }
 
+/* When the answer that is waited for has not come in time. */
+static int64_t answer_due(const struct hvmux *m, const struct board *b)
+{
+	bool short_wait = b->purpose == FOR_OFF && hvoff_untold(b) && m->o.timeout > OFF_WAIT;
+
+	return b->sent + (short_wait ? OFF_WAIT : m->o.timeout);
+}
+
 static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 {
-	if (b->purpose == FOR_NOBODY || now - b->sent < m->o.timeout)
+	if (b->purpose == FOR_NOBODY || now < answer_due(m, b))
 		return;
 	give_up_line(
 	    m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
@@ -270,7 +279,7 @@ static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t n
 	if (b->state == AWAY)
 		return due;
 	if (b->purpose != FOR_NOBODY)
-		return b->sent + m->o.timeout;
+		return answer_due(m, b);
 	if (b->quiet_until > now)
 		return b->quiet_until;
 	for (int ch = 0; ch < b->nch; ch++) {

@@ -207,6 +207,9 @@ bool hvoff_next(struct hvmux *m, struct board *b, int64_t now);
 void hvoff_got(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now);
 void hvoff_got_look(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now);
 
+/* Whether a channel that is to be off has not been told once. */
+bool hvoff_untold(const struct board *b);
+
 /* The supply was lost when it was told OFF. */
 void hvoff_lost(struct hvmux *m, struct board *b);
 

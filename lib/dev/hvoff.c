@@ -181,6 +181,14 @@ void hvoff_lost(struct hvmux *m, struct board *b)
 	o->unheard = true;
 }
 
+bool hvoff_untold(const struct board *b)
+{
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
+		if (b->off[ch].wanted && b->off[ch].sent == 0)
+			return true;
+	return false;
+}
+
 /* The channel that was told longest ago: one whose OFF has no answer keeps no other one waiting. -1:
  * none is due. */
 static int next_off(const struct board *b, int64_t now)
@@ -208,7 +216,8 @@ bool hvoff_next(struct hvmux *m, struct board *b, int64_t now)
 		b->off[ch].sent = now;
 		return true;
 	}
-	if (b->state == MEETING) /* it is told OFF whoever it is, and looked at when that is known */
+	if (b->state ==
+	    MEETING) /* it is told OFF whoever it is, and looked at when that is known */
 		return false;
 	for (ch = 0; ch < b->nch; ch++) {
 		const struct off *o = &b->off[ch];

@@ -297,11 +297,16 @@ static void no_answer(void)
 	is_str(asked, "$BD:00,CMD:MON,CH:2,PAR:STAT", "and looked at when it is known who it is");
 }
 
-/* The question that is out has no answer; the supply is dialled again. */
-static void unanswered(void)
+/* The question that is out has no answer for so long; the supply is dialled again. */
+static void unanswered(int64_t ns)
 {
-	now += 5 * TIM_S;
+	dropped = 0;
+	now += ns - 3 * TIM_MS;
 	run();
+	is_int(dropped, 0, "an answer is waited for");
+	now += 2 * TIM_MS;
+	run();
+	is_int(dropped, 1, "so long");
 	hvmux_up(m, 0, now);
 	run();
 }
@@ -317,7 +322,8 @@ static void mute(void)
 		sent[i] = asked[strlen("$BD:00,CMD:SET,CH:")];
 		if (i == 1) /* somebody who asks again does not push himself to the front */
 			says(b, "$BD:00,CMD:SET,CH:0,PAR:OFF");
-		unanswered();
+		/* while others have not been told yet it cannot be long */
+		unanswered(i < 3 ? TIM_S : 5 * TIM_S);
 	}
 	is_str(sent, "01230123", "a supply that says nothing is sent OFF of each channel in turn");
 	for (int ch = 0; ch < 4; ch++) {
