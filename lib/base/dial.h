@@ -27,7 +27,8 @@ enum dial_event {
 };
 
 /* line is the longest line without its end; timeout_ns is how long connecting may take. Host
- * names are looked up at the first use, by a thread (lookup.h), and then kept. NULL with errno. */
+ * names are looked up by a thread (lookup.h): before the first attempt, and beside each later one,
+ * for the next. NULL with errno. */
 struct dial *dial_new(const struct net_spec *to, size_t line, int64_t timeout_ns);
 void dial_free(struct dial *d);
 
