@@ -196,7 +196,7 @@ tell "silence off"
 ok "all on" -- set_hv -c 0-3 -v 20 --on --clear --wait
 tell "silence on"; : >journal
 exits 3 "all its channels off" -- set_hv -c 0-3 --off --timeout=150ms
-is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 2 "the board is asked twice at most before the first OFF"
+is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 1 "the board is asked once before the first OFF"
 is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 2 3 " "and each is sent"
 : >journal
 hvset -s "127.0.0.1:$port" -c 0,1 --off --timeout=150ms >/dev/null 2>&1 & hv=$!
@@ -205,6 +205,19 @@ until_true 10 grep -q 'CH:0,PAR:OFF' journal
 until_true 20 sh -c "kill -TERM $hv; ! readlink /proc/$hv/exe"
 wait $hv
 is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 " "a signal while it connects again drops none"
+# begun OPTION...: hvset with these, to be ended when enough was seen
+begun() {
+	: >journal
+	hvset -s "127.0.0.1:$port" "$@" >off.out 2>off.err & hv=$!
+	tap_pids="$tap_pids $hv"
+}
+begun -c 0,1 --off
+ok "a silent supply is told OFF within seconds, however long an answer may take" -- until_true 12 grep -q 'CH:1,PAR:OFF' journal
+finish $hv KILL
+begun --all-off --timeout=300ms
+ok "and all channels that a supply may have, when it does not say how many" -- until_true 20 grep -q 'CH:7,PAR:OFF' journal
+like off.err 'board 0: .*no answer.*: its channels are not known: OFF goes to 0 to 7' "which is said"
+finish $hv KILL; : >journal
 exits 3 "but not of channel 4" -- set_hv -c 4 --off --timeout=300ms
 is "$(sets 'CH:4')" 0 "which may be all of them"
 tell "silence off"
