@@ -128,6 +128,14 @@ static void read_options(void)
 		want[i].power = on ? HVSET_ON : off ? HVSET_OFF : HVSET_KEEP;
 }
 
+static bool anything_off(void)
+{
+	for (int i = 0; i < nwants; i++)
+		if (want[i].power == HVSET_OFF)
+			return true;
+	return all_off;
+}
+
 static enum hvset_end work(struct hvset *h)
 {
 	enum hvset_end end = HVSET_DONE;
@@ -169,6 +177,8 @@ int main(int argc, char **argv)
 	    .progress = isatty(STDERR_FILENO) ? progress : NULL};
 	if (!h.ask)
 		cli_die(EXIT_SYSTEM, "no memory");
+	if (anything_off() && !dry)
+		cli_second_interrupt("hvset: it ends when OFF has been sent; wait\n", true);
 	enum hvset_end end = work(&h);
 	cli_passing(NULL);
 	if (end == HVSET_STOPPED)

@@ -158,7 +158,8 @@ unmux
 start mux hvmux -d "127.0.0.1:$oneport" -d "tcp:127.0.0.1:$twoport,bd=3" -l "unix:$tmp/hv.sock" --timeout=300ms; mux=$pid
 until_true 10 grep -q 'board 1: R1470ET' mux.err
 exits 3 "all off, one board never seen" -- hvset -s "unix:$tmp/hv.sock" --all-off
-like err 'board 0: .*no OFF was sent: use the front panel' "says which"
+like err 'board 0: .*its channels are not known: OFF goes to 0 to 7' "says which"
+is "$(sed -n 's/^.*hvset: channel \(.\): .*OFF is sent as soon as it is back/\1/p' err | tr '\n' ' ')" '0 1 2 3 4 5 6 7 ' "and that hvmux has these"
 is "$(grep -c OFF out)" 8 "and the other one is off"
 exits 2 "a path alone" -- hvset -s "$tmp/hv.sock" --all-off
 like err 'is a path: write unix:PATH .* or serial:DEV' "is no address, and is told what it may be"

@@ -131,15 +131,30 @@ is "$(grep -cE '^channel [123]: OFF' out)" 3 "and are off"
 tell "ignore-off 0 0"
 ok "off" -- set_hv -c 0 --off --wait
 
+# Ctrl-C while it switches off.
+ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
+tell "ignore-off 0 3"; : >journal
+env --default-signal=INT hvset -s "127.0.0.1:$port" --all-off >off.out 2>off.err & hv=$!
+tap_pids="$tap_pids $hv"
+until_true 10 grep -q 'CH:0,PAR:OFF' journal
+ok "a second Ctrl-C is told that OFF comes first" -- until_true 10 sh -c "kill -INT $hv; grep -q 'when OFF has been sent; wait' off.err"
+finish $hv
+is "$status $(grep -c OFF off.out)" "0 4" "and all are switched off all the same"
+ok "in the time that the supply needs" -- awk -F'[T:Z]' '/CH:0,PAR:OFF/ { t = $2 * 3600 + $3 * 60 + $4; if (!n++) first = t }
+    END { exit n != 4 || t - first + (t < first) * 86400 < 1.5 }' journal
+
 # Off while the supply says nothing: hvmux has it, and does it when the supply is back.
 ok "all on" -- set_hv -c 0-3 -v 20 --on --wait
 mux --timeout=300ms
-tell "silence on"
+tell "silence on"; : >journal
 exits 3 "all off, of a supply that says nothing" -- hvset -s "unix:$tmp/hv.sock" --all-off
 is "$(grep -c 'nobody knows whether it is off' err)" 4 "says of each channel, once, that nobody knows"
 like err 'OFF is sent as soon as it is back' "and what becomes of it"
 is "$(grep -c . err)" 4 "and no more than that"
 exits 3 "one channel off" -- hvset -s "unix:$tmp/hv.sock" -c 1 --off
+told() { [ "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort | uniq -c | awk '$1 > 1' | grep -c .)" = 4 ]; }
+ok "hvmux tells each again and again, although it hears nothing" -- until_true 16 told
+is "$(grep -c 'OFF: no answer: nobody knows.*use the front panel' mux.err)" 4 "and says of each, once, that it does"
 tell "silence off"
 ok "when it speaks again all are switched off" -- until_true 40 sh -c \
     '[ "$(sed -n "s/.*channel \(.\) OFF: done.*/\1/p" audit | sort -u | grep -c .)" = 4 ]'
@@ -181,7 +196,7 @@ tell "silence off"
 ok "all on" -- set_hv -c 0-3 -v 20 --on --clear --wait
 tell "silence on"; : >journal
 exits 3 "all its channels off" -- set_hv -c 0-3 --off --timeout=150ms
-is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 2 "the board is asked twice at most before the first OFF"
+is "$(sed '/PAR:OFF/,$d' journal | grep -c 'PAR:BDNCH')" 1 "the board is asked once before the first OFF"
 is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 2 3 " "and each is sent"
 : >journal
 hvset -s "127.0.0.1:$port" -c 0,1 --off --timeout=150ms >/dev/null 2>&1 & hv=$!
@@ -190,6 +205,19 @@ until_true 10 grep -q 'CH:0,PAR:OFF' journal
 until_true 20 sh -c "kill -TERM $hv; ! readlink /proc/$hv/exe"
 wait $hv
 is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 " "a signal while it connects again drops none"
+# begun OPTION...: hvset with these, to be ended when enough was seen
+begun() {
+	: >journal
+	hvset -s "127.0.0.1:$port" "$@" >off.out 2>off.err & hv=$!
+	tap_pids="$tap_pids $hv"
+}
+begun -c 0,1 --off
+ok "a silent supply is told OFF within seconds, however long an answer may take" -- until_true 12 grep -q 'CH:1,PAR:OFF' journal
+finish $hv KILL
+begun --all-off --timeout=300ms
+ok "and all channels that a supply may have, when it does not say how many" -- until_true 20 grep -q 'CH:7,PAR:OFF' journal
+like off.err 'board 0: .*no answer.*: its channels are not known: OFF goes to 0 to 7' "which is said"
+finish $hv KILL; : >journal
 exits 3 "but not of channel 4" -- set_hv -c 4 --off --timeout=300ms
 is "$(sets 'CH:4')" 0 "which may be all of them"
 tell "silence off"

@@ -41,4 +41,13 @@ static inline int64_t back_fail(struct back *b, int64_t now)
 	return b->wait;
 }
 
+/* What is to be sent cannot wait so long as that: most ns after the failure. */
+static inline void back_hurry(struct back *b, int64_t most)
+{
+	if (b->wait <= most)
+		return;
+	b->due -= b->wait - most;
+	b->wait = most;
+}
+
 #endif

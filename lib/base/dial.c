@@ -28,9 +28,11 @@ enum state { DOWN, LOOKING, DIALLING, UP };
 
 struct dial {
 	struct net_spec to;
-	struct lookup *lookup; /* of LOOKING; one that takes too long stays for the next attempt */
+	/* Of LOOKING, or beside an attempt at the addresses of before: one that takes too long stays
+	 * for the next attempt. */
+	struct lookup *lookup;
 	int64_t look_until;
-	struct tcp tcp; /* of DIALLING; its addresses stay */
+	struct tcp tcp; /* of DIALLING; its addresses stay until others are found */
 	char text[NET_TEXT], why[NET_WHY];
 	enum state state;
 	bool lost; /* to be told by the next step */
@@ -112,13 +114,9 @@ void dial_good(struct dial *d)
 	back_ok(&d->back);
 }
 
-void dial_hurry(struct dial *d)
+void dial_hurry(struct dial *d, int64_t most_ns)
 {
-	int64_t soon = tim_mono() + BACK_FIRST;
-
-	d->back.wait = 0;
-	if (d->back.due > soon)
-		d->back.due = soon;
+	back_hurry(&d->back, most_ns);
 }
 
 void dial_drop(struct dial *d, const char *why)
@@ -194,11 +192,37 @@ static bool is_name(const struct net_spec *to)
 	    inet_pton(AF_INET6, to->host, &any) != 1;
 }
 
+/* As lookup_end(), and no more of it when it has ended. */
+static int looked(struct dial *d, char why[NET_WHY])
+{
+	int got = lookup_end(d->lookup, &d->tcp, why);
+
+	if (got == 0)
+		return 0;
+	lookup_free(d->lookup);
+	d->lookup = NULL;
+	return got;
+}
+
+/* By the next attempt the name may stand for another address. This one does not wait for it. */
+static void look_again(struct dial *d)
+{
+	char why[NET_WHY];
+
+	if (d->lookup)
+		(void)looked(d, why); /* not found any more: the addresses stay */
+	if (!d->lookup)
+		d->lookup = lookup_new(&d->to);
+	dial_found(d);
+}
+
 static void dial_socket(struct dial *d)
 {
 	char why[NET_WHY] = "";
 
-	if (d->tcp.n == 0 && is_name(&d->to)) {
+	if (d->tcp.n > 0 && is_name(&d->to)) {
+		look_again(d);
+	} else if (is_name(&d->to)) {
 		if (!d->lookup && !(d->lookup = lookup_new(&d->to)))
 			dial_drop(d, strerror(errno));
 		else
@@ -214,19 +238,14 @@ static void dial_socket(struct dial *d)
 static void look(struct dial *d)
 {
 	char why[NET_WHY] = "";
-	int got = lookup_end(d->lookup, &d->tcp, why);
+	int got = looked(d, why);
 
-	if (got == 0) {
-		if (tim_mono() >= d->look_until)
-			dial_drop(d, "its name is not found yet: does the name server answer?");
-		return;
-	}
-	lookup_free(d->lookup);
-	d->lookup = NULL;
 	if (got > 0)
 		dial_found(d);
-	else
+	else if (got < 0)
 		dial_drop(d, why);
+	else if (tim_mono() >= d->look_until)
+		dial_drop(d, "its name is not found yet: does the name server answer?");
 }
 
 /* ---- reading and writing ---- */
@@ -361,6 +380,7 @@ int dial_wait(struct dial *d, int64_t until, enum dial_event *event)
 	struct pollfd p[2];
 	int64_t now = tim_mono(), due = dial_due(d);
 
+	*event = DIAL_NONE;
 	dial_poll(d, &p[0]);
 	p[1] = (struct pollfd){.fd = io_wakefd, .events = POLLIN};
 	due = due < until ? due : until;

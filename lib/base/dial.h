@@ -27,7 +27,8 @@ enum dial_event {
 };
 
 /* line is the longest line without its end; timeout_ns is how long connecting may take. Host
- * names are looked up at the first use, by a thread (lookup.h), and then kept. NULL with errno. */
+ * names are looked up by a thread (lookup.h): before the first attempt, and beside each later one,
+ * for the next. NULL with errno. */
 struct dial *dial_new(const struct net_spec *to, size_t line, int64_t timeout_ns);
 void dial_free(struct dial *d);
 
@@ -41,7 +42,7 @@ int64_t dial_due(const struct dial *d);
 enum dial_event dial_step(struct dial *d, short revents);
 
 /* Waits until something happens, or until (tim_mono), or a signal (-1 with EINTR); 0. *event is
- * what happened. */
+ * what happened, DIAL_NONE after another error. */
 int dial_wait(struct dial *d, int64_t until, enum dial_event *event);
 
 bool dial_is_up(const struct dial *d);
@@ -63,8 +64,8 @@ void dial_drop(struct dial *d, const char *why);
 /* The peer has shown that it works: the next wait begins at 0.1 s again. */
 void dial_good(struct dial *d);
 
-/* What is to be sent cannot wait: dials again 0.1 s from now at the latest. */
-void dial_hurry(struct dial *d);
+/* What is to be sent cannot wait: dials again so long after the last loss at the latest. */
+void dial_hurry(struct dial *d, int64_t most_ns);
 
 const char *dial_why(const struct dial *d);  /* one sentence on the last loss */
 const char *dial_text(const struct dial *d); /* "tcp:192.0.2.7:1470", "serial:/dev/ttyACM0" */

@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/back.h"
 #include "base/dial.h"
 #include "base/srv.h"
 #include "base/tim.h"
 
 #define OLD_PORT "8000" /* where the original's clients look */
 #define PATIENCE TIM_S
+#define HURRY    (2 * TIM_S) /* for an answer, when an OFF follows */
 
 struct hvask {
 	struct dial *dial;
@@ -21,6 +23,7 @@ struct hvask {
 	int nch[HV_BOARDS]; /* 0: not asked */
 	uint64_t count;
 	bool sent; /* the last question got as far as the wire */
+	bool hurry;
 	char why[HV_WHY];
 };
 
@@ -98,6 +101,16 @@ const char *hvask_why(const struct hvask *a)
 	return a->why;
 }
 
+bool hvask_sent(const struct hvask *a)
+{
+	return a->sent;
+}
+
+void hvask_hurry(struct hvask *a, bool off_follows)
+{
+	a->hurry = off_follows;
+}
+
 const char *hvask_peer(const struct hvask *a)
 {
 	return dial_text(a->dial);
@@ -146,8 +159,8 @@ static enum hvask_end connect_now(struct hvask *a, bool off)
 	enum dial_event event = dial_step(a->dial, 0);
 
 	a->sent = false;
-	if (off)
-		dial_hurry(a->dial);
+	if (off || a->hurry)
+		dial_hurry(a->dial, BACK_FIRST);
 	while (!dial_is_up(a->dial)) {
 		int64_t now = tim_mono();
 		struct pollfd p;
@@ -162,10 +175,16 @@ static enum hvask_end connect_now(struct hvask *a, bool off)
 	return HVASK_OK;
 }
 
-/* A line that answers q, or what went wrong. A SET under way is not left because of a signal. */
+static int64_t answer_due(const struct hvask *a)
+{
+	return tim_mono() + (a->hurry && a->timeout > HURRY ? HURRY : a->timeout);
+}
+
+/* A line that answers q, or what went wrong. Neither a SET under way nor what an OFF waits for is left
+ * because of a signal. */
 static enum hvask_end await(struct hvask *a, const struct hv_request *q, struct hv_reply *r)
 {
-	int64_t until = tim_mono() + a->timeout;
+	int64_t until = answer_due(a);
 	int nch = q->channel >= 0 ? a->nch[q->board] : 0;
 	enum dial_event event;
 	char *line;
@@ -176,7 +195,7 @@ static enum hvask_end await(struct hvask *a, const struct hv_request *q, struct 
 			dial_drop(a->dial, "no answer");
 			return lost(a, "no answer (is another program connected to it?)");
 		}
-		if (!pause_until(a, until, &event) && !q->set) {
+		if (!pause_until(a, until, &event) && !q->set && !a->hurry) {
 			dial_drop(a->dial, "stopped");
 			return HVASK_STOPPED;
 		}
@@ -216,7 +235,7 @@ static bool ask_why(struct hvask *a, int board, char why[HV_WHY])
 {
 	struct hv_request q = {.board = board, .channel = -1, .par = HV_MUXWHY};
 	char line[HV_LINE], *answer;
-	int64_t until = tim_mono() + a->timeout;
+	int64_t until = answer_due(a);
 	enum dial_event event;
 	size_t n = hv_write_request(&q, line);
 
@@ -255,7 +274,7 @@ enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_repl
 {
 	enum hvask_end end = ask_once(a, q, r);
 
-	if (end == HVASK_LOST && !q->set && a->sent)
+	if (end == HVASK_LOST && !q->set && a->sent && !a->hurry)
 		end = ask_once(a, q, r);
 	if (end == HVASK_ERROR)
 		end = explain(a, q->board, r->error);
@@ -318,7 +337,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n)
 	double v;
 	enum hvask_end end = ask_once(a, &q, &r);
 
-	if (end == HVASK_LOST && a->sent)
+	if (end == HVASK_LOST && a->sent && !a->hurry)
 		end = ask_once(a, &q, &r);
 	*n = 0;
 	if (end == HVASK_OK && hv_number(r.value[0], &v) == 0 && v >= 1 && v <= HV_BOARDS)

@@ -37,6 +37,10 @@ int hvask_where(const char *server, int64_t port, struct net_spec *to, char why[
 /* A supply's address: tcp:HOST without a port means 1470. */
 int hvask_device(const char *text, struct net_spec *to, char why[NET_WHY]);
 
+/* An OFF follows, and shall not wait long for silence: until it is said that none does, an answer is
+ * waited for no longer than 2 s and not asked for again, nor does a signal end that. */
+void hvask_hurry(struct hvask *a, bool off_follows);
+
 enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_reply *r);
 
 /* Reads one value; channel -1 is the board. text has HV_VALUE bytes. */
@@ -55,6 +59,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n);
 
 /* One sentence on what went wrong last: the loss, or the error with hvmux's reason. */
 const char *hvask_why(const struct hvask *a);
+bool hvask_sent(const struct hvask *a); /* whether the last question got as far as the wire */
 const char *hvask_peer(const struct hvask *a);
 uint64_t hvask_count(const struct hvask *a); /* questions asked so far */
 

@@ -177,8 +177,11 @@ enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n
 	bool silent[HV_BOARDS] = {false};
 	int boards = 0;
 
-	for (int i = 0; i < n && end == HVSET_DONE; i++)
+	for (int i = 0; i < n && end == HVSET_DONE; i++) {
+		hvask_hurry(h->ask, want[i].power == HVSET_OFF);
 		end = check_place(h, &want[i], silent);
+	}
+	hvask_hurry(h->ask, false);
 	bool all_off = true;
 	for (int i = 0; i < n; i++)
 		all_off &= !changes(&want[i]);

@@ -8,7 +8,8 @@
 #include "base/tim.h"
 #include "hvmuxin.h"
 
-#define STARVED (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define STARVED  (2 * TIM_S) /* a reading that has waited so long goes before a setting */
+#define OFF_WAIT TIM_S       /* for the answer to an OFF, while another channel was not told yet */
 /* After an answer the line is left alone for a moment, a small part of what the answer took: a
  * second answer to the same question would be seen, not taken for the next one's. */
 #define SETTLE      (60 * TIM_US)
@@ -33,6 +34,8 @@ static void lost(struct hvmux *m, struct board *b, const char *why, int64_t now)
 	if (b->purpose == FOR_READING && b->owner)
 		hvread_lost(b, why);
 	hvjob_lost(b);
+	if (b->purpose == FOR_OFF)
+		hvoff_lost(m, b);
 	b->purpose = FOR_NOBODY;
 	for (int ch = 0; ch < HV_CHANNELS; ch++) {
 		b->off[ch].look = b->off[ch].taken && b->off[ch].look;
@@ -52,6 +55,14 @@ static void give_up_line(struct hvmux *m, struct board *b, const char *why, int6
 	lost(m, b, why, now);
 }
 
+bool hvmux_off_waits(const struct hvmux *m, int board)
+{
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
+		if (m->board[board].off[ch].wanted)
+			return true;
+	return false;
+}
+
 /* ---- asking ---- */
 
 int hvmux_number(const struct hvmux *m, const struct board *b)
@@ -66,13 +77,13 @@ bool hvmux_ask(
 	int n = hvmux_number(m, b);
 
 	b->purpose = purpose; /* lost() puts back what waits for the answer, sent or not */
+	b->asked = *q;
+	b->asked.board = m->o.address[n];
 	if (m->calls->stale(m->ctx, n)) {
 		give_up_line(
 		    m, b, "it speaks unasked: another program may be connected to it", now);
 		return false;
 	}
-	b->asked = *q;
-	b->asked.board = m->o.address[n];
 	size_t len = hv_write_request(&b->asked, line);
 	b->sent = now;
 	m->t->also[HVMUX_TRANSACTIONS].n++;
@@ -157,7 +168,10 @@ static bool is_echo(struct board *b, const char *line, size_t n, int64_t now)
 	bool same = n < sizeof b->last && strlen(b->last) == n && memcmp(b->last, line, n) == 0;
 	const struct hv_request *q = &b->asked, *q0 = &b->asked_before;
 	bool other = q->par != q0->par || q->channel != q0->channel || q->set != q0->set;
-	bool echo = same && other && took < b->fastest / TWICE_PART;
+	/* OFFs are answered alike, the first on a new connection perhaps late; an answer too many
+	 * would not fit the look that follows. */
+	bool offs = q->par == HV_OFF && q0->par == HV_OFF;
+	bool echo = same && other && !offs && took < b->fastest / TWICE_PART;
 
 	snprintf(b->last, sizeof b->last, "%.*s", (int)(n < HV_LINE ? n : HV_LINE - 1), line);
 	b->asked_before = b->asked;
@@ -220,15 +234,16 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 {
 	if (b->state == AWAY || b->purpose != FOR_NOBODY || now < b->quiet_until)
 		return;
+	/* Before it is asked who it is: one that says nothing may obey. */
+	if (hvoff_next(m, b, now) || b->state == AWAY)
+		return;
 	if (b->state == MEETING) {
 		(void)hvmux_ask_value(m, b, FOR_IDENTITY, -1, identity[b->step], now);
 		return;
 	}
-	if (hvoff_next(m, b, now) || b->state == AWAY)
-		return;
-	const struct hvmux_client *reader = hvqueue_next(m, b, false);
+	struct hvmux_client *reader = hvqueue_next(m, b, false);
 	bool starved = reader && now - b->last_reading > STARVED &&
-	    now - hvqueue_at((struct hvmux_client *)reader, 0)->came > STARVED;
+	    now - hvqueue_at(reader, 0)->came > STARVED;
 	if (starved && (hvread_next(m, b, now) || b->state == AWAY))
 		return;
 	if (b->state == READY) {
@@ -236,14 +251,22 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 		    b->state == AWAY || hvguard_next(m, b, now) || b->state == AWAY)
 			return;
 	} else if (hvjob_begin(m, b, now)) {
-		return; /* not reached: a stranger's settings are refused */
+		return; /* of a stranger: refuses all settings, so that none is under way */
 	}
 	(void)hvread_next(m, b, now);
 }
 
+/* When the answer that is waited for has not come in time. */
+static int64_t answer_due(const struct hvmux *m, const struct board *b)
+{
+	bool short_wait = b->purpose == FOR_OFF && hvoff_untold(b) && m->o.timeout > OFF_WAIT;
+
+	return b->sent + (short_wait ? OFF_WAIT : m->o.timeout);
+}
+
 static void check_timeout(struct hvmux *m, struct board *b, int64_t now)
 {
-	if (b->purpose == FOR_NOBODY || now - b->sent < m->o.timeout)
+	if (b->purpose == FOR_NOBODY || now < answer_due(m, b))
 		return;
 	give_up_line(
 	    m, b, "no answer; is another program connected to it, CAEN's own perhaps?", now);
@@ -256,7 +279,7 @@ static int64_t board_due(const struct hvmux *m, const struct board *b, int64_t n
 	if (b->state == AWAY)
 		return due;
 	if (b->purpose != FOR_NOBODY)
-		return b->sent + m->o.timeout;
+		return answer_due(m, b);
 	if (b->quiet_until > now)
 		return b->quiet_until;
 	for (int ch = 0; ch < b->nch; ch++) {

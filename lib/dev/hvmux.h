@@ -10,7 +10,8 @@
  * - then settings, then readings, clients in turn; readings are answered from a short cache
  * - a setting that breaks a limit never reaches the supply
  * - a setting without an answer is read back, never repeated
- * - after a reconnection the supply must be the same one, or only OFF reaches it
+ * - after a reconnection the supply must be the same one, or only OFF reaches it, which goes out
+ *   before it is asked
  * - of itself it sets nothing but MAXV, and that only where no output can change
  *
  * Times are those of tim_mono(), in ns.
@@ -99,6 +100,9 @@ int hvmux_waiting(const struct hvmux_client *c); /* requests without an answer y
 void hvmux_up(struct hvmux *m, int board, int64_t now);
 void hvmux_lost(struct hvmux *m, int board, const char *why, int64_t now);
 void hvmux_reply(struct hvmux *m, int board, const char *line, size_t n, int64_t now);
+
+/* Whether it is to be told OFF: then the next connection cannot wait long. */
+bool hvmux_off_waits(const struct hvmux *m, int board);
 
 /* Sends what may be sent, gives up what has waited too long. Call after each turn; returns when
  * to call again at the latest. */

@@ -49,7 +49,9 @@ struct hvmux_client {
 /* A channel that somebody wants off. */
 struct off {
 	bool wanted, taken, ramping, look, alarmed;
+	bool unheard; /* that an OFF had no answer was told */
 	int64_t due;
+	int64_t sent; /* last; 0: not yet */
 	int tries;
 	char peer[PEER];
 };
@@ -200,10 +202,16 @@ void hvoff_met(struct hvmux *m, struct board *b, int64_t now);
 /* An OFF of a client: taken whoever asks. */
 void hvoff_begin(struct hvmux_client *c, struct slot *s, int64_t now);
 
-/* Sends an OFF that is due, or a look at one; those not yet sent first. */
+/* Sends an OFF that is due, or a look at one; what was told longest ago first. */
 bool hvoff_next(struct hvmux *m, struct board *b, int64_t now);
 void hvoff_got(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now);
 void hvoff_got_look(struct hvmux *m, struct board *b, const struct hv_reply *r, int64_t now);
+
+/* Whether a channel that is to be off has not been told once. */
+bool hvoff_untold(const struct board *b);
+
+/* The supply was lost when it was told OFF. */
+void hvoff_lost(struct hvmux *m, struct board *b);
 
 /* ---- hvguard.c ---- */
 

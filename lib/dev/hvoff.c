@@ -40,7 +40,11 @@ void hvoff_want(struct hvmux *m, int board, int channel, const char *peer, int64
 
 	AUDIT(m, "%s: %s OFF: asked", peer, hvsay_place(board, channel, where));
 	cancel_raising(m, board, channel, peer);
-	*o = (struct off){.wanted = true, .due = now};
+	/* Who asks again does not push a channel before those that were told longer ago. */
+	*o = (struct off){.wanted = true,
+	    .due = now,
+	    .sent = o->wanted ? o->sent : 0,
+	    .unheard = o->wanted && o->unheard};
 	snprintf(o->peer, sizeof o->peer, "%s", peer);
 }
 
@@ -126,7 +130,7 @@ void hvoff_got(struct hvmux *m, struct board *b, const struct hv_reply *r, int64
 	o->look = true;
 	o->due = now;
 	o->tries++;
-	if (!o->taken && !o->alarmed) {
+	if (!o->taken && !o->alarmed && b->nch > 0) { /* else there may be no such channel */
 		ALARM(m, "%s OFF: the supply said %s; it is repeated (use the front panel)",
 		    hvsay_place(n, channel, where), hv_error_text(r->error));
 		o->alarmed = true;
@@ -162,19 +166,63 @@ void hvoff_got_look(struct hvmux *m, struct board *b, const struct hv_reply *r, 
 	}
 }
 
+void hvoff_lost(struct hvmux *m, struct board *b)
+{
+	int channel = b->asked.channel;
+	struct off *o = &b->off[channel];
+	char where[40];
+
+	if (!o->wanted || o->unheard || o->sent != b->sent)
+		return;
+	ALARM(m,
+	    "%s OFF: no answer: nobody knows whether it is off; it is sent again until the supply "
+	    "answers (use the front panel)",
+	    hvsay_place(hvmux_number(m, b), channel, where));
+	o->unheard = true;
+}
+
+bool hvoff_untold(const struct board *b)
+{
+	for (int ch = 0; ch < HV_CHANNELS; ch++)
+		if (b->off[ch].wanted && b->off[ch].sent == 0)
+			return true;
+	return false;
+}
+
+/* The channel that was told longest ago: one whose OFF has no answer keeps no other one waiting. -1:
+ * none is due. */
+static int next_off(const struct board *b, int64_t now)
+{
+	int next = -1;
+
+	for (int ch = 0; ch < HV_CHANNELS; ch++) {
+		const struct off *o = &b->off[ch];
+		if (o->wanted && o->due <= now && !o->look &&
+		    (next < 0 || o->sent < b->off[next].sent))
+			next = ch;
+	}
+	return next;
+}
+
 bool hvoff_next(struct hvmux *m, struct board *b, int64_t now)
 {
-	for (int look = 0; look < 2; look++) {
-		for (int ch = 0; ch < b->nch; ch++) {
-			const struct off *o = &b->off[ch];
-			if (!o->wanted || o->due > now || o->look != (look == 1))
-				continue;
-			if (look)
-				return hvmux_ask_value(m, b, FOR_OFF_LOOK, ch, HV_STAT, now);
-			struct hv_request q = {.set = true, .channel = ch, .par = HV_OFF};
-			hvread_forget(b);
-			return hvmux_ask(m, b, FOR_OFF, &q, now);
-		}
+	int ch = next_off(b, now);
+
+	if (ch >= 0) {
+		struct hv_request q = {.set = true, .channel = ch, .par = HV_OFF};
+		hvread_forget(b);
+		if (!hvmux_ask(m, b, FOR_OFF, &q, now))
+			return false;
+		b->off[ch].sent = now;
+		return true;
+	}
+	if (b->state ==
+	    MEETING) /* it is told OFF whoever it is, and looked at when that is known */
+		return false;
+	for (ch = 0; ch < b->nch; ch++) {
+		const struct off *o = &b->off[ch];
+		if (o->wanted && o->due <= now && o->look)
+			return hvmux_ask_value(m, b, FOR_OFF_LOOK, ch, HV_STAT, now);
 	}
 	return false;
 }

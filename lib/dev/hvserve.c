@@ -8,6 +8,8 @@
 #include "base/dial.h"
 #include "base/tim.h"
 
+#define OFF_REDIAL TIM_S /* a supply that is to be told OFF is dialled as often as that */
+
 struct hvserve {
 	struct hvmux *mux;
 	struct srv *srv;
@@ -176,6 +178,8 @@ int hvserve_turn(struct hvserve *h, int64_t until)
 	next = h->due < next ? h->due : next;
 	next = until < next ? until : next;
 	for (int i = 0; i < h->boards; i++) {
+		if (hvmux_off_waits(h->mux, i))
+			dial_hurry(h->dial[i], OFF_REDIAL);
 		dial_poll(h->dial[i], &p[i]);
 		if (dial_due(h->dial[i]) < next)
 			next = dial_due(h->dial[i]);

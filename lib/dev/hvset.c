@@ -55,7 +55,7 @@ enum hvset_end hvset_stat(struct hvset *h, const struct hvset_want *w, unsigned 
 	return end == HVASK_OK ? HVSET_DONE : hvset_because(h, w, "STAT", end);
 }
 
-void hvset_pause(struct hvset *h, int64_t ns)
+static void pause_for(struct hvset *h, int64_t ns)
 {
 	int64_t until = tim_mono() + ns;
 
@@ -303,7 +303,7 @@ enum hvset_end hvset_wait(
 			return HVSET_LOST;
 		}
 		if (left > 0)
-			hvset_pause(h, POLL_EVERY);
+			pause_for(h, POLL_EVERY);
 	}
 	return HVSET_DONE;
 }

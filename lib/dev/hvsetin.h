@@ -24,7 +24,6 @@ enum hvset_end hvset_because(
     struct hvset *h, const struct hvset_want *w, const char *what, enum hvask_end end);
 
 enum hvset_end hvset_stat(struct hvset *h, const struct hvset_want *w, unsigned *stat);
-void hvset_pause(struct hvset *h, int64_t ns);
 
 /* Sends OFF to each of these channels before it looks at any, so that none waits for another; then
  * again until STAT shows it. Those that are off have power HVSET_OFF. */

@@ -5,10 +5,11 @@
 
 #include "base/tim.h"
 
-#define OFF_TRIES  10
-#define OFF_PAUSE  (500 * TIM_MS)
-#define OFF_SILENT 3 /* rounds without any answer */
-#define LATCH      (HV_STAT_TRIP | HV_STAT_OVP | HV_STAT_OVT | HV_STAT_KILL)
+#define OFF_TRIES     10
+#define OFF_PAUSE     (500 * TIM_MS)
+#define OFF_SILENT    3 /* rounds without any answer */
+#define MOST_CHANNELS 8 /* of a board */
+#define LATCH         (HV_STAT_TRIP | HV_STAT_OVP | HV_STAT_OVT | HV_STAT_KILL)
 
 /* ---- OFF ---- */
 
@@ -55,6 +56,15 @@ static bool look_off(struct hvset *h, struct hvset_want *w, struct off *o, char 
 	return true;
 }
 
+/* A signal does not shorten it: the supply has the same time to show what it does. */
+static void before_next_round(struct hvset *h)
+{
+	int64_t until = tim_mono() + OFF_PAUSE;
+
+	while (tim_sleep_until(until) < 0)
+		(void)h->stopping(); /* else the signal wakes it again and again */
+}
+
 /* Goes on after a signal: leaving now would leave them on. */
 enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n)
 {
@@ -68,10 +78,12 @@ enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n)
 	for (; left > 0 && rounds < OFF_TRIES && silent < OFF_SILENT; rounds++) {
 		bool answered = false;
 		if (rounds > 0)
-			hvset_pause(h, OFF_PAUSE);
+			before_next_round(h);
+		hvask_hurry(h->ask, rounds == 0 && n > 1); /* the others are to be told, too */
 		for (int i = 0; i < n; i++)
 			if (!o[i].over)
 				send_off(h, w[i], &o[i], why);
+		hvask_hurry(h->ask, false);
 		left = 0;
 		for (int i = 0; i < n; i++) {
 			if (!o[i].over)
@@ -96,31 +108,51 @@ enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n)
 	return end;
 }
 
+/* How many channels of the board are to be told OFF, when all are; 0, with *end, where that is of no
+ * use. To a board that says nothing it goes all the same: supplies obey without an answer. */
+static int channels_off(struct hvset *h, int board, enum hvset_end *end)
+{
+	int nch = 0;
+	enum hvask_end got = hvask_channels(h->ask, board, &nch);
+
+	if (got == HVASK_OK)
+		return nch;
+	if (got == HVASK_LOST && hvask_sent(h->ask)) {
+		hvset_say(h, HVSET_WARN, NULL,
+		    "board %d: %.160s: its channels are not known: OFF goes to 0 to %d", board,
+		    hvask_why(h->ask), MOST_CHANNELS - 1);
+		return MOST_CHANNELS;
+	}
+	*end = got == HVASK_LOST ? HVSET_LOST : got == HVASK_STOPPED ? HVSET_STOPPED : HVSET_DEVICE;
+	hvset_say(h, HVSET_FAIL, NULL,
+	    "board %d: %.160s; its channels are not known, so no OFF was sent: "
+	    "use the front panel",
+	    board, hvask_why(h->ask));
+	return 0;
+}
+
+/* The last of the boards; one that says nothing is board 0. -1, with *end: they cannot be asked. */
+static int last_board(struct hvset *h, enum hvset_end *end)
+{
+	int boards = 0;
+	enum hvask_end got = hvask_boards(h->ask, &boards);
+
+	if (got == HVASK_OK || (got == HVASK_LOST && hvask_sent(h->ask)))
+		return boards ? boards - 1 : 0;
+	*end = hvset_because(h, NULL, "how many boards", got);
+	return -1;
+}
+
 enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want, int *n)
 {
-	int first = board < 0 ? 0 : board, last = first, nch, all = 0;
 	struct hvset_want *off[HVSET_WANTS] = {NULL};
 	enum hvset_end worst = HVSET_DONE;
-	enum hvask_end end;
+	int all = 0;
 
-	*n = 0;
-	if (board < 0) {
-		int boards;
-		if ((end = hvask_boards(h->ask, &boards)) != HVASK_OK)
-			return hvset_because(h, NULL, "how many boards", end);
-		last = boards ? boards - 1 : 0;
-	}
-	for (int b = first; b <= last; b++) {
-		if ((end = hvask_channels(h->ask, b, &nch)) != HVASK_OK) {
-			worst = end == HVASK_LOST  ? HVSET_LOST
-			    : end == HVASK_STOPPED ? HVSET_STOPPED
-						   : HVSET_DEVICE;
-			hvset_say(h, HVSET_FAIL, NULL,
-			    "board %d: %.160s; its channels are not known, so no OFF was sent: "
-			    "use the front panel",
-			    b, hvask_why(h->ask));
-			continue;
-		}
+	hvask_hurry(h->ask, true);
+	int last = board < 0 ? last_board(h, &worst) : board;
+	for (int b = board < 0 ? 0 : board; b <= last; b++) {
+		int nch = channels_off(h, b, &worst);
 		for (int c = 0; c < nch && all < HVSET_WANTS; c++) {
 			want[all] =
 			    (struct hvset_want){.board = b, .channel = c, .power = HVSET_KEEP};
@@ -128,7 +160,9 @@ enum hvset_end hvset_all_off(struct hvset *h, int board, struct hvset_want *want
 			all++;
 		}
 	}
+	hvask_hurry(h->ask, false);
 	enum hvset_end done = hvswitch_off(h, off, all);
+	*n = 0;
 	for (int i = 0; i < all; i++) /* those that are off: only these may be waited for */
 		if (want[i].power == HVSET_OFF)
 			want[(*n)++] = want[i];

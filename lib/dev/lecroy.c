@@ -83,8 +83,8 @@ static_assert(offsetof(struct wavedesc, acq_duration) == 312, "no padding");
 #define PREFIX_MOST 64
 #define YEAR_MOST   9999
 
-/* RECORD_TYPE of samples over time: single_sweep, filter_coeff aside, and what was once used for
- * sequences, extrema and peak detection. */
+/* RECORD_TYPEs that are samples over time: of a single sweep, as sequences once had it, and of peak
+ * detection. Histograms, spectra, extrema and the like are none. */
 enum { SINGLE = 0, SEQUENCE_OBSOLETE = 7, PEAK_DETECT = 9 };
 
 const char *lecroy_text(enum lecroy_bad bad)

@@ -24,8 +24,12 @@ struct rotserve {
 	struct srv *srv;
 	const char *name;
 	char why[ROT_WHY];
+	/* Somebody has asked for a stop. It ends the waits of what goes on: of the command under way,
+	 * or, between commands, of a look that searches for a lost line. The second kind is also
+	 * pending, and is over when that begins: the flag is cleared at both ends of a command. */
+	bool stop;
 	/* the command under way, and who waits for it (NULL: nobody on a socket) */
-	bool busy, stop;
+	bool busy;
 	struct srv_client *waits;
 	/* one that waits to be begun */
 	bool pending;
@@ -284,7 +288,7 @@ static void take_stop(struct rotserve *h, const struct rot_request *q, struct sr
 {
 	bool own = h->asked == c;
 
-	h->stop = true; /* also of a search for a lost line */
+	h->stop = true;
 	if (h->busy || (h->pending && h->next.verb == ROT_STOP)) {
 		if (h->nstoppers < CLIENTS)
 			h->stoppers[h->nstoppers++] = c;

@@ -1,8 +1,9 @@
-/* dial.c - unit test: a name server that does not answer holds nobody up */
+/* dial.c - unit test: a name server that does not answer holds nobody up; what a wait tells */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/dial.h"
@@ -59,6 +60,69 @@ static bool happens(struct dial *d, enum dial_event want)
 	return event == want;
 }
 
+/* A wait that the system refuses: for more descriptors than may be open. */
+static void refused_wait(const struct net_spec *to)
+{
+	struct dial *d = dial_new(to, 20, TIM_S);
+	enum dial_event event = DIAL_LOST;
+	struct rlimit was, none;
+
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = was;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	int got = dial_wait(d, tim_mono() + TIM_S, &event);
+	setrlimit(RLIMIT_NOFILE, &was);
+	is_int(got, -1, "a wait that the system refuses is an error");
+	is_int(event, DIAL_NONE, "and nothing has happened");
+	dial_free(d);
+}
+
+/* Where nobody listens, which takes no time to find out. */
+static void hurry(void)
+{
+	struct net_spec to;
+	char why[NET_WHY];
+
+	if (net_parse("unix:/nowhere", NET_TCP, &to, why) < 0)
+		return;
+	struct dial *d = dial_new(&to, 20, TIM_S);
+	for (int i = 0; i < 3; i++)
+		(void)happens(d, DIAL_LOST);
+	int64_t due = dial_due(d);
+	dial_hurry(d, 200 * TIM_MS);
+	is_int(due - dial_due(d), 200 * TIM_MS, "a wait of 0.4 s is made one of 0.2 s");
+	ok(happens(d, DIAL_LOST) && dial_due(d) >= due + 200 * TIM_MS, "the next doubles again");
+	due = dial_due(d);
+	dial_hurry(d, TIM_S);
+	is_int(dial_due(d), due, "and a short one stays as it is");
+	dial_free(d);
+}
+
+/* The name stands for another address, and the one before is nobody's. A lookup is under way. */
+static void moved(struct dial *d, int *listener)
+{
+	bool up = false;
+
+	dial_good(d); /* else the waits grow */
+	close(*listener);
+	*listener = open_listener();
+	(void)!write(gate[1], "y", 1);
+	dial_drop(d, "test");
+	for (int i = 0; i < 10 && !up; i++)
+		up = happens(d, DIAL_UP);
+	ok(up, "a name that stands for another address is found there");
+	(void)!write(gate[1], "n", 1);
+	for (int i = 0; i < 10 && up && lookups < 4; i++) {
+		dial_good(d);
+		dial_drop(d, "test");
+		up = happens(d, DIAL_LOST) && happens(d, DIAL_UP);
+	}
+	ok(up, "one that is not found any more is where it was");
+	is_int(lookups, 4, "and goes on being looked up");
+	(void)!write(gate[1], "n", 1);
+}
+
 int main(void)
 {
 	struct net_spec to;
@@ -67,6 +131,8 @@ int main(void)
 
 	if (fd < 0 || pipe(gate) < 0 || net_parse("supply:1470", NET_TCP, &to, why) < 0)
 		return 1;
+	refused_wait(&to);
+	hurry();
 	struct dial *d = dial_new(&to, 20, 20 * TIM_MS);
 	ok(happens(d, DIAL_LOST), "a name that is not found in time is a loss");
 	is_str(dial_why(d), "its name is not found yet: does the name server answer?",
@@ -76,8 +142,9 @@ int main(void)
 	(void)!write(gate[1], "y", 1);
 	ok(happens(d, DIAL_UP), "when it is found it is dialled");
 	dial_drop(d, "test");
-	ok(happens(d, DIAL_LOST) && happens(d, DIAL_UP), "and dialled again");
-	is_int(lookups, 1, "without another lookup");
+	ok(happens(d, DIAL_LOST) && happens(d, DIAL_UP),
+	    "and dialled again, which waits for no lookup");
+	moved(d, &fd);
 	dial_free(d);
 
 	d = dial_new(&to, 20, 10 * TIM_S);

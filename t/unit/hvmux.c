@@ -291,8 +291,59 @@ static void no_answer(void)
 	run();
 	hvmux_up(m, 0, now);
 	run();
-	identity("12345", "4");
 	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "of these only the OFF is sent later");
+	reply("#BD:00,CMD:OK");
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:2,PAR:STAT", "and looked at when it is known who it is");
+}
+
+/* The question that is out has no answer for so long; the supply is dialled again. */
+static void unanswered(int64_t ns)
+{
+	dropped = 0;
+	now += ns - 3 * TIM_MS;
+	run();
+	is_int(dropped, 0, "an answer is waited for");
+	now += 2 * TIM_MS;
+	run();
+	is_int(dropped, 1, "so long");
+	hvmux_up(m, 0, now);
+	run();
+}
+
+/* A supply that says nothing may obey: every OFF reaches it, one on each connection. */
+static void mute(void)
+{
+	char sent[9] = "";
+
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:4,PAR:OFF");
+	for (int i = 0; i < 8; i++) {
+		sent[i] = asked[strlen("$BD:00,CMD:SET,CH:")];
+		if (i == 1) /* somebody who asks again does not push himself to the front */
+			says(b, "$BD:00,CMD:SET,CH:0,PAR:OFF");
+		/* while others have not been told yet it cannot be long */
+		unanswered(i < 3 ? TIM_S : 5 * TIM_S);
+	}
+	is_str(sent, "01230123", "a supply that says nothing is sent OFF of each channel in turn");
+	for (int ch = 0; ch < 4; ch++) {
+		char want[64];
+		snprintf(want, sizeof want, "channel %d OFF: no answer", ch);
+		char *at = strstr(alarms, want);
+		ok(at && strstr(at, "use the front panel"), "that nobody knows is an alarm");
+		ok(at && !strstr(at + 1, want), "once");
+	}
+	dropped = 0;
+	now += 50 * TIM_MS; /* the first answer takes its time, the others do not */
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK");
+	is_int(dropped, 0, "OFFs that are answered alike are no second answers");
+	is_str(asked, "$BD:00,CMD:MON,PAR:BDNAME", "when it speaks again it is asked who it is");
+	identity("12345", "4");
+	for (int ch = 0; ch < 4; ch++)
+		reply("#BD:00,CMD:OK,VAL:00000");
+	is_str(asked, "", "and whether all are off");
+	ok(strstr(audited, "A: board 0 channel 3 OFF: done") != NULL, "which the audit has");
 }
 
 /* Bytes that nobody asked for, when the next question was to be sent: it never was. */
@@ -309,9 +360,9 @@ static void unasked(void)
 	is_str(got[0], "#BD:00,CMD:ERR|", "an OFF cancels it");
 	hvmux_up(m, 0, now);
 	run();
-	identity("12345", "4");
 	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "when the supply is back it gets the OFF");
 	reply("#BD:00,CMD:OK");
+	identity("12345", "4");
 	reply("#BD:00,CMD:OK,VAL:00005");
 	is_str(asked, "", "and no ON while it ramps down");
 
@@ -353,14 +404,6 @@ static void unasked(void)
 	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "which is sent until it is obeyed");
 }
 
-/* The supply is there at last. */
-static void meet(const char *channels)
-{
-	hvmux_up(m, 0, now);
-	run();
-	identity("12345", channels);
-}
-
 /* OFF for a supply that has not been there yet: how many channels it has is not known. */
 static void early(void)
 {
@@ -371,9 +414,12 @@ static void early(void)
 	now += 5 * TIM_S;
 	run();
 	is_str(got[2], "#BD:00,CMD:ERR|", "then it is an error");
-	meet("4");
+	hvmux_up(m, 0, now);
+	run();
 	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "but is sent when the supply comes");
 	reply("#BD:00,CMD:OK");
+	identity("12345", "4");
+	is_str(asked, "$BD:00,CMD:MON,CH:1,PAR:STAT", "and looked at when it is known who it is");
 	reply("#BD:00,CMD:OK,VAL:00000");
 	is_str(asked, "", "once");
 
@@ -381,7 +427,8 @@ static void early(void)
 	says(ro, "$BD:00,CMD:SET,CH:2,PAR:OFF");
 	hvmux_leave(ro);
 	ro = NULL;
-	meet("4");
+	hvmux_up(m, 0, now);
+	run();
 	is_str(asked, "$BD:00,CMD:SET,CH:2,PAR:OFF", "also of a client that has gone");
 
 	unmet(NULL);
@@ -392,7 +439,15 @@ static void early(void)
 	says(b, "$BD:00,CMD:SET,CH:16,PAR:OFF");
 	says(b, "$BD:00,CMD:SET,CH:7,PAR:OFF");
 	hvmux_ahead(ro, "$BD:00,CMD:SET,CH:5,PAR:OFF\n", 28, now);
-	meet("4");
+	hvmux_up(m, 0, now);
+	run();
+	is_str(asked, "$BD:00,CMD:SET,CH:4,PAR:OFF", "a number that may mean all is sent as it is");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CH:ERR");
+	is_str(asked, "$BD:00,CMD:SET,CH:7,PAR:OFF", "and any other");
+	reply("#BD:00,CH:ERR");
+	is_str(alarms, "", "a supply that has no such channel is no alarm");
+	identity("12345", "4");
 	for (int ch = 0; ch < 4; ch++) {
 		char want[64];
 		snprintf(want, sizeof want, "$BD:00,CMD:SET,CH:%d,PAR:OFF", ch);
@@ -413,9 +468,9 @@ static void early(void)
 	run();
 	says(b, "$BD:00,CMD:SET,CH:4,PAR:OFF");
 	says(b, "$BD:00,CMD:SET,CH:5,PAR:OFF");
-	identity("12345", "4");
-	for (int ch = 0; ch < 4; ch++)
-		reply("#BD:00,CMD:OK");
+	reply("#BD:00,CMD:OK,VAL:R1470ET");
+	reply("#BD:00,CMD:OK");
+	reply("#BD:00,CH:ERR");
 	is_str(got[1], "#BD:00,CMD:OK|#BD:00,CH:ERR|", "while it is met: answered as usual");
 }
 
@@ -509,6 +564,7 @@ int main(void)
 	fair();
 	off_while_setting();
 	no_answer();
+	mute();
 	unasked();
 	early();
 	left();
