@@ -175,12 +175,12 @@ def sigterm():
 def stand(command, call, at, *signals):
     """A program that stands still at a call, and finds these signals when it goes on."""
     shim = os.environ["FYKE_BUILD"] + "/t/shim-fail.so"
-    for path in ("mark", "two.events", "two.nc", "two.out"):
+    for path in ("two.events", "two.nc", "two.out"):
         if os.path.exists(path):
             os.unlink(path)
     p = start(command + " --quiet", stdout=open("two.out", "wb"), env={**os.environ, "LD_PRELOAD": shim,
-              "FAIL_CALL": call, "FAIL_HOW": "STOP", "FAIL_AT": str(at), "FAIL_MARK": "mark"})
-    until("it stands", lambda: os.path.exists("mark"))
+              "FAIL_CALL": call, "FAIL_HOW": "STOP", "FAIL_AT": str(at)})
+    until("it stands", lambda: open("/proc/%d/stat" % p.pid).read().rsplit(")", 1)[1].split()[0] == "T")
     for how in signals + (signal.SIGCONT,):
         p.send_signal(how)
     return p
