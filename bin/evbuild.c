@@ -168,7 +168,7 @@ static int take_beat(int64_t time)
 {
 	if (time > last_stamp)
 		last_stamp = time;
-	if (build_time(build, time) < 0)
+	if (build_beat(build, time) < 0)
 		return -1;
 	int64_t oldest = build_oldest(build);
 	return cap_put_beat(out, oldest != TIM_NONE && oldest < time ? oldest : time);

@@ -72,8 +72,9 @@ static void check_output(void)
 	if (cdf.dir && cdf.overwrite)
 		cli_die(EXIT_USAGE, "--overwrite is for -o: files in a folder get free names");
 	cli_need_folder("--dir", cdf.dir);
-	if (cdf.path && !strcmp(cdf.path, "-"))
-		cli_die(EXIT_USAGE, "-o -: netCDF cannot go through a pipe: name a file");
+	if (cdf.path && (!*cdf.path || !strcmp(cdf.path, "-")))
+		cli_die(
+		    EXIT_USAGE, "-o %s: name a file: netCDF cannot go through a pipe", cdf.path);
 	if (cdf.path && pub_look(cdf.path, cdf.overwrite, why) < 0)
 		cli_die(errno == EEXIST || errno == EBUSY ? EXIT_REFUSED : EXIT_SYSTEM, "%s%s", why,
 		    errno == EEXIST ? ": choose another name, or --overwrite" : "");

@@ -113,7 +113,11 @@ else
 fi
 
 ok "one module, some of its datagrams cut" -- simdet -c chec -m 1-1 -n 200 --runt=0.3 -o cut.pcapng
-ok "which are no loss where it is left out" -- evbuild -c chec --sources=0 -o out.events cut.pcapng
+ok "beside another" -- simdet -c chec -m 0-0 -n 200 -o other.pcapng
+ok "which are no loss where it is left out" -- sh -c 'cat other.pcapng cut.pcapng | evbuild -c chec --sources=0 -o out.events'
+exits 1 "a list that names none that sends" -- evbuild -c chec --sources=0 -o none.events cut.pcapng
+like err 'all of its [0-9]+ records are of senders that --sources does not name' "says so"
+[ ! -e none.events ]; tap $? "and leaves no file"
 
 exits 1 "datagrams of which none fits the card" -- evbuild -c roach2c -o wrong.events cut.pcapng
 like err 'a datagram of [0-9]* bytes, but roach2c has records of 8192' "one is named"

@@ -286,11 +286,12 @@ silence 3 -o nowhere/x.nc
 silence 3 --dir=nowhere
 like err 'nowhere: no such folder' "which one"
 silence 2 -o -
+silence 2 -o ''
 silence 2 -o x.nc --layout=x
 like err 'layout=x: is time or channel' "with what there is"
 silence 2 --overwrite --dir=.
 exits 3 "a disk that is full at once" -- prlimit --fsize=30000 raw2nc --overwrite -o ev.nc events.pcapng
-[ "$(ncdump -v frames_written ev.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" != 0 ]; tap $? "the old file stays, or has records"
+[ "$(ncdump -v frames_written ev.nc | sed -n 's/^ frames_written = \(.*\) ;/\1/p')" -gt 0 ]; tap $? "the old file stays, or has records"
 cp before.nc ev.nc
 mkdir linked
 : >linked/current

@@ -262,8 +262,7 @@ int io_create(const char *path)
 	struct stat st;
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
 
-	if (fd < 0 && errno == EEXIST && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
-	    !S_ISLNK(st.st_mode))
+	if (fd < 0 && errno == EEXIST && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	return fd;
 }

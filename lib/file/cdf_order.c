@@ -281,7 +281,8 @@ static bool is_doubtful(const struct cdf_order *o, const struct reading *r)
 {
 	int64_t off = minus(r->moved, r->elapsed);
 
-	return o->mode == BY_SEQUENCE && (off > JITTER || off < -JITTER || r->moved < 0);
+	return o->mode == BY_SEQUENCE && o->card->clock_field >= 0 &&
+	    (off > JITTER || off < -JITTER || r->moved < 0);
 }
 
 /* A record that cannot be taken stays with us: nothing more comes. */
@@ -346,14 +347,22 @@ static bool is_next(const struct cdf_order *o, int64_t key)
 	return o->mode == BY_SEQUENCE && o->passed_any && !o->segment && key == plus(o->last, 1);
 }
 
-/* A clock that is no more than ahead or behind is believed when its witness does not come soon: its
- * time is right, or wrong by little. */
+/* Whether the doubted clock may be believed without a witness: when that should have come twice. One
+ * that has jumped waits for it. */
+static bool may_believe(const struct cdf_order *o)
+{
+	if (!o->doubting)
+		return false;
+	struct reading r = reading_of(o, &o->doubt);
+	return !is_jump(o, &r);
+}
+
 static int settle_old(struct cdf_order *o, int64_t now)
 {
-	if (!o->doubting || minus(now, o->doubt.arrival) <= PATIENCE)
-		return 0;
-	struct reading r = reading_of(o, &o->doubt);
-	return is_jump(o, &r) ? 0 : settle(o, NULL);
+	int64_t since = minus(o->doubt.arrival, o->clock_arrival);
+	int64_t patience = since > PATIENCE / 2 && since < TIM_DAY ? 2 * since : PATIENCE;
+
+	return may_believe(o) && minus(now, o->doubt.arrival) > patience ? settle(o, NULL) : 0;
 }
 
 /* Hands on what need not wait any longer. */
@@ -528,7 +537,7 @@ int cdf_order_time(struct cdf_order *o, int64_t now)
 
 bool cdf_order_waiting(const struct cdf_order *o)
 {
-	return o->held > 0;
+	return o->held > 0 || may_believe(o);
 }
 
 int cdf_order_flush(struct cdf_order *o)

@@ -11,8 +11,9 @@
  *   the source has started anew or come back after a long gap.
  * - A device clock that steps against the arrival stamps begins a new segment.
  * - With sequence numbers, a record whose clock is ahead of the arrivals or behind them waits for the
- *   next one: where that goes on from the record before, the clock between them is odd (garbled),
- *   and moves neither the clock nor the times of those after it.
+ *   next one: where that goes on from the record before, and the clock is before that one or after
+ *   this one, it is odd (garbled), and moves neither the clock nor the times of those after it. The
+ *   first record of a segment has nothing before it, and is believed.
  *
  * Only what stands in the stream decides: the same input always gives the same output.
  */

@@ -288,10 +288,12 @@ static int close_file(struct source *s)
 	return 0;
 }
 
-/* One that was long in doubt belongs into the file of the present. */
+/* One that was in doubt until after its file had ended belongs into the file of the present. */
 static int64_t first_of(const struct source *s, const struct cdf_item *item)
 {
-	return item->arrival > s->run.beat ? item->arrival : s->run.beat;
+	bool ended = s->run.until != INT64_MAX && item->arrival < s->run.until;
+
+	return ended && s->run.beat > item->arrival ? s->run.beat : item->arrival;
 }
 
 static int emit(void *ctx, const struct cdf_item *item)
@@ -498,7 +500,7 @@ static int each_order(struct cdf_packets *p, int (*call)(struct cdf_order *, int
 		int bad = call(s->order, now);
 		move_counts(p->tally, &before, cdf_order_count(s->order));
 		if (bad)
-			return fail(p, s->run.why);
+			return fail(p, s->run.why[0] ? s->run.why : "out of memory");
 	}
 	return 0;
 }

@@ -395,30 +395,31 @@ int cdf_run_commit(struct cdf_run *r)
 	return bad ? bad : still_named(r);
 }
 
-/* A file that was given another name while it grew is a file still. */
-static void follow_name(struct cdf_run *r)
+/* A file that was given another name while it grew is a file still. Says whether it was. */
+static bool was_moved(struct cdf_run *r)
 {
 	char link[32], path[PUB_PATH];
 	struct stat st, named;
 
-	if (fstat(r->fd, &st) < 0 ||
+	if (!r->pub.published || fstat(r->fd, &st) < 0 ||
 	    (stat(r->pub.path, &named) == 0 && named.st_dev == st.st_dev &&
 		named.st_ino == st.st_ino))
-		return;
+		return false;
 	snprintf(link, sizeof link, "/proc/self/fd/%d", r->fd);
 	ssize_t n = readlink(link, path, sizeof path - 1);
 	if (n <= 0)
-		return;
+		return false;
 	path[n] = 0;
 	r->o->say("%s: was moved while it was written, to %s", r->pub.path, path);
 	memcpy(r->pub.path, path, (size_t)n + 1);
+	return true;
 }
 
 static int check(struct cdf_run *r)
 {
 	char why[CDF_WHY];
 
-	follow_name(r);
+	(void)was_moved(r);
 	if (cdf_verify(r->pub.path, cdf_head(r->f), cdf_records(r->f), r->marker, why) == 0)
 		return 0;
 	errno = EIO;
@@ -479,11 +480,11 @@ int cdf_run_retag(struct cdf_run *r, const char *tag)
 	char path[PUB_PATH];
 
 	snprintf(r->tag, sizeof r->tag, "%s", tag);
-	if (!r->open || r->o->dir)
+	if (!r->open || r->o->dir || was_moved(r))
 		return 0;
-	if (publish(r) < 0)
+	if (make_path(r, 0, path) < 0)
 		return -1;
-	if (make_path(r, 0, path) < 0 || pub_rename(&r->pub, path, r->o->overwrite) < 0)
+	if (pub_rename(&r->pub, path, r->o->overwrite) < 0)
 		return fail(r, "%s", r->pub.why);
 	return 0;
 }

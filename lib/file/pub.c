@@ -322,12 +322,12 @@ int pub_rename(struct pub *p, const char *path, bool replace)
 		return fail(p->why, ENAMETOOLONG, "%.64s...: the name is too long", name);
 	if (check_name(p, path, name, replace) < 0)
 		return -1;
-	if (rename_to(p->dirfd, p->name, name, replace) < 0)
+	if (p->published && rename_to(p->dirfd, p->name, name, replace) < 0)
 		return fail(p->why, errno, "%s: cannot be renamed to %s: %s", p->path, name,
 		    strerror(errno));
 	strcpy(p->path, path);
 	strcpy(p->name, name);
-	return committed(p);
+	return p->published ? committed(p) : 0;
 }
 
 void pub_end(struct pub *p)

@@ -57,8 +57,8 @@ int pub_give(struct pub *p, int fd, bool replace);
  * after NAME), and p->path says so. */
 int pub_keep(struct pub *p, int fd);
 
-/* Gives a published file another name in the same folder, which must be free unless replace is set,
- * as with pub_begin(). 0, or -1 with errno. */
+/* Gives the file another name in the same folder, now or when it is published; it must be free unless
+ * replace is set, as with pub_begin(). 0, or -1 with errno. */
 int pub_rename(struct pub *p, const char *path, bool replace);
 
 /* Takes the temporary name away when nothing was published; closes the folder. errno is kept. */

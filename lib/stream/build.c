@@ -332,11 +332,15 @@ static int64_t tick(struct build *b, int64_t stamp)
 	return now;
 }
 
+int build_beat(struct build *b, int64_t now)
+{
+	tick(b, now);
+	return release(b);
+}
+
 int build_time(struct build *b, int64_t now)
 {
-	if (add(now, b->rebase) > b->now)
-		tick(b, now);
-	return release(b);
+	return add(now, b->rebase) > b->now ? build_beat(b, now) : release(b);
 }
 
 int64_t build_due(const struct build *b)

@@ -91,9 +91,13 @@ int build_add(struct build *b, const struct pkt *p);
 /* A captured record that pkt_decode() refused: it is counted, and its stamp is time that passes. */
 int build_skip(struct build *b, enum pkt_verdict why, int64_t time, uint64_t dropped);
 
-/* The stream's clock has reached now (a heartbeat, or idle time), and nothing earlier follows:
+/* The stream's clock has reached now (idle time), and nothing earlier follows:
  * what is past its hold leaves. It never changes which events come out, only when. */
 int build_time(struct build *b, int64_t now);
+
+/* The same of a heartbeat, which is in order: where it goes back by more than a second, the
+ * receiver's clock was set back. */
+int build_beat(struct build *b, int64_t now);
 
 /* The stamp at which the first open event will be past its hold, TIM_NONE when nothing is open. */
 int64_t build_due(const struct build *b);

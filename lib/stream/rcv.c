@@ -80,7 +80,9 @@ struct rcv {
 	int64_t change_mono;   /* when next was begun */
 	uint64_t refused;      /* datagrams that no end mark tells of yet */
 	bool ending, stuck;    /* at the end; there the output did not move */
-	int64_t upto;          /* of the last round */
+	int64_t give_up;       /* when it will be called stuck; 0: not looked at yet */
+	uint64_t moved;        /* what it had taken */
+	int64_t upto, now;     /* of the last round */
 	size_t free_seen;      /* chunks that were free, less those taken since */
 	size_t shown;          /* of cur.chunk */
 	size_t longest;        /* payload seen */
@@ -99,17 +101,29 @@ struct rcv {
 
 /* ---- files and chunks ---- */
 
+/* An output that has not moved for our patience, when it is time to end, is given up. */
+static void look_at_output(struct rcv *r)
+{
+	struct ring_state s;
+	int64_t mono = tim_mono();
+
+	if (!r->ending && !r->o.stopping())
+		return;
+	ring_look(r->ring, &s);
+	if (r->give_up == 0 || s.moved != r->moved)
+		r->give_up = mono + r->o.patience;
+	r->moved = s.moved;
+	r->stuck = mono >= r->give_up;
+}
+
 /* A chunk; waits as long as the writer lives, but not for ever when it is time to stop. */
 static struct ring_chunk *take(struct rcv *r)
 {
 	struct ring_chunk *c;
-	int64_t until = INT64_MAX;
 
 	while (!(c = ring_take(r->ring)) && errno == EAGAIN && !r->stuck) {
 		ring_wait(r->ring, LOOK_EVERY);
-		if (until == INT64_MAX && (r->ending || r->o.stopping()))
-			until = tim_mono() + r->o.patience;
-		r->stuck = tim_mono() >= until;
+		look_at_output(r);
 	}
 	if (c && r->free_seen)
 		r->free_seen--;
@@ -474,7 +488,7 @@ static int settle(struct rcv *r, struct sock *s, uint8_t *base, size_t stride, u
 	adapt(s, n, longest, s->counter != counter,
 	    r->nsocks > 1 ? turn(n, g.time - s->last) : BATCH);
 	/* Of the future: it waited here when the clock was set back, and says nothing of the order. */
-	s->last = g.time > r->upto + LATE_MAX ? LONG_AGO : g.time;
+	s->last = g.time > r->now + LATE_MAX ? LONG_AGO : g.time;
 	return 0;
 }
 
@@ -536,12 +550,15 @@ static struct sock *behind(struct rcv *r, int64_t upto)
 	return oldest;
 }
 
-static void begin_round(struct rcv *r, int64_t upto)
+static void begin_round(struct rcv *r, int64_t upto, int64_t now)
 {
+	bool another = upto != r->upto;
+
 	r->upto = upto;
+	r->now = now;
 	for (struct sock *s = r->sock; s < r->sock + r->nsocks; s++) {
 		s->more = true;
-		if (s->last >= upto) /* the clock was set back */
+		if (another && s->last >= upto) /* the clock was set back */
 			s->last = LONG_AGO;
 	}
 }
@@ -555,12 +572,13 @@ static void end_round(struct rcv *r, const struct rcv_round *t)
 	}
 }
 
-struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait)
+/* upto: the moment that the round reads up to; now: the present one. */
+static struct rcv_round drain(struct rcv *r, int64_t upto, int64_t now, bool wait)
 {
 	struct rcv_round t = {.done = false};
 	int flags = wait && r->nsocks == 1 ? MSG_WAITFORONE : MSG_DONTWAIT;
 
-	begin_round(r, upto);
+	begin_round(r, upto, now);
 	for (int n = ROUND_MAX * r->nsocks; n > 0 && !t.full && !t.error && !at_limit(r); n--) {
 		struct sock *s = behind(r, upto);
 		t.done = !s;
@@ -572,6 +590,11 @@ struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait)
 	t.limit = at_limit(r);
 	end_round(r, &t);
 	return t;
+}
+
+struct rcv_round rcv_drain(struct rcv *r, int64_t now, bool wait)
+{
+	return drain(r, now, now, wait);
 }
 
 /* ---- between batches ---- */
@@ -622,12 +645,16 @@ int rcv_beat(struct rcv *r, int64_t time)
 /* What is in the sockets now still belongs to the capture; what comes meanwhile does not. */
 static void last_drain(struct rcv *r)
 {
-	int64_t now = tim_now();
+	int64_t upto = tim_now();
 	struct rcv_round t;
 
 	do {
-		t = rcv_drain(r, now, false);
-		r->stuck |= t.full && !rcv_wait_room(r, r->o.patience);
+		t = drain(r, upto, tim_now(), false);
+		if (t.full && !ring_wait(r->ring, LOOK_EVERY)) {
+			bool failed = errno != EAGAIN;
+			look_at_output(r);
+			r->stuck |= failed;
+		}
 	} while (!t.done && !t.limit && !t.error && !r->stuck);
 }
 

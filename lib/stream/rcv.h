@@ -43,18 +43,18 @@ struct rcv *rcv_new(struct ring *ring, const struct net_sockets *s, const struct
 /* What a round over the sockets met. */
 struct rcv_round {
 	unsigned got; /* datagrams */
-	bool done;    /* all that came before upto was read */
+	bool done;    /* all that came before now was read */
 	bool full;    /* the ring is full; rcv_wait_room() */
 	bool limit;   /* the limit has been reached */
 	int error;    /* errno of a socket or of the writer, EAGAIN: it did not move; 0: none */
 };
 
-/* Reads what came before upto (UTC), and perhaps a little more: at most 64 batches for each socket.
+/* Reads what came before now (UTC), and perhaps a little more: at most 64 batches for each socket.
  * The one that is behind the others has its turn, so that datagrams of several stand in the order
  * of their stamps but for 20 ms, or for one datagram of each. Never waits; or, where there is one
  * socket and wait is set, for the first datagram, a signal, or RCV_WAIT. */
 #define RCV_WAIT (10 * TIM_MS)
-struct rcv_round rcv_drain(struct rcv *r, int64_t upto, bool wait);
+struct rcv_round rcv_drain(struct rcv *r, int64_t now, bool wait);
 
 /* Waits for room in the ring, at most timeout_ns. False with errno EAGAIN or the writer's. */
 bool rcv_wait_room(struct rcv *r, int64_t timeout_ns);

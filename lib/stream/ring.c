@@ -335,6 +335,7 @@ void ring_look(struct ring *r, struct ring_state *s)
 {
 	pthread_mutex_lock(&r->lock);
 	*s = (struct ring_state){.written = r->written,
+	    .moved = r->progress,
 	    .used = (r->nchunks - r->nfree) * RING_CHUNK,
 	    .size = r->nchunks * RING_CHUNK,
 	    .error = r->error};

@@ -51,6 +51,7 @@ struct ring_chunk {
 
 struct ring_state {
 	uint64_t written; /* packets that went out */
+	uint64_t moved;   /* bytes that did */
 	size_t used,
 	    size;  /* bytes of the chunks that wait or are being filled, of the whole ring */
 	int error; /* errno of the first failure, 0: none */

@@ -87,7 +87,11 @@ bool build_useless(const struct build *b, char why[BUILD_WHY])
 {
 	const struct build_count *n = &b->n;
 
-	if (n->in == 0 && n->foreign > 0)
+	if (n->in == 0 && n->left_out > 0)
+		snprintf(why, BUILD_WHY,
+		    "all of its %" PRIu64 " records are of senders that --sources does not name",
+		    n->left_out);
+	else if (n->in == 0 && n->foreign > 0)
 		snprintf(
 		    why, BUILD_WHY, "none of its %" PRIu64 " records is UDP over IP", n->foreign);
 	else if (n->in > 0 && n->malformed == n->in)

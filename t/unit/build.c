@@ -237,6 +237,11 @@ static void case_1_silence_after_good_events(void)
 	is_int(ngot, 60, "idle: all 60 have left");
 	is_int(flagged(EVT_HELD), 9, "and say why");
 	is_int(build_due(build), TIM_NONE, "nothing is open");
+	ok(run_to(cam_card, false), "the same, and the clock is set back in the silence");
+	build_beat(build, T0 - 100 * S);
+	is_int(ngot, 51, "a heartbeat tells");
+	build_beat(build, T0 - 97 * S);
+	is_int(ngot, 60, "three seconds later all 60 have left");
 	fresh();
 	for (int k = 0; k < 6; k++)
 		cam_event(k);

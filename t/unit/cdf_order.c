@@ -312,6 +312,14 @@ static void test_odd_clock(void)
 	is_str(got, "1! 2 3 4", "nor does a recording that is played at ten times its speed");
 
 	begin(by_sequence);
+	for (uint32_t s = 1; s < 9; s++) {
+		cdf_order_time(order, 1000 * TIM_S + (s * 1000 - 500) * TIM_MS);
+		seq_at(s, s * TIM_S + (s == 4 ? -1100 * TIM_MS : 0), s * 1000, s);
+	}
+	end();
+	is_str(got, "1! 2 3 4? 5 6 7 8", "a slow source's is told too, heartbeats or not");
+
+	begin(by_sequence);
 	for (uint32_t s = 1; s < 5; s++)
 		seq_at(s, s * 10 * TIM_MS + (s == 4 ? 2000 * TIM_MS : 0), s * 10, s);
 	end();

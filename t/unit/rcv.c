@@ -23,8 +23,9 @@
 static struct {
 	uint8_t *data;
 	size_t n, room;
-	atomic_int may; /* put() so many times more */
-	atomic_int nap; /* us for each put() */
+	atomic_int may;   /* put() so many times more */
+	atomic_int nap;   /* us for each put() */
+	atomic_int pause; /* us before the next one */
 } out;
 
 static int on_begin(void *ctx, int64_t at)
@@ -40,7 +41,7 @@ static int on_put(void *ctx, const uint8_t *p, size_t n, size_t *wrote)
 	while (out.may <= 0)
 		usleep(1000);
 	out.may--;
-	usleep((useconds_t)out.nap);
+	usleep((useconds_t)(out.nap + atomic_exchange(&out.pause, 0)));
 	if (out.n + n > out.room) {
 		out.room = 2 * (out.n + n);
 		out.data = realloc(out.data, out.room);
@@ -80,6 +81,8 @@ static struct {
 	atomic_bool stop;
 } it;
 
+static int64_t patience = 50 * TIM_MS;
+
 static bool stopping(void)
 {
 	return it.stop;
@@ -94,7 +97,7 @@ static void open_it(int n, int64_t rotate, const struct net_cidr *allow)
 	    .nallow = allow != NULL,
 	    .tally = &it.tally,
 	    .stopping = stopping,
-	    .patience = 50 * TIM_MS};
+	    .patience = patience};
 	char why[NET_WHY];
 
 	memset(&it, 0, sizeof it);
@@ -293,13 +296,14 @@ static void *send_on(void *arg)
 	return NULL;
 }
 
-static void test_last_drain(void)
+static void test_last_drain(int pause)
 {
 	pthread_t sender;
 
 	open_it(1, 0, NULL);
 	out.may = 0;
 	out.nap = 20000;
+	out.pause = pause;
 	pthread_create(&sender, NULL, send_on, NULL);
 	while (!drain().full)
 		;
@@ -381,7 +385,10 @@ int main(void)
 	test_set_back();
 	test_future();
 	test_refused();
-	test_last_drain();
+	test_last_drain(0);
+	patience = 10 * TIM_S;
+	test_last_drain(1200000); /* the stamps have a gap of more than a second */
+	patience = 50 * TIM_MS;
 	test_stuck();
 	free(out.data);
 	return done_testing();
