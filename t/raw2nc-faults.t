@@ -305,56 +305,44 @@ print('safe' if n < 60 else n)
 E2
 is "$($py slow.py)" safe "slow records without heartbeats are committed in time"
 
-# ---- a file that is taken away, or moved, while it grows ----
+# ---- a file that is taken away, or moved, while it grows; signals ----
 
-raw2nc --quiet --every=10ms -o gone.nc <pipe 2>gone.err &
-writer=$!
-tap_pids="$tap_pids $writer"
-exec 3>pipe
-head -c 100000 events.pcapng >&3
-until_true 10 test -e gone.nc
+grow() { # grow NAME OPTION...: NAME.nc is there, and more can come
+	name=$1; shift
+	raw2nc --quiet "$@" -o "$name.nc" <pipe 2>"$name.err" &
+	writer=$!
+	tap_pids="$tap_pids $writer"
+	exec 3>pipe
+	head -c 100000 events.pcapng >&3
+	until_true 10 test -e "$name.nc"
+}
+the_rest() { tail -c +100001 events.pcapng >&3 2>/dev/null; }
+end_of() { exec 3>&-; finish $writer; }
+
+grow gone --every=10ms
 rm gone.nc
-tail -c +100001 events.pcapng >&3 2>/dev/null
+the_rest
 until_true 10 sh -c "! kill -0 $writer 2>/dev/null || grep -q removed gone.err"
-exec 3>&-
-finish $writer
+end_of
 is "$status" 3 "a file that is removed while it grows ends it" || diag <gone.err
 like gone.err 'gone.nc: was removed while it was written' "in words"
-raw2nc --quiet -o here.nc <pipe 2>here.err &
-writer=$!
-tap_pids="$tap_pids $writer"
-exec 3>pipe
-head -c 100000 events.pcapng >&3
-until_true 10 test -e here.nc
+
+grow here
 mv here.nc there.nc
-tail -c +100001 events.pcapng >&3
-exec 3>&-
-finish $writer
+the_rest
+end_of
 is "$status $(prefix there.nc)" "0 600" "one that is moved is whole where it is" || diag <here.err
 like here.err 'here.nc: was moved while it was written, to .*/there.nc' "and that is said"
 
-# ---- signals ----
-
-raw2nc --quiet -o int.nc <pipe 2>int.err &
-writer=$!
-tap_pids="$tap_pids $writer"
-exec 3>pipe
-head -c 100000 events.pcapng >&3
-until_true 10 test -e int.nc
+grow int
 kill -INT $writer
-tail -c +100001 events.pcapng >&3
-exec 3>&-
-finish $writer
+the_rest
+end_of
 is "$status $(prefix int.nc)" "0 600" "Ctrl-C on the pipeline: it drains, nothing is lost" || diag <int.err
-raw2nc --quiet -o term.nc <pipe 2>term.err &
-writer=$!
-tap_pids="$tap_pids $writer"
-exec 3>pipe
-head -c 100000 events.pcapng >&3
-until_true 10 test -e term.nc
+
+grow term
 kill -TERM $writer
-exec 3>&-
-finish $writer
+end_of
 is "$status" 1 "SIGTERM and the end of a stream without its mark: exit 1" || diag <term.err
 n=$(prefix term.nc)
 [ "$n" -gt 15 ]; tap $? "and what came is safe: $n"
