@@ -145,6 +145,10 @@ static enum hvset_end work(struct hvset *h)
 		end = hvset_all_off(h, (int)board, want, &nwants);
 	else if (nwants > 0)
 		end = hvset_check(h, want, nwants);
+	if (nwants > 0 && !all_off && end != HVSET_REFUSED) { /* without an answer, too */
+		enum hvset_end off_end = hvset_off(h, want, nwants);
+		end = end == HVSET_DONE ? off_end : end;
+	}
 	if (end == HVSET_DONE && clear)
 		end = hvset_clear(h, board < 0 ? 0 : (int)board);
 	if (end == HVSET_DONE && nwants > 0 && !all_off && (changes || !(clear || wait_ramp)))
@@ -178,7 +182,8 @@ int main(int argc, char **argv)
 	if (!h.ask)
 		cli_die(EXIT_SYSTEM, "no memory");
 	if (anything_off() && !dry)
-		cli_second_interrupt("hvset: it ends when OFF has been sent; wait\n", true);
+		cli_second_interrupt(
+		    "hvset: it ends when OFF has been sent and looked at; wait\n", true);
 	enum hvset_end end = work(&h);
 	cli_passing(NULL);
 	if (end == HVSET_STOPPED)

@@ -149,6 +149,13 @@ is "$(ask '$BD:00,CMD:MON,PAR:BDSNUM' '$BD:01,CMD:MON,PAR:BDSNUM' '$BD:01,CMD:MO
     '#BD:00,CMD:OK,VAL:111 #BD:01,CMD:OK,VAL:222 #BD:01,CMD:OK,VAL:8 #BD:00,CMD:OK,VAL:2 ' "boards are numbered as given"
 ok "all off is all boards" -- hvset -s "unix:$tmp/hv.sock" --all-off
 is "$(grep -c OFF out)" 12 "and all their channels"
+kill -STOP "$mux"
+hvset -s "unix:$tmp/hv.sock" --all-off >off.out 2>off.err & hv=$!
+tap_pids="$tap_pids $hv"
+until_true 10 grep -q 'its channels are not known' off.err
+kill -CONT "$mux"
+finish $hv
+is "$status $(grep -c OFF off.out)" "0 12" "although it does not say how many boards there are before board 0 was told"
 finish "$one" KILL
 ok "one board gone" -- until_true 10 sh -c "[ \"\$(printf '\$BD:00,CMD:MON,PAR:BDNAME\r\n' | socat -t5 - unix:$tmp/hv.sock | tr -d '\r')\" = '#BD:00,CMD:ERR' ]"
 is "$(ask '$BD:01,CMD:MON,PAR:BDSNUM')" '#BD:01,CMD:OK,VAL:222' "the other goes on"

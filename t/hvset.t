@@ -137,7 +137,7 @@ tell "ignore-off 0 3"; : >journal
 env --default-signal=INT hvset -s "127.0.0.1:$port" --all-off >off.out 2>off.err & hv=$!
 tap_pids="$tap_pids $hv"
 until_true 10 grep -q 'CH:0,PAR:OFF' journal
-ok "a second Ctrl-C is told that OFF comes first" -- until_true 10 sh -c "kill -INT $hv; grep -q 'when OFF has been sent; wait' off.err"
+ok "a second Ctrl-C is told that OFF comes first" -- until_true 10 sh -c "kill -INT $hv; grep -q 'when OFF has been sent and looked at; wait' off.err"
 finish $hv
 is "$status $(grep -c OFF off.out)" "0 4" "and all are switched off all the same"
 ok "in the time that the supply needs" -- awk -F'[T:Z]' '/CH:0,PAR:OFF/ { t = $2 * 3600 + $3 * 60 + $4; if (!n++) first = t }
@@ -217,10 +217,37 @@ finish $hv KILL
 begun --all-off --timeout=300ms
 ok "and all channels that a supply may have, when it does not say how many" -- until_true 20 grep -q 'CH:7,PAR:OFF' journal
 like off.err 'board 0: .*no answer.*: its channels are not known: OFF goes to 0 to 7' "which is said"
-finish $hv KILL; : >journal
-exits 3 "but not of channel 4" -- set_hv -c 4 --off --timeout=300ms
-is "$(sets 'CH:4')" 0 "which may be all of them"
+finish $hv KILL
+begun --all-off --timeout=300ms
+until_true 10 grep -q 'PAR:MUXBDS' journal
+until_true 10 sh -c "kill -TERM $hv; grep -q 'CH:0,PAR:OFF' journal"
+is "$(sets 'CH:0,PAR:OFF')" 1 "a signal between two questions before OFF keeps none back"
+finish $hv KILL
+begun -c 0 --off --timeout=1s
+until_true 10 grep -q 'CH:0,PAR:STAT' journal
+finish $hv TERM
+is "$status $(sets 'CH:0,PAR:OFF')" "3 3" "a look that a signal finds has no answer, too"
+: >journal
+exits 3 "channel 4 and others" -- set_hv -c 0-4 --off --timeout=300ms
+is "$(sed -n 's/.*SET,CH:\(.\),PAR:OFF/\1/p' journal | sort -u | tr '\n' ' ')" "0 1 2 3 " "are OFF to the others: 4 may be all of them"
+like err 'channel 4: .*not known.*no OFF was sent: use the front panel' "which is said"
+printf '[0]\npower = off\n[1]\nvset = 5\n' >mixed.set
+: >journal
+exits 3 "a file with settings and an OFF" -- set_hv --file=mixed.set --timeout=300ms
+is "$(sed -n 's/.*SET,\(CH:.,PAR:[^,]*\).*/\1/p' journal | sort -u)" "CH:0,PAR:OFF" "is the OFF"
+# On a supply that speaks again after the first OFFs.
+begun -c 0,4 --off --timeout=300ms
+until_true 10 grep -q 'CH:0,PAR:OFF' journal
 tell "silence off"
+finish $hv
+is "$status $(sets 'CH:4')" "4 0" "that it speaks again shows that there is no channel 4"
+is "$(grep -c OFF off.out)" 1 "and that the other one is off"
+tell "silence on"
+begun --all-off --timeout=300ms
+until_true 10 grep -q 'CH:7,PAR:OFF' journal
+tell "silence off"
+finish $hv
+is "$status $(grep -c OFF off.out)" "0 4" "all are off, and channels that are none are not missed"
 ok "a reply in pieces" -- sh -c "echo 'split on' >&3; hvset -s 127.0.0.1:$port -c 3 -v 65"
 echo "split off" >&3
 ok "a dead reader of its output" -- sh -c "hvset -s 127.0.0.1:$port -c 3 -v 66 | true"

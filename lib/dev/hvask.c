@@ -14,7 +14,7 @@
 
 #define OLD_PORT "8000" /* where the original's clients look */
 #define PATIENCE TIM_S
-#define HURRY    (2 * TIM_S) /* for an answer, when an OFF follows */
+#define HURRY    (2 * TIM_S) /* at most, when an OFF is on its way */
 
 struct hvask {
 	struct dial *dial;
@@ -23,7 +23,7 @@ struct hvask {
 	int nch[HV_BOARDS]; /* 0: not asked */
 	uint64_t count;
 	bool sent; /* the last question got as far as the wire */
-	bool hurry;
+	enum hvask_pace pace;
 	char why[HV_WHY];
 };
 
@@ -106,9 +106,9 @@ bool hvask_sent(const struct hvask *a)
 	return a->sent;
 }
 
-void hvask_hurry(struct hvask *a, bool off_follows)
+void hvask_pace(struct hvask *a, enum hvask_pace pace)
 {
-	a->hurry = off_follows;
+	a->pace = pace;
 }
 
 const char *hvask_peer(const struct hvask *a)
@@ -144,22 +144,44 @@ static enum hvask_end not_there(struct hvask *a)
 	return lost(a, text);
 }
 
+static bool stopping(const struct hvask *a)
+{
+	return a->stopping && a->stopping();
+}
+
 /* One wait. false: a signal asks to stop. */
 static bool pause_until(struct hvask *a, int64_t until, enum dial_event *event)
 {
-	return dial_wait(a->dial, until, event) == 0 || !a->stopping || !a->stopping();
+	return dial_wait(a->dial, until, event) == 0 || !stopping(a);
+}
+
+static int64_t time_out(const struct hvask *a, bool hurry)
+{
+	return tim_mono() + (hurry && a->timeout > HURRY ? HURRY : a->timeout);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What comes before the first OFF has its time: without a connection nothing could be sent. */
+static int64_t connect_due(const struct hvask *a, bool off)
+{
+	return time_out(a, (off || a->pace == HVASK_STEADY) && stopping(a));
 }
 
 /* A wait between two attempts is sat out only when it is short. For an OFF it is made short, and no
  * signal ends it: a supply that says nothing may obey, and each channel's OFF must reach it. */
 static enum hvask_end connect_now(struct hvask *a, bool off)
 {
-	int64_t until = tim_mono() + a->timeout;
+	int64_t until = connect_due(a, off);
+	bool on_the_way = off || a->pace != HVASK_CALM;
 	/* What is told here may be the loss of an older connection. */
 	enum dial_event event = dial_step(a->dial, 0);
 
 	a->sent = false;
-	if (off || a->hurry)
+	if (on_the_way)
 		dial_hurry(a->dial, BACK_FIRST);
 	while (!dial_is_up(a->dial)) {
 		int64_t now = tim_mono();
@@ -167,8 +189,11 @@ static enum hvask_end connect_now(struct hvask *a, bool off)
 		dial_poll(a->dial, &p); /* no descriptor: it waits before it dials again */
 		if (now >= until || (p.fd < 0 && dial_due(a->dial) > now + PATIENCE))
 			return not_there(a);
-		if (!pause_until(a, until, &event) && !off)
-			return HVASK_STOPPED;
+		if (!pause_until(a, until, &event)) {
+			if (!on_the_way)
+				return HVASK_STOPPED;
+			until = sooner(until, connect_due(a, off));
+		}
 		if (event == DIAL_LOST)
 			return not_there(a);
 	}
@@ -177,7 +202,7 @@ static enum hvask_end connect_now(struct hvask *a, bool off)
 
 static int64_t answer_due(const struct hvask *a)
 {
-	return tim_mono() + (a->hurry && a->timeout > HURRY ? HURRY : a->timeout);
+	return time_out(a, a->pace == HVASK_HURRY || (a->pace == HVASK_STEADY && stopping(a)));
 }
 
 /* A line that answers q, or what went wrong. Neither a SET under way nor what an OFF waits for is left
@@ -195,9 +220,12 @@ static enum hvask_end await(struct hvask *a, const struct hv_request *q, struct 
 			dial_drop(a->dial, "no answer");
 			return lost(a, "no answer (is another program connected to it?)");
 		}
-		if (!pause_until(a, until, &event) && !q->set && !a->hurry) {
-			dial_drop(a->dial, "stopped");
-			return HVASK_STOPPED;
+		if (!pause_until(a, until, &event)) {
+			if (!q->set && a->pace == HVASK_CALM) {
+				dial_drop(a->dial, "stopped");
+				return HVASK_STOPPED;
+			}
+			until = sooner(until, answer_due(a));
 		}
 		if (event == DIAL_LOST)
 			return lost(a, dial_why(a->dial));
@@ -242,7 +270,8 @@ static bool ask_why(struct hvask *a, int board, char why[HV_WHY])
 	if (dial_send(a->dial, line, n) < 0)
 		return false;
 	while (!(answer = dial_line(a->dial, &n))) {
-		if (tim_mono() >= until || !pause_until(a, until, &event) || event == DIAL_LOST) {
+		bool go_on = pause_until(a, until, &event) || a->pace != HVASK_CALM;
+		if (tim_mono() >= until || !go_on || event == DIAL_LOST) {
 			dial_drop(a->dial, "no answer");
 			return false;
 		}
@@ -274,7 +303,7 @@ enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_repl
 {
 	enum hvask_end end = ask_once(a, q, r);
 
-	if (end == HVASK_LOST && !q->set && a->sent && !a->hurry)
+	if (end == HVASK_LOST && !q->set && a->sent && a->pace == HVASK_CALM)
 		end = ask_once(a, q, r);
 	if (end == HVASK_ERROR)
 		end = explain(a, q->board, r->error);
@@ -337,7 +366,7 @@ enum hvask_end hvask_boards(struct hvask *a, int *n)
 	double v;
 	enum hvask_end end = ask_once(a, &q, &r);
 
-	if (end == HVASK_LOST && a->sent && !a->hurry)
+	if (end == HVASK_LOST && a->sent && a->pace == HVASK_CALM)
 		end = ask_once(a, &q, &r);
 	*n = 0;
 	if (end == HVASK_OK && hv_number(r.value[0], &v) == 0 && v >= 1 && v <= HV_BOARDS)

@@ -37,9 +37,14 @@ int hvask_where(const char *server, int64_t port, struct net_spec *to, char why[
 /* A supply's address: tcp:HOST without a port means 1470. */
 int hvask_device(const char *text, struct net_spec *to, char why[NET_WHY]);
 
-/* An OFF follows, and shall not wait long for silence: until it is said that none does, an answer is
- * waited for no longer than 2 s and not asked for again, nor does a signal end that. */
-void hvask_hurry(struct hvask *a, bool off_follows);
+/* How long it waits, and for what. Where an OFF is on its way no signal ends a question, and none is
+ * asked again. */
+enum hvask_pace {
+	HVASK_CALM,
+	HVASK_HURRY, /* an OFF follows, and shall not wait for silence: 2 s at most for an answer */
+	HVASK_STEADY /* an OFF is sent or looked at: after a signal 2 s at most for anything */
+};
+void hvask_pace(struct hvask *a, enum hvask_pace pace);
 
 enum hvask_end hvask(struct hvask *a, const struct hv_request *q, struct hv_reply *r);
 

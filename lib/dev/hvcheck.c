@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FEWEST_ALL 4 /* channels of the smallest board, to which this number may mean all */
-
 /* Minimum, maximum and decimals of what is a number. */
 static bool range_of(enum hv_par p, enum hv_par r[3])
 {
@@ -135,9 +133,7 @@ static enum hvset_end check_limits(struct hvset *h, const struct hvset_want *w)
 	return end;
 }
 
-/* silent: the boards that had no answer. They are not asked again: every OFF would wait for it. */
-static enum hvset_end check_place(
-    struct hvset *h, const struct hvset_want *w, bool silent[HV_BOARDS])
+enum hvset_end hvset_place(struct hvset *h, struct hvset_want *w, bool silent[HV_BOARDS])
 {
 	int nch = 0, boards = 0;
 	enum hvask_end end = HVASK_OK;
@@ -157,10 +153,11 @@ static enum hvset_end check_place(
 	silent[w->board] |= end == HVASK_LOST;
 
 	/* An OFF goes out even where the board says nothing of itself: supplies obey without an
-	 * answer. Not to a number that is likely to mean all channels. */
+	 * answer. Not to a number that is likely to mean all channels. What else is wanted of that
+	 * channel cannot be checked. */
+	w->unsure = w->power == HVSET_OFF && end == HVASK_LOST && w->channel >= HVSET_FEWEST_ALL;
 	if (w->power == HVSET_OFF &&
-	    (end == HVASK_ERROR || end == HVASK_REFUSED ||
-		(end == HVASK_LOST && w->channel < FEWEST_ALL)))
+	    (end == HVASK_ERROR || end == HVASK_REFUSED || (end == HVASK_LOST && !changes(w))))
 		return HVSET_DONE;
 	if (end != HVASK_OK)
 		return hvset_because(h, w, "BDNCH", end);
@@ -171,18 +168,32 @@ static enum hvset_end check_place(
 	return HVSET_REFUSED;
 }
 
-enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n)
+/* Those that shall be off come first, and are not kept back by one another's silence. */
+static enum hvset_end check_places(struct hvset *h, struct hvset_want *want, int n)
 {
 	enum hvset_end end = HVSET_DONE;
 	bool silent[HV_BOARDS] = {false};
-	int boards = 0;
 
-	for (int i = 0; i < n && end == HVSET_DONE; i++) {
-		hvask_hurry(h->ask, want[i].power == HVSET_OFF);
-		end = check_place(h, &want[i], silent);
+	hvask_pace(h->ask, HVASK_HURRY);
+	for (int i = 0; i < n && end != HVSET_REFUSED; i++) {
+		if (want[i].power != HVSET_OFF)
+			continue;
+		enum hvset_end one = hvset_place(h, &want[i], silent);
+		end = end == HVSET_DONE || one == HVSET_REFUSED ? one : end;
 	}
-	hvask_hurry(h->ask, false);
+	hvask_pace(h->ask, HVASK_CALM);
+	for (int i = 0; i < n && end == HVSET_DONE; i++)
+		if (want[i].power != HVSET_OFF)
+			end = hvset_place(h, &want[i], silent);
+	return end;
+}
+
+enum hvset_end hvset_check(struct hvset *h, struct hvset_want *want, int n)
+{
+	enum hvset_end end = check_places(h, want, n);
+	int boards = 0;
 	bool all_off = true;
+
 	for (int i = 0; i < n; i++)
 		all_off &= !changes(&want[i]);
 	enum hvask_end asked =

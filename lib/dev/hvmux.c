@@ -9,7 +9,7 @@
 #include "hvmuxin.h"
 
 #define STARVED  (2 * TIM_S) /* a reading that has waited so long goes before a setting */
-#define OFF_WAIT TIM_S       /* for the answer to an OFF, while another channel was not told yet */
+#define OFF_WAIT TIM_S       /* for an answer, while a channel was not told OFF yet */
 /* After an answer the line is left alone for a moment, a small part of what the answer took: a
  * second answer to the same question would be seen, not taken for the next one's. */
 #define SETTLE      (60 * TIM_US)
@@ -259,7 +259,8 @@ static void next_question(struct hvmux *m, struct board *b, int64_t now)
 /* When the answer that is waited for has not come in time. */
 static int64_t answer_due(const struct hvmux *m, const struct board *b)
 {
-	bool short_wait = b->purpose == FOR_OFF && hvoff_untold(b) && m->o.timeout > OFF_WAIT;
+	bool setting = b->purpose == FOR_JOB && b->job.phase == SETTING;
+	bool short_wait = hvoff_untold(b) && !setting && m->o.timeout > OFF_WAIT;
 
 	return b->sent + (short_wait ? OFF_WAIT : m->o.timeout);
 }

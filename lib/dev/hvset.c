@@ -187,13 +187,8 @@ static enum hvset_end apply_one(struct hvset *h, struct hvset_want *w)
 
 enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n)
 {
-	struct hvset_want *off[HVSET_WANTS] = {NULL};
-	int noff = 0;
+	enum hvset_end end = HVSET_DONE;
 
-	for (int i = 0; i < n && noff < HVSET_WANTS; i++)
-		if (want[i].power == HVSET_OFF)
-			off[noff++] = &want[i];
-	enum hvset_end end = hvswitch_off(h, off, noff);
 	for (int i = 0; i < n && end == HVSET_DONE; i++)
 		end = apply_one(h, &want[i]);
 	return end;

@@ -2,7 +2,8 @@
  * hvset.h - changes of settings: read, checked against the supply's own ranges, made, read back
  *
  * Nothing is sent before every change has been checked. A change that is answered by nothing is
- * read back, never repeated. Only OFF is repeated, until the supply shows it.
+ * read back, never repeated. Only OFF is repeated, until the supply shows it; it is sent, too, where
+ * there is no answer that the others could be checked by.
  */
 #ifndef FYKE_HVSET_H
 #define FYKE_HVSET_H
@@ -22,6 +23,7 @@ struct hvset_want {
 	int board, channel;
 	char value[HV_PARS][HV_VALUE];
 	enum hvset_power power;
+	bool unsure; /* an OFF: its number may mean all channels, the board has not said */
 };
 
 enum hvset_end {
@@ -51,11 +53,14 @@ int hvset_channels(const char *list, int board, struct hvset_want *want, int max
  * rdw, trip, pdwn, imrange, power (on, off). Returns how many, or -1 with why. */
 int hvset_read(const char *path, struct hvset_want *want, int max, char why[HV_WHY]);
 
-/* Compares what is wanted with what the supply can. Sends no SET. */
-enum hvset_end hvset_check(struct hvset *h, const struct hvset_want *want, int n);
+/* Compares what is wanted with what the supply can, and finds those that are unsure. Sends no SET. */
+enum hvset_end hvset_check(struct hvset *h, struct hvset_want *want, int n);
 
-/* Makes the changes, OFF before all others, ON last. Stops at the first failure, but never skips
- * an OFF. */
+/* Switches off those of want that shall be off; never skips one. To be called whatever hvset_check()
+ * said, but HVSET_REFUSED. */
+enum hvset_end hvset_off(struct hvset *h, struct hvset_want *want, int n);
+
+/* Makes the other changes, ON last. Stops at the first failure. */
 enum hvset_end hvset_apply(struct hvset *h, struct hvset_want *want, int n);
 
 /* Switches off every channel of every board (board < 0) or of one. want[0..*n), of HVSET_WANTS, are

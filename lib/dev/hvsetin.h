@@ -25,9 +25,14 @@ enum hvset_end hvset_because(
 
 enum hvset_end hvset_stat(struct hvset *h, const struct hvset_want *w, unsigned *stat);
 
-/* Sends OFF to each of these channels before it looks at any, so that none waits for another; then
- * again until STAT shows it. Those that are off have power HVSET_OFF. */
-enum hvset_end hvswitch_off(struct hvset *h, struct hvset_want *const *w, int n);
+/* Channels of the smallest board, to which this number may mean all. */
+#define HVSET_FEWEST_ALL 4
+
+/* Whether there is such a channel. An OFF is let through, or made unsure, where the board says
+ * nothing. silent: the boards that had no answer. They are not asked again: every OFF would wait for
+ * it. */
+enum hvset_end hvset_place(struct hvset *h, struct hvset_want *w, bool silent[HV_BOARDS]);
+
 enum hvset_end hvswitch_on(struct hvset *h, const struct hvset_want *w);
 
 #endif

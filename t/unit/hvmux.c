@@ -346,6 +346,29 @@ static void mute(void)
 	ok(strstr(audited, "A: board 0 channel 3 OFF: done") != NULL, "which the audit has");
 }
 
+/* An OFF that comes while another question is out: a silent supply keeps it waiting no longer. */
+static void behind(void)
+{
+	fresh(NULL);
+	says(a, "$BD:00,CMD:MON,CH:0,PAR:VMON");
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	unanswered(TIM_S);
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "OFF waits a second for a reading's answer");
+
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:0,PAR:VSET,VAL:5");
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	unanswered(TIM_S);
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "and for what is read before a setting");
+
+	fresh(NULL);
+	says(a, "$BD:00,CMD:SET,CH:0,PAR:VSET,VAL:5");
+	reply("#BD:00,CMD:OK,VAL:0001.0");
+	says(b, "$BD:00,CMD:SET,CH:1,PAR:OFF");
+	unanswered(5 * TIM_S);
+	is_str(asked, "$BD:00,CMD:SET,CH:1,PAR:OFF", "a setting under way has its time");
+}
+
 /* Bytes that nobody asked for, when the next question was to be sent: it never was. */
 static void unasked(void)
 {
@@ -565,6 +588,7 @@ int main(void)
 	off_while_setting();
 	no_answer();
 	mute();
+	behind();
 	unasked();
 	early();
 	left();
