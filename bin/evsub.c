@@ -23,7 +23,7 @@
 
 static const char *credentials, *as, *card_name = "chec", *output, *ack_after = "write", *until;
 static int64_t limit, duration;
-static bool once, append;
+static bool once, append, sync_first;
 static struct cli_space space = {.min = CLI_SPACE_DEFAULT};
 
 static const struct cli_option options[] = {
@@ -59,9 +59,8 @@ static struct bus_secrets secrets;
 static struct hear *hear;
 static struct sub *sub;
 static struct card *card;
-static int out_fd = STDOUT_FILENO;
-static bool sync_first;
-static int out_error, bus_error;
+static struct ends ends;
+static int out_fd = STDOUT_FILENO, out_error, bus_error;
 static bool pending;       /* something came, and may not be written yet */
 static char told[BUS_WHY]; /* what was wrong with the bus, when it was told last */
 
@@ -81,6 +80,8 @@ static void read_options(const char *address)
 	sync_first = strcmp(ack_after, "fsync") == 0;
 	if (!sync_first && strcmp(ack_after, "write") != 0)
 		cli_die(EXIT_USAGE, "--ack-after=%.40s: write or fsync", ack_after);
+	if (ends_set(&ends, duration, until) < 0)
+		cli_die(EXIT_USAGE, "--until=%.40s: a time of day in UTC, 23:59Z", until);
 	if (append && (!output || strcmp(output, "-") == 0))
 		cli_die(EXIT_USAGE, "--append: to which file? -o FILE");
 	if (append && (as || (url.engine == BUS_NATS && !url.durable[0])))
@@ -228,11 +229,8 @@ static bool turn(void)
 
 static void run(void)
 {
-	struct ends ends;
 	unsigned turns = 0;
 
-	if (ends_set(&ends, duration, until) < 0)
-		cli_die(EXIT_USAGE, "--until=%.40s: a time of day in UTC, 23:59Z", until);
 	while (!cli_stopping() && !out_error && !bus_error && turn()) {
 		if (pending && ++turns % TICK_EACH)
 			continue;
@@ -286,8 +284,11 @@ static enum cli_exit finish(void)
 int main(int argc, char **argv)
 {
 	read_options(cli_begin(argc, argv, &program)[0]);
-	open_output();
+	if (append) /* what it holds already is read before anything comes */
+		open_output();
 	open_bus();
+	if (!append) /* no file is made where there is no bus */
+		open_output();
 	run();
 	enum cli_exit code = finish();
 	count();

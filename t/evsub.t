@@ -384,6 +384,10 @@ for url in zmq+tcp://127.0.0.1:0 'zmq+tcp://*:5555' 'zmq+tcp://127.0.0.1:5555?no
 done
 exits 2 "--ack-after=never" -- evsub zmq+tcp://127.0.0.1:9 --ack-after=never
 exits 2 "--as=nonsense" -- evsub zmq+tcp://127.0.0.1:9 --as=nonsense
+exits 2 "--until=banana" -- evsub zmq+tcp://127.0.0.1:9 --until=banana -o early.events
+exits 3 "a socket that cannot be made" -- evsub 'zmq+ipc:///nowhere/s.sock?bind=1' -o early.events
+[ ! -e early.events ]
+tap $? "neither leaves a file"
 ok "--duration with nobody there" -- evsub zmq+tcp://127.0.0.1:9 --duration=300ms -o none.events
 is "$(last)" "0 records in, 0 out, 0 lost" "is an empty run"
 [ ! -e none.events ]; tap $? "and no file is left, that the next one would not overwrite"

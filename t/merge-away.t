@@ -95,6 +95,22 @@ for gone in ${raw}536.bin hdr/20050621/0536; do
 	same again/$f8 hours/$f8 "makes it final"
 done
 
+# ---- killed before its hour was final, and a file is away when it is started again ----
+rm -f again/* ${raw}55[0-2].bin
+live --out=again
+until_true 20 is_now again/$f9 minute_state 9 1
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+mv ${raw}536.bin kept
+bring 550 551
+live --out=again
+until_true 20 is_now again/$f9 minute_state 11 1
+finish "$pid" TERM
+is "$status" 4 "an hour that a killed run has left provisional, kept by the next: exit 4"
+like live.err '20050621_08.nc: is not final: 1 of its minutes have files that are away, 0536 the first' "and why"
+bring 552
+mv kept/* raw/20050621
+
 # ---- netCDF-4 ----
 mkdir nc4
 ok "an hour of four minutes as netCDF-4" -- run -nstart 0536 -nend 0551 --final=nc4 --out=nc4 --quiet

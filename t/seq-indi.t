@@ -151,7 +151,7 @@ def blob(text):
     return '<setBLOBVector device="Late" name="CCD1" state="Ok"><oneBLOB name="CCD1" size="1" format=".fits">' + text
 END = "</oneBLOB></setBLOBVector>" + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set")
 how = sys.argv[1]
-aborts = how in ("alert", "goes", "soon", "takes", "other")
+aborts = how in ("alert", "goes", "soon", "takes", "other", "left")
 s = socket.create_server(("127.0.0.1", 0))
 print("late: ready 127.0.0.1:%d" % s.getsockname()[1], file=sys.stderr, flush=True)
 c = s.accept()[0]
@@ -169,12 +169,14 @@ for line in c.makefile():
         say(number("CCD_BINNING", {"HOR_BIN": 1, "VER_BIN": 1}))
         say(number("CCD_FRAME", frame) + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 1}))
     elif name == "CCD_ABORT_EXPOSURE": # after an Alert libindi says Alert of the exposure too
-        state = "Ok" if how in ("goes", "takes") else "Alert"
+        state = "Ok" if how in ("goes", "takes", "left") else "Alert"
         say('<setSwitchVector device="Late" name="%s" state="%s"/>' % (name, state))
         if state == "Alert" or how == "takes":
             say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 3}, "set", "Alert" if state == "Alert" else "Idle"))
         if how in ("soon", "takes"):
             say(rest)
+        elif how == "left": # aborted, and left in Alert
+            say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set", "Alert"))
         elif how == "other": # ours ends without an image
             say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set") +
                 number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 60}, "set", "Busy"))
@@ -183,6 +185,8 @@ for line in c.makefile():
             threading.Timer(1, say, [rest]).start()
     elif "newSwitchVector" in line:
         say('<setSwitchVector device="Late" name="%s" state="Ok"/>' % name)
+    elif name == "CCD_FRAME" and how == "left": # before this comes, somebody else begins
+        say(number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 60}, "set", "Busy") + number(name, values, "set"))
     elif name == "CCD_FRAME":
         frame = values
         say(number(name, values, "set") + number("CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0}, "set"))
@@ -272,6 +276,24 @@ until_true 20 sh -c "[ \$(grep -c '^[A-Z]' said) -ge 2 ]"
 like said '^ASTRO 20072 DRV_ACQUIRING CCD_EXPOSURE .*another INDI client is exposing' "what another client exposes after it is not taken for ours"
 exec 7>&-
 wait $b
+start late "$py" late.py left
+: >said
+exec 7<>"late-half.in"
+seqd -i -b indi --camera=server="$address" --dir=kept <late-half.in 7>&- >said 2>err &
+b=$!
+tap_pids="$tap_pids $b"
+echo 'expose 5' >&7
+until_true 20 grep -q '^\* integrating' said
+echo abort >&7
+until_true 20 grep -q '^WARNING 00006 SEQ_ABORTED' said
+tap $? "an aborted exposure that the driver leaves in Alert"
+echo 'xsize 32' >&7
+until_true 20 sh -c "[ \$(grep -c '^[A-Z]' said) -ge 3 ]"
+echo 'xsize 16' >&7
+until_true 20 sh -c "[ \$(grep -c '^[A-Z]' said) -ge 4 ]"
+like said '^ASTRO 20072 DRV_ACQUIRING CCD_EXPOSURE .*another INDI client is exposing' "what another client exposes then is not ours either"
+exec 7>&-
+wait $b
 
 # ---- a camera that is lost while it is cold, or does not start ----
 cat >cold.py <<'E2'
@@ -310,14 +332,14 @@ def serve(c):
 while True:
     c = s.accept()[0]
     serve(c)
-    if how == "away":
+    if how in ("away", "warm"):
         s.close()
     c.shutdown(socket.SHUT_RDWR)
 E2
-cold() { # cold HOW LINE: the server's answers in said, its exit status in $status
+cold() { # cold HOW LINE [COOLER]: the server's answers in said, its exit status in $status
 	start cold "$py" cold.py "$1"
 	mkdir "cold-$1"
-	printf 'temp -20\ncooler on\n' >"cold-$1/.seqd-ST.state"
+	printf 'temp -20\ncooler %s\n' "${3:-on}" >"cold-$1/.seqd-ST.state"
 	echo "$2" | seqd -i -b indi --camera=server="$address" --dir="cold-$1" >said 2>err
 	status=$?
 }
@@ -327,6 +349,9 @@ is "$status $(tr '\n' ' ' <sets)" "0 -20 20 " "at the end it is sought once more
 cold away 'expose 1'
 is "$status $(tr '\n' ' ' <sets)" "1 -20 " "one that stays away is an error"
 like err '\[ERROR\]: DRV_ERROR_NOCAMERA: connect 20990: the cooler cannot be switched off, and may still be on: .*Connection refused' "which says that the cooler may still be on"
+cold warm 'expose 1' off
+is "$status $(cat sets)" "0 " "one that was never cooled is no error"
+like said '^ERROR 20013 .*the INDI server is gone' "but that it was lost"
 cold busy 'bin 1'
 like said '^ASTRO 20072 DRV_ACQUIRING CCD_EXPOSURE .*another INDI client is exposing.* The camera is off\.$' "a camera that another client exposes does not start"
 is "$status $(cat sets)" "0 " "and its cooler is not switched on"

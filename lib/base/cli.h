@@ -187,7 +187,7 @@ int cli_job_start(struct cli_job *j, cli_work *work, void *ctx, int64_t room, in
     char *why, size_t size); /* 0, or -1 with errno and a sentence */
 
 /* 1: done. 0: still at work after timeout_ns. -1 with errno and a sentence: work's own, or how the
- * child ended. */
+ * child ended (ENOTRECOVERABLE: it crashed, or took too long; EIO: somebody killed it). */
 int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size);
 
 /* Kills the child; cli_job_wait() then says "stopped". */

@@ -14,7 +14,8 @@
 
 static void limit_child(int64_t room, int64_t seconds)
 {
-	struct rlimit cpu = {(rlim_t)seconds, (rlim_t)seconds}, core = {0, 0};
+	/* The first is SIGXCPU, the second SIGKILL, which may be anybody's. */
+	struct rlimit cpu = {(rlim_t)seconds, (rlim_t)seconds + 1}, core = {0, 0};
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &core);
@@ -100,7 +101,10 @@ int cli_job_wait(struct cli_job *j, int64_t timeout_ns, char *why, size_t size)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 1;
-	int error = j->stopped ? EINTR : WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	int error = j->stopped                                   ? EINTR
+	    : WIFEXITED(status)                                  ? WEXITSTATUS(status)
+	    : WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL ? ENOTRECOVERABLE
+								 : EIO;
 	const char *text =
 	    WIFEXITED(status) ? strerror(error) : "the library crashed, or took too long";
 	snprintf(why, size, "%s", j->stopped ? "stopped" : j->n ? j->text : text);

@@ -27,6 +27,8 @@
 #define STUCK        TIM_S /* the reader of a pipe has so long at the end of the program */
 #define TURN_LINES   64    /* lines of one client before the others have their turn */
 
+#define REST (1 << 20) /* bytes that are read behind the hang-up of a held client */
+
 static const char deaf[] = "does not read its answers";
 
 struct srv_client {
@@ -544,6 +546,24 @@ static void read_input(struct srv_client *c)
 	}
 }
 
+/* What a held client that has hung up sent beyond a full buffer: its owner looks at that too. */
+static void read_rest(struct srv_client *c)
+{
+	ssize_t k = 1;
+
+	if (!c->held || !is_full(c) || !c->srv->calls->behind)
+		return;
+	while (k > 0 && c->nin < REST) {
+		char *in = realloc(c->in, c->nin + INPUT_MIN + 1);
+		if (!in)
+			break;
+		c->in = in;
+		k = read(c->fd, c->in + c->nin, INPUT_MIN);
+		c->nin += k > 0 ? (size_t)k : 0;
+	}
+	tell_behind(c);
+}
+
 /* A client that is too slow in one of the ways. */
 static void check_times(struct srv_client *c, int64_t now)
 {
@@ -714,8 +734,10 @@ static void serve(struct srv_client *c, short revents, int64_t now)
 	bool ended = c->ended || is_full(c);
 	bool gone = ended && !has_lines(c) && (revents & (POLLHUP | POLLERR));
 
-	if (gone)
+	if (gone) {
+		read_rest(c);
 		srv_close(c, "has gone");
+	}
 	if (!c->dead && (revents & POLLOUT))
 		flush(c);
 	if (!c->dead && !c->ended && (revents & (POLLIN | POLLHUP | POLLERR)))

@@ -435,8 +435,9 @@ static natsStatus ask_header(struct nsub *s)
 			return st;
 		if (st == NATS_NOT_FOUND)
 			continue;
+		if (conn_wait(&s->conn, -1, ASK_PAUSE) < 0)
+			break; /* a signal */
 		s->mute = !gives(s);
-		(void)conn_wait(&s->conn, -1, ASK_PAUSE);
 	}
 	return s->mute ? NATS_NOT_FOUND : st;
 }

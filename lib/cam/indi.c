@@ -352,8 +352,10 @@ static int abort_exposure(struct cam *c)
 	if (e->state == BUSY && !d->image)
 		return cam_fail(
 		    c, "CCD_ABORT_EXPOSURE", DRV_GENERAL_ERRORS, "the camera goes on exposing");
-	/* What has come of a late abort's image, and what comes still, is dropped. */
+	/* What has come of a late abort's image, and what comes still, is dropped. Only behind an
+	 * image that has come is the exposure Busy still. */
 	indiprop_disarm(d);
+	d->mine = d->mine && e->state == BUSY;
 	(void)cam_did(c, "CCD_ABORT_EXPOSURE", DRV_SUCCESS);
 	return 0;
 }

@@ -29,6 +29,7 @@ struct shoot {
 	/* the thread's own */
 	bool on, debug;
 	bool warm_only; /* only its cooler kept the camera from starting */
+	bool cooled;    /* its cooler was asked to come on */
 	bool cold;      /* it is not on for us, but its cooler may be */
 	uint16_t *pixels;
 	size_t size; /* of pixels */

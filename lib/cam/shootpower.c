@@ -41,7 +41,10 @@ static int first_cooler(struct shoot *s, const struct settings *set)
 {
 	struct cam *c = s->cam;
 
-	if (!set->cooler || !(c->info.can & CAM_CAN_COOL) || c->back->cool(c, true, set->temp) == 0)
+	if (!set->cooler || !(c->info.can & CAM_CAN_COOL))
+		return 0;
+	s->cooled = true;
+	if (c->back->cool(c, true, set->temp) == 0)
 		return 0;
 	s->warm_only = true;
 	struct cam_said said = c->said;
@@ -174,6 +177,7 @@ void shoot_stop(struct shoot *s)
 
 void shoot_cooler(struct shoot *s)
 {
+	s->cooled |= s->job.set.cooler;
 	if (s->cam->back->cool(s->cam, s->job.set.cooler, s->job.set.temp) < 0) {
 		shoot_fail(s, "");
 		return;

@@ -100,7 +100,7 @@ void shoot_fail(struct shoot *s, const char *more)
 	if (s->on && s->cam->gone) {
 		(void)s->cam->back->stop(s->cam);
 		s->on = false;
-		s->cold = s->cam->info.can & CAM_CAN_COOL;
+		s->cold = s->cooled;
 	}
 	shoot_tell(s, SHOOT_DONE, (int)shoot_bad_tag(&said), said.call, said.code, "%s%s%s",
 	    shoot_sentence(&said, text, sizeof text), *more ? " " : "", more);

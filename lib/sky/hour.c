@@ -15,6 +15,7 @@
 #include "base/why.h"
 #include "file/cdf.h"
 #include "file/cdf_classic.h"
+#include "sky/stream.h"
 
 #define GRID 3000 /* nominal times that are written at once */
 
@@ -398,12 +399,25 @@ int hour_end(struct hour *h, int minute, int64_t frames_written)
 	    : 0;
 }
 
-int hour_minutes(const char *path, uint64_t *minutes, char why[HOUR_WHY])
+/* The values of a minute variable as they are on disk; false: there are none. */
+static bool get_minutes(
+    int fd, const struct cdf_head *d, const char *name, enum cdf_type type, void *values)
+{
+	int v = cdf_find(d, name);
+	size_t size = MINUTES * cdf_size(type);
+
+	return v >= 0 && d->var[v].type == type && d->var[v].count == MINUTES &&
+	    pread(fd, values, size, (off_t)d->var[v].begin) == (ssize_t)size;
+}
+
+int hour_minutes(const char *path, uint64_t *minutes, bool *provisional, char why[HOUR_WHY])
 {
 	char reason[CDF_WHY];
 	uint8_t state[MINUTES];
+	u32be quality[MINUTES];
 
 	*minutes = 0;
+	*provisional = false;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && cdf_is_nc4(fd)) {
 		close(fd);
@@ -414,11 +428,13 @@ int hour_minutes(const char *path, uint64_t *minutes, char why[HOUR_WHY])
 	if (fd < 0)
 		return 0;
 	struct cdf_head *d = cdf_scan(fd, reason);
-	int v = d ? cdf_find(d, "minute_state") : -1;
-	if (v >= 0 && d->var[v].type == CDF_I8 && d->var[v].count == MINUTES &&
-	    pread(fd, state, MINUTES, (off_t)d->var[v].begin) == MINUTES)
+	if (d && get_minutes(fd, d, "minute_state", CDF_I8, state))
 		for (int i = 0; i < MINUTES; i++)
 			*minutes |= (uint64_t)(state[i] == 1) << i;
+	if (d && get_minutes(fd, d, "minute_quality", CDF_I32, quality))
+		for (int i = 0; i < MINUTES; i++)
+			*provisional |=
+			    *minutes >> i & 1 && wire_get(quality[i]) & STREAM_PROVISIONAL;
 	cdf_head_free(d);
 	close(fd);
 	return 0;

@@ -118,9 +118,10 @@ int hour_publish(struct hour *h);
 int hour_begin(struct hour *h, int minute);
 int hour_end(struct hour *h, int minute, int64_t frames_written);
 
-/* Which minutes an earlier file of this name holds, none where it is not there or damaged. 0, or -1
- * with a sentence and errno: this machine cannot read it now (netCDF-4 needs a temporary file). */
-int hour_minutes(const char *path, uint64_t *minutes, char why[HOUR_WHY]);
+/* Which minutes an earlier file of this name holds, none where it is not there or damaged, and
+ * whether any of them is provisional. 0, or -1 with a sentence and errno: this machine cannot read
+ * it now (netCDF-4 needs a temporary file). */
+int hour_minutes(const char *path, uint64_t *minutes, bool *provisional, char why[HOUR_WHY]);
 
 /* YYYYMMDD_HH.nc. Returns buf. */
 char *hour_name(int64_t hour, char buf[32]);

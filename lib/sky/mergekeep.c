@@ -92,7 +92,7 @@ int mergekeep_may_write(struct mergeday *d, int hour, const char *path)
 	struct hour_state *h = &d->h[hour];
 	char why[MERGEDAY_WHY];
 
-	if (!h->known && hour_minutes(path, &h->minutes, why) < 0)
+	if (!h->known && hour_minutes(path, &h->minutes, &h->result.provisional, why) < 0)
 		return mergeday_failed(d, why);
 	h->known = true;
 	if (h->built || d->o.end < 0)

@@ -1,12 +1,14 @@
 /* base.c - tally, configuration, escaping and the log */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/tally.h"
+#include "base/tim.h"
 
 #include "tap.h"
 
@@ -29,6 +31,24 @@ static const char *read_conf(const char *text, size_t n)
 	return conf_read("x.card", text, n, one_key, seen, why) == 0 ? seen : why;
 }
 #define READ(text) read_conf(text, sizeof text - 1)
+
+static int dies(void *ctx, char *why, size_t size)
+{
+	(void)why, (void)size;
+	return raise(*(int *)ctx);
+}
+
+/* errno of a child that ends by a signal. */
+static int job_errno(int sig)
+{
+	struct cli_job job;
+	char why[512];
+	int got = cli_job_start(&job, dies, &sig, INT64_C(1) << 30, 10, why, sizeof why);
+
+	while (got == 0)
+		got = cli_job_wait(&job, TIM_S, why, sizeof why);
+	return got < 0 ? errno : 0;
+}
 
 int main(void)
 {
@@ -79,6 +99,9 @@ int main(void)
 	is_int(conf_real("nan", &d), -1, "no nan");
 	is_int(conf_real("1e400", &d), -1, "no infinity");
 	is_int(conf_real("3.90625", &d), 0, "a decimal number");
+	is_int(job_errno(SIGSEGV), ENOTRECOVERABLE, "a child that crashes");
+	is_int(job_errno(SIGXCPU), ENOTRECOVERABLE, "or takes too long has an errno of its own");
+	is_int(job_errno(SIGKILL), EIO, "one that is killed is no crash");
 	/* A file as stderr: asking it whether it is a terminal sets errno. */
 	int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
 	dup2(null, STDERR_FILENO);

@@ -17,6 +17,7 @@ static char said[4096]; /* what was told, in order */
 static struct srv *srv;
 static struct srv_client *last;
 static bool keep, later, waits;
+static size_t seen; /* bytes behind a held line, the last time */
 
 static void note(const char *what, const char *text)
 {
@@ -74,6 +75,7 @@ static void behind(void *ctx, struct srv_client *c, const char *data, size_t n)
 	char text[64];
 
 	(void)ctx, (void)c;
+	seen = n;
 	snprintf(text, sizeof text, "%.*s", (int)n, data);
 	note("behind:", text);
 }
@@ -274,10 +276,11 @@ static void full(void)
 	say_much(fd);
 	turns(5);
 	ok(rests(), "one that has said too much while it is held is not heard");
-	*said = '\0';
+	is_int(seen, 4096, "beyond what may wait");
 	close(fd);
 	turns(2);
-	is_str(said, "closed:has gone|", "when it hangs up, it is gone");
+	ok(strstr(said, "closed:has gone|") && !last, "when it hangs up, it is gone");
+	is_int(seen, 6000, "and all that it had said was looked at");
 
 	fresh(usual);
 	later = true;
