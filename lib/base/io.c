@@ -262,9 +262,12 @@ int io_create(const char *path)
 	struct stat st;
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
 
-	if (fd < 0 && errno == EEXIST && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	return fd;
+	if (fd >= 0 || errno != EEXIST)
+		return fd;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	errno = EEXIST;
+	return -1;
 }
 
 bool io_regular(int fd)
